@@ -1,0 +1,61 @@
+"""What travels: weights, and what the study adds to them, as canonical bytes with their digest."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import safetensors
+import safetensors.numpy
+from numpy.typing import NDArray
+
+from roundelay.errors import LedgerError
+
+Arrays = dict[str, NDArray[Any]]
+
+MODEL, OPTIMISER, AVERAGE, SUMS = "model/", "optimiser/", "average/", "sums/"
+
+
+@dataclass(frozen=True)
+class Baton:
+    """Arrays in safetensors' format without metadata: equal arrays give equal bytes.
+
+    Names begin with the part they belong to: ``model/``, ``optimiser/``, ``average/``, ``sums/``.
+    """
+
+    data: bytes
+
+    @classmethod
+    def of(cls, arrays: Mapping[str, NDArray[Any]]) -> "Baton":
+        """Pack arrays; the order in which they are given does not matter."""
+        ordered = {name: np.ascontiguousarray(arrays[name]) for name in sorted(arrays)}
+        return cls(safetensors.numpy.save(ordered))
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the bytes, in hexadecimal."""
+        return hashlib.sha256(self.data).hexdigest()
+
+    def arrays(self) -> Arrays:
+        """All arrays by name. Raises LedgerError for bytes that are no baton."""
+        try:
+            return safetensors.numpy.load(self.data)
+        except (safetensors.SafetensorError, KeyError, ValueError) as error:
+            raise LedgerError(f"These {len(self.data):,} bytes are no baton: {error}") from error
+
+    def part(self, prefix: str) -> Arrays:
+        """The arrays of one part, without its prefix."""
+        return {
+            name.removeprefix(prefix): array
+            for name, array in self.arrays().items()
+            if name.startswith(prefix)
+        }
+
+
+def join(**parts: Mapping[str, NDArray[Any]]) -> Baton:
+    """Pack parts, each under its own name: ``join(model=weights, average=mean)``."""
+    return Baton.of(
+        {f"{part}/{name}": a for part, arrays in parts.items() for name, a in arrays.items()}
+    )

@@ -1,0 +1,181 @@
+"""The commands and their arguments; errors become sentences and exit codes here."""
+
+import errno
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from roundelay.cli import ledger, show
+from roundelay.cli.progress import Watch, patients_watch
+from roundelay.errors import RoundelayError, UserError
+from roundelay.study import parse_study, preset_names, preset_text, read_study
+
+app = typer.Typer(
+    help="Sequential federated learning on medical images: the model goes round the hospitals,"
+    " the images stay.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(ledger.app, name="ledger")
+
+StudyArgument = Annotated[
+    str, typer.Argument(help=f"A study.toml, or {', '.join(preset_names())}.")
+]
+DataOption = Annotated[
+    Path | None, typer.Option("--data", help="Folder of the patients, in the place of data.root.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON alone on standard output.")]
+FormatOption = Annotated[str, typer.Option("--format", help="Layout of the folder: lgg.")]
+
+
+def run_app(arguments: Sequence[str]) -> int:
+    """Run a command and return its exit code: 0, 2 mend it, 3 a site failed, 130 stopped."""
+    try:
+        code = app(args=list(arguments), prog_name="roundelay", standalone_mode=False)
+        return code if isinstance(code, int) else 0
+    except typer.Exit as end:
+        return end.exit_code
+    except (KeyboardInterrupt, typer.Abort):
+        show.error("Stopped. What was handed over is kept; go on with --resume.")
+        return 130
+    except RoundelayError as error:
+        show.error(str(error))
+        return error.exit_code
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        show.error(f"The disk is full: {error.filename}. Make room and try again.")
+        return UserError.exit_code
+    except Exception as error:
+        # Typer's own complaints about arguments, without naming the library it is built on.
+        if not hasattr(error, "format_message"):
+            raise
+        show.error(error.format_message())
+        return UserError.exit_code
+
+
+@app.command()
+def demo(
+    out: Annotated[Path | None, typer.Option(help="Folder of the run.")] = None,
+    json_: JsonOption = False,
+) -> None:
+    """A whole study on a synthetic five-hospital cohort."""
+    from roundelay.runner import run_study
+
+    study = read_study("demo")
+    place = out or _free_folder(Path("demo-run"))
+    with Watch(quiet=json_) as watch:
+        watch.say(
+            "Five hospitals of synthetic patients (made from a template; no patient is in them)."
+        )
+        summary = run_study(study, place, on_event=watch.event)
+    _end(summary, place, json_)
+
+
+@app.command()
+def init(
+    data: Annotated[Path, typer.Argument(help="Folder of the patients.")],
+    out: Annotated[Path, typer.Option(help="The study file to write.")] = Path("study.toml"),
+    preset: Annotated[str, typer.Option(help=f"One of {', '.join(preset_names())}.")] = "benchmark",
+) -> None:
+    """Look at a folder, find format and sites, write a commented study.toml."""
+    import re
+
+    from roundelay.atomic import write_text
+    from roundelay.cohort.sites import open_sites
+    from roundelay.errors import RunFolderError, StudyError
+
+    if preset not in preset_names():
+        raise StudyError(
+            f"There is no preset {preset!r}. Choose one of {', '.join(preset_names())}."
+        )
+    if out.exists():
+        raise RunFolderError(f"{out} is there already. Choose another --out.")
+    text = re.sub(
+        r"(?m)^root = .*$", f"root = {json.dumps(str(data.resolve()))}", preset_text(preset)
+    )
+    study = parse_study(text, where=f"preset {preset}", folder=Path())
+    sites = open_sites(study.data)
+    write_text(out, text)
+    show.sites(sites)
+    show.line(f"Wrote {out}. Next:  roundelay check {out}")
+
+
+@app.command()
+def check(study: StudyArgument, data: DataOption = None, json_: JsonOption = False) -> None:
+    """Sites, splits, itinerary, bytes, time and memory expected; trains nothing."""
+    from roundelay.cli.check import check_study
+
+    check_study(read_study(study, data=data), json_=json_)
+
+
+@app.command()
+def run(
+    study: StudyArgument,
+    out: Annotated[Path, typer.Option(help="Folder of the run.")],
+    data: DataOption = None,
+    resume: Annotated[bool, typer.Option(help="Go on after the last finished visit.")] = False,
+    json_: JsonOption = False,
+) -> None:
+    """The main job: run all arms of a study."""
+    from roundelay.runner import run_study
+
+    with Watch(quiet=json_) as watch:
+        summary = run_study(read_study(study, data=data), out, resume=resume, on_event=watch.event)
+    _end(summary, out, json_)
+
+
+@app.command()
+def evaluate(
+    model: Annotated[Path, typer.Argument(help="A model.safetensors, or a run folder with one.")],
+    data: Annotated[Path, typer.Argument(help="Folder of patients with masks.")],
+    format_: FormatOption = "lgg",
+    json_: JsonOption = False,
+) -> None:
+    """Score a model on all patients of a folder."""
+    from roundelay.scoring import evaluate_model
+
+    with patients_watch(quiet=json_) as on_patient:
+        found = evaluate_model(model, data, format=format_, on_patient=on_patient)
+    if json_:
+        show.json_line(found)
+    else:
+        show.scores(found["summary"], synthetic=found["model"]["synthetic"])
+
+
+@app.command()
+def predict(
+    model: Annotated[Path, typer.Argument(help="A model.safetensors, or a run folder with one.")],
+    data: Annotated[Path, typer.Argument(help="Folder of patients; masks aren't needed.")],
+    out: Annotated[Path, typer.Option(help="Folder for masks and overlays.")],
+    format_: FormatOption = "lgg",
+    json_: JsonOption = False,
+) -> None:
+    """Write masks in the input's format, and overlays as PNG."""
+    from roundelay.scoring import predict_folder
+
+    with patients_watch(quiet=json_) as on_patient:
+        sheets = predict_folder(model, data, out, format=format_, on_patient=on_patient)
+    if json_:
+        show.json_line({"overlays": [str(sheet) for sheet in sheets]})
+    else:
+        show.line(f"Wrote masks and overlays of {len(sheets)} patients to {out}.")
+
+
+def _end(summary: dict[str, Any], place: Path, json_: bool) -> None:
+    if json_:
+        show.json_line(summary)
+    else:
+        show.arms(summary)
+        show.line(f"\nEverything is in {place}. Who trained when:  roundelay ledger show {place}")
+
+
+def _free_folder(wanted: Path) -> Path:
+    number, place = 2, wanted
+    while place.exists():
+        place, number = wanted.with_name(f"{wanted.name}-{number}"), number + 1
+    return place

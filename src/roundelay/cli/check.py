@@ -1,0 +1,94 @@
+"""``roundelay check``: what a study will do, before it does it."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from roundelay.arms import Arm, lay
+from roundelay.cli import show
+from roundelay.cli.progress import duration
+from roundelay.couriers import open_courier
+from roundelay.itinerary import as_json
+from roundelay.planning import Cost, bytes_to_travel, measure, weak_places
+from roundelay.runner import machine_for
+from roundelay.study import Study
+from roundelay.survey import SPLITS, SiteSurvey
+
+
+def check_study(study: Study, *, json_: bool) -> None:
+    """Open the cohort, lay the arms, time a step; write nothing."""
+    machine = machine_for(study)
+    courier = open_courier(study, home=Path(), machine=machine, on_step=lambda _: None)
+    try:
+        surveys = courier.survey()
+    finally:
+        courier.close()
+    arms = lay(study, surveys)
+    cost = measure(study, arms, machine)
+    notices = weak_places(arms, surveys)
+    if json_:
+        show.json_line(
+            {
+                "study": study.digest,
+                "sites": [survey.as_json() for survey in surveys.values()],
+                "arms": [
+                    {
+                        "arm": arm.label,
+                        "slice_visits": arm.slice_visits,
+                        "bytes": bytes_to_travel(study, arm, cost.baton_bytes),
+                        "itinerary": as_json(arm.legs),
+                    }
+                    for arm in arms
+                ],
+                "seconds": cost.seconds,
+                "memory": cost.memory,
+                "notices": notices,
+            }
+        )
+        return
+    _print(study, surveys, arms, cost, str(machine))
+    for notice in notices:
+        show.line(f"Note: {notice}")
+
+
+def _print(
+    study: Study, surveys: Mapping[str, SiteSurvey], arms: list[Arm], cost: Cost, machine: str
+) -> None:
+    columns = ["site", *(f"{split} patients" for split in SPLITS), "training slices", "with tumour"]
+    rows = [
+        [
+            site,
+            *(str(survey.patients[split]) for split in SPLITS),
+            str(survey.slices["train"]),
+            str(survey.tumour_slices["train"]),
+        ]
+        for site, survey in surveys.items()
+    ]
+    show.table(f"{study.name}  (digest {study.digest[:12]})", columns, rows)
+    show.line("")
+    shown = [
+        [
+            arm.label,
+            _way(arm),
+            f"{arm.slice_visits:,}",
+            f"{bytes_to_travel(study, arm, cost.baton_bytes) / 1e6:,.0f}",
+        ]
+        for arm in arms
+    ]
+    show.table(None, ["arm", "the model's way", "slice-visits", "MB"], shown)
+    show.line(
+        f"\nTraining takes about {duration(cost.seconds)} here"
+        f" ({cost.slices_per_second:.1f} slices/s on one step; {machine})"
+        f" and {cost.memory / 1e9:.1f} GB of memory."
+    )
+
+
+def _way(arm: Arm) -> str:
+    rounds: dict[int, list[str]] = {}
+    for leg in arm.legs:
+        rounds.setdefault(leg.stops[0].round, []).append(
+            leg.stops[0].site if leg.task == "train" else "(statistics of all)"
+        )
+    ways = [" → ".join(sites) for sites in rounds.values()]
+    if len(ways) > 1 and len(set(ways)) == 1:
+        return f"{len(ways)} × ({ways[0]})"
+    return "; ".join(ways[:3]) + (f"; … {len(ways)} rounds" if len(ways) > 3 else "")

@@ -1,0 +1,103 @@
+"""Progress: a bar on a terminal, a line a visit elsewhere; always on standard error."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Self
+
+from rich.progress import BarColumn, Progress, TextColumn
+
+from roundelay.cli.show import err
+
+
+class Watch:
+    """Follows a run's events. What is left is estimated from the slices seen so far."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._quiet = quiet
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.fields[detail]}"),
+            console=err,
+            disable=quiet or not err.is_terminal,
+            transient=True,
+        )
+        self._task = self._bar.add_task("opening the cohort", total=None, detail="")
+        self._label, self._rounds = "", 1
+        self._steps = self._done = self._seen = 0
+        self._begin = time.perf_counter()
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def say(self, text: str) -> None:
+        """A line that stays."""
+        if not self._quiet:
+            err.print(text, markup=False)
+
+    def event(self, event: Any) -> None:
+        """Show one event of a run."""
+        {
+            "Planned": self._planned,
+            "ArmBegun": self._arm_begun,
+            "ArmDone": self._arm_done,
+            "Step": self._step,
+        }[type(event).__name__](event)
+
+    def _planned(self, event: Any) -> None:
+        for notice in event.notices:
+            self.say(f"Note: {notice}")
+        self._steps = sum(s.steps for arm in event.arms for leg in arm.legs for s in leg.stops)
+        visits = sum(arm.slice_visits for arm in event.arms)
+        patients = sum(sum(s.patients.values()) for s in event.surveys.values())
+        self.say(
+            f"{len(event.surveys)} sites, {patients} patients; {len(event.arms)} models,"
+            f" {visits:,} slice-visits."
+        )
+        self._begin = time.perf_counter()
+
+    def _arm_begun(self, event: Any) -> None:
+        self._label = event.arm.label
+        self._rounds = max(stop.round for leg in event.arm.legs for stop in leg.stops)
+        self._done += event.steps_done
+        if event.steps_done:
+            self.say(f"{self._label}: goes on after {event.steps_done} steps.")
+
+    def _arm_done(self, event: Any) -> None:
+        self.say(f"{event.arm.label}: done.")
+
+    def _step(self, event: Any) -> None:
+        stop = event.stop
+        self._done, self._seen = self._done + 1, self._seen + 1
+        left = (time.perf_counter() - self._begin) / self._seen * (self._steps - self._done)
+        where = f"{self._label}  round {stop.round}/{self._rounds}  {stop.site}"
+        detail = (
+            f"step {event.step}/{stop.steps}  loss {event.loss:.3f}"
+            f"  {event.slices_per_second:.1f} slices/s  {duration(left)} left"
+        )
+        self._bar.update(
+            self._task, description=where, total=self._steps, completed=self._done, detail=detail
+        )
+        if event.step == stop.steps and not err.is_terminal:
+            self.say(f"{where}  {detail}")
+
+
+def duration(seconds: float) -> str:
+    """A length of time in words: 40 s, 12 min, 3.5 h."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+@contextmanager
+def patients_watch(*, quiet: bool) -> Iterator[Callable[[int, int], None]]:
+    """A bar over patients on a terminal, nothing elsewhere."""
+    bar = Progress(console=err, disable=quiet or not err.is_terminal, transient=True)
+    task = bar.add_task("patients", total=None)
+    with bar:
+        yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -1,0 +1,1 @@
+"""Patients, formats, sites and splits: where the images of a study are."""

@@ -1,0 +1,25 @@
+"""A patient: the unit of split and score."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Patient:
+    """One patient's slices, from the lowest to the highest.
+
+    `masks` is empty where there are none. `tumour` (one bool a slice), `tumour_size` (pixels),
+    `digest` (over the bytes of all files) and `split` are filled in when the site opens its files.
+    """
+
+    id: str
+    site: str
+    folder: str
+    images: tuple[Path, ...]
+    masks: tuple[Path, ...]
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    split: str | None = None
+    tumour: tuple[bool, ...] = ()
+    tumour_size: int = 0
+    digest: str = ""

@@ -1,0 +1,22 @@
+"""How a baton reaches a site and comes back."""
+
+from pathlib import Path
+
+from roundelay.learning.fit import OnStep
+from roundelay.learning.precision import Machine
+from roundelay.relay import Courier
+from roundelay.study import Study
+
+
+def open_courier(study: Study, *, home: Path, machine: Machine, on_step: OnStep) -> Courier:
+    """The courier that the study names. `home` is where sites keep what stays with them.
+
+    Raises DataError for faults of the data, MissingExtraError where Ray is wanted but missing.
+    """
+    if study.courier.kind == "cluster":
+        from roundelay.couriers.cluster import ClusterCourier
+
+        return ClusterCourier(study, home=home, machine=machine, on_step=on_step)
+    from roundelay.couriers.here import HereCourier
+
+    return HereCourier(study, home=home, machine=machine, on_step=on_step)

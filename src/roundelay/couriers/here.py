@@ -1,0 +1,51 @@
+"""All sites in this process, one after another: laptops, tests, and what the others must equal."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from roundelay.baton import Baton
+from roundelay.cohort.sites import open_sites
+from roundelay.evaluation.scores import PatientScore
+from roundelay.itinerary import Stop
+from roundelay.learning.fit import OnStep
+from roundelay.learning.model_file import reading_of
+from roundelay.learning.precision import Machine
+from roundelay.learning.slices import SliceCache
+from roundelay.onsite import Ward, evaluate, open_ward, survey, train
+from roundelay.relay import Visit
+from roundelay.study import Study
+from roundelay.survey import SiteSurvey
+
+
+class HereCourier:
+    """Passes bytes to wards of the same process."""
+
+    def __init__(self, study: Study, *, home: Path, machine: Machine, on_step: OnStep) -> None:
+        self._study, self._home, self._machine, self._on_step = study, home, machine, on_step
+        self._sites = open_sites(study.data)
+        self._cache = SliceCache(reading_of(study).view)
+        self._wards: dict[str, Ward] = {}
+
+    def survey(self) -> Mapping[str, SiteSurvey]:
+        return {site: survey(self._ward(site)) for site in self._sites}
+
+    def train(self, baton: Baton, stops: Sequence[Stop]) -> list[Visit]:
+        return [train(self._ward(stop.site), stop, baton, self._on_step) for stop in stops]
+
+    def evaluate(self, baton: Baton, sites: Sequence[str], split: str) -> list[PatientScore]:
+        return [score for site in sites for score in evaluate(self._ward(site), baton, split)]
+
+    def close(self) -> None:
+        self._wards.clear()
+
+    def _ward(self, site: str) -> Ward:
+        if site not in self._wards:
+            self._wards[site] = open_ward(
+                site,
+                self._study,
+                self._sites,
+                cache=self._cache,
+                machine=self._machine,
+                home=self._home,
+            )
+        return self._wards[site]

@@ -1,0 +1,80 @@
+"""Every error that Roundelay raises on purpose, with the exit code it ends in.
+
+RoundelayError
+├── UserError            2: the user can mend it
+│   ├── StudyError          study.toml
+│   ├── DataError           images, masks, tables, splits
+│   ├── ModelError          a model or weights file
+│   ├── RunFolderError      the output folder, or a run that can't be resumed
+│   ├── LedgerError         a ledger or baton that doesn't verify
+│   ├── MissingExtraError   an optional part that isn't installed
+│   └── DiskFullError       no room to write
+└── SiteError            3: a site or the network failed; ``--resume`` goes on
+    ├── HandoverError       a site did not begin with what it was sent
+    ├── VisitError          training at a site went wrong
+    └── CourierError        a site can't be reached
+"""
+
+
+class RoundelayError(Exception):
+    """Base of all; its text is shown to the user as it is."""
+
+    exit_code = 1
+
+
+class UserError(RoundelayError):
+    """Something that the user can mend."""
+
+    exit_code = 2
+
+
+class StudyError(UserError):
+    """The study file is wrong."""
+
+
+class DataError(UserError):
+    """Images, masks, tables or splits are wrong."""
+
+
+class ModelError(UserError):
+    """A model or weights file can't be used."""
+
+
+class RunFolderError(UserError):
+    """The output folder can't be used."""
+
+
+class LedgerError(UserError):
+    """A ledger or a baton does not verify."""
+
+
+class DiskFullError(UserError):
+    """There is no room left to write."""
+
+
+class MissingExtraError(UserError):
+    """An optional part is not installed."""
+
+    def __init__(self, what: str, extra: str) -> None:
+        super().__init__(
+            f"{what} needs the extra '{extra}'. Install it with:\n"
+            f"  pip install 'roundelay[{extra}]'"
+        )
+
+
+class SiteError(RoundelayError):
+    """A site or the way to it failed; what was handed over is kept."""
+
+    exit_code = 3
+
+
+class HandoverError(SiteError):
+    """A site did not begin with the bytes that it was sent."""
+
+
+class VisitError(SiteError):
+    """Training at a site went wrong."""
+
+
+class CourierError(SiteError):
+    """A site can't be reached, or its process ended."""

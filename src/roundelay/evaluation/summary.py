@@ -1,0 +1,169 @@
+"""What the scores of many patients come to: means, medians, intervals, and the counts behind."""
+
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from math import fsum, isfinite
+from statistics import fmean, median
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from roundelay.evaluation.dice import Overlap
+from roundelay.evaluation.scores import PatientScore
+
+LEVEL = 0.95
+RESAMPLES = 9999
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A 95 % bootstrap interval over patients, and how it was found.
+
+    ``bca`` is the bias-corrected and accelerated bootstrap; ``percentile`` stands in where the
+    former has no answer; ``constant`` says that all patients have the same value.
+    """
+
+    low: float
+    high: float
+    method: Literal["bca", "percentile", "constant"]
+
+
+@dataclass(frozen=True, slots=True)
+class SiteDice:
+    """Patient Dice at one site."""
+
+    patients: int
+    mean: float
+    median: float
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """Scores of a set of patients; what can't be said is None, never NaN.
+
+    `dice_...` are over patients, each patient's slices as one volume: the main figures. Their
+    intervals are None for one patient. `pooled_dice` takes all slices of all patients as one.
+    `positive_slice_dice` is the mean over the slices with tumour; `slice_dice` over all slices,
+    two empty masks counting 1, and `slice_dice_of_nothing` is the same for a model that marks
+    nothing: the first says little without the second. All slices weigh the same in the three.
+
+    `hd95_...` are over all patients, in `unit`; the `hd95_missing` of them with exactly one empty
+    mask count as the diagonal of their volume. None where units are ``mixed``.
+    """
+
+    patients: int
+    slices: int
+    tumour_slices: int
+    dice_mean: float
+    dice_mean_interval: Interval | None
+    dice_median: float
+    dice_median_interval: Interval | None
+    pooled_dice: float
+    positive_slice_dice: float | None
+    slice_dice: float
+    slice_dice_of_nothing: float
+    hd95_mean: float | None
+    hd95_median: float | None
+    hd95_missing: int
+    unit: Literal["pixels", "mm", "mixed"]
+    by_site: dict[str, SiteDice]
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def summarize(scores: Sequence[PatientScore], *, seed: int = 0) -> Summary:
+    """Summarize one model's scores; `seed` draws the resamples of the intervals.
+
+    The order of the patients makes no difference. No patient at all, or a patient twice (which
+    would narrow the intervals), raises `ValueError`.
+    """
+    _check(scores)
+    dices = sorted(score.dice for score in scores)
+    distances = [score.hd95 for score in scores]
+    units = {score.unit for score in scores}
+    mixed = len(units) > 1
+    slices = sum(score.slices for score in scores)
+    tumour_slices = sum(score.reference_slices for score in scores)
+    return Summary(
+        patients=len(scores),
+        slices=slices,
+        tumour_slices=tumour_slices,
+        dice_mean=fmean(dices),
+        dice_mean_interval=_interval(dices, np.mean, seed),
+        dice_median=median(dices),
+        dice_median_interval=_interval(dices, np.median, seed),
+        pooled_dice=sum((score.overlap for score in scores), Overlap(0, 0, 0)).dice,
+        positive_slice_dice=_positive_slice_dice(scores, tumour_slices),
+        slice_dice=fsum(score.slice_dice * score.slices for score in scores) / slices,
+        slice_dice_of_nothing=(slices - tumour_slices) / slices,
+        hd95_mean=None if mixed else fmean(distances),
+        hd95_median=None if mixed else median(distances),
+        hd95_missing=sum(score.hd95_missing for score in scores),
+        unit="mixed" if mixed else units.pop(),
+        by_site=_by_site(scores),
+    )
+
+
+def _check(scores: Sequence[PatientScore]) -> None:
+    if not scores:
+        raise ValueError("no patient was scored, so there is nothing to summarize")
+    if len({(score.site, score.patient) for score in scores}) < len(scores):
+        raise ValueError("a patient was scored twice; summarize each model and seed on its own")
+
+
+def _positive_slice_dice(scores: Sequence[PatientScore], tumour_slices: int) -> float | None:
+    sums = [
+        score.positive_slice_dice * score.reference_slices
+        for score in scores
+        if score.positive_slice_dice is not None
+    ]
+    return fsum(sums) / tumour_slices if tumour_slices else None
+
+
+def _by_site(scores: Sequence[PatientScore]) -> dict[str, SiteDice]:
+    dices: dict[str, list[float]] = {}
+    for score in scores:
+        dices.setdefault(score.site, []).append(score.dice)
+    return {
+        site: SiteDice(len(values), fmean(values), median(values))
+        for site, values in sorted(dices.items())
+    }
+
+
+def _interval(values: Sequence[float], statistic: Callable[..., Any], seed: int) -> Interval | None:
+    if len(values) == 1:
+        return None
+    if min(values) == max(values):
+        return Interval(values[0], values[0], "constant")
+    array = np.asarray(values, dtype=np.float64)
+    low, high = _bootstrap(array, statistic, "BCa", seed)
+    if isfinite(low) and isfinite(high):
+        return Interval(low, high, "bca")
+    return Interval(*_bootstrap(array, statistic, "percentile", seed), "percentile")
+
+
+def _bootstrap(
+    values: NDArray[np.float64],
+    statistic: Callable[..., Any],
+    method: Literal["BCa", "percentile"],
+    seed: int,
+) -> tuple[float, float]:
+    """Efron, JASA 82 (1987) 171-185, as in `scipy.stats.bootstrap`; NaN where BCa is degenerate."""
+    from scipy.stats import bootstrap
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # degenerate data: the caller looks for NaN
+        found = bootstrap(
+            (values,),
+            statistic,
+            n_resamples=RESAMPLES,
+            batch=1000,
+            vectorized=True,
+            confidence_level=LEVEL,
+            method=method,
+            rng=np.random.default_rng(seed),
+        ).confidence_interval
+    return float(found.low), float(found.high)

@@ -1,0 +1,163 @@
+"""The run folder: what a run leaves behind, and how it is found again."""
+
+import csv
+import fcntl
+import hashlib
+import io
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from roundelay.arms import Arm
+from roundelay.atomic import write_json, write_text
+from roundelay.errors import RunFolderError
+from roundelay.evaluation.scores import PatientScore
+from roundelay.itinerary import as_json
+from roundelay.ledger import Receipt, read_ledger
+from roundelay.study import Study, read_study, to_toml
+
+RECORD, STUDY, SUMMARY = "run.json", "study.toml", "summary.json"
+SAME = ("study", "cohort", "threads")
+"""What a resumed run must have in common with its beginning, to give the same bytes."""
+
+
+def open_run(study: Study, out: Path, *, resume: bool) -> dict[str, Any] | None:
+    """What the folder records of a run to go on with, or None for a new run; writes nothing.
+
+    Raises RunFolderError where `out` holds something else, or a run of another study.
+    """
+    begun = (out / RECORD).exists()
+    if out.exists() and not out.is_dir():
+        raise RunFolderError(f"{out} is a file. Choose a folder for the run.")
+    if not resume or not begun:
+        if out.exists() and any(p.name != ".lock" for p in out.iterdir()):
+            hint = " Go on with it by --resume, or choose" if begun else " Choose"
+            raise RunFolderError(f"The folder {out} isn't empty.{hint} another --out.")
+        return None
+    record = read_record(out)
+    if record["study"] != study.digest:
+        raise RunFolderError(
+            f"{out} was begun with another study ({_differences(study, out)}).\n"
+            f"Resume it with its own study ({out / STUDY}), or choose another --out."
+        )
+    return record
+
+
+def read_record(out: Path) -> dict[str, Any]:
+    """run.json. Raises RunFolderError where there is none."""
+    try:
+        record: dict[str, Any] = json.loads((out / RECORD).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RunFolderError(f"{out} is not a run of Roundelay: {RECORD} can't be read.") from error
+    return record
+
+
+def begin_run(
+    study: Study, out: Path, record: Mapping[str, Any] | None, facts: Mapping[str, Any]
+) -> None:
+    """Write study and record of a new run; check those of a resumed one."""
+    if record is not None:
+        for key in SAME:
+            if record[key] != facts[key]:
+                raise RunFolderError(
+                    f"The {key} of {out} changed since the run began"
+                    f" ({_short(record[key])} then, {_short(facts[key])} now): it can't be resumed"
+                    " to the same bytes. Restore it, or choose another --out."
+                )
+        return
+    write_text(out / STUDY, f"# digest {study.digest}\n\n{to_toml(study)}")
+    write_json(out / RECORD, facts)
+
+
+@contextmanager
+def locked(out: Path) -> Iterator[None]:
+    """Keep a second coordinator out of the folder. Raises RunFolderError where one is at work."""
+    out.mkdir(parents=True, exist_ok=True)
+    with (out / ".lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise RunFolderError(
+                f"Another process is running in {out}. Wait for it to end."
+            ) from error
+        yield
+
+
+def begin_arm(out: Path, arm: Arm) -> Path:
+    """The arm's folder, with its itinerary written before training begins."""
+    place = out / "arms" / arm.label
+    if not (place / "itinerary.json").exists():
+        write_json(place / "itinerary.json", as_json(arm.legs))
+    return place
+
+
+def write_curve(place: Path, receipts: Sequence[Receipt]) -> None:
+    """curve.csv: a row a visit."""
+    rows = [
+        [r.stop + 1, r.round, r.site, r.task, r.steps, r.slice_visits, r.loss, r.seconds]
+        for r in receipts
+    ]
+    columns = ["stop", "round", "site", "task", "steps", "slice_visits", "loss", "seconds"]
+    write_text(place / "curve.csv", _table(columns, rows))
+
+
+def write_scores(place: Path, scores: Sequence[PatientScore], *, chosen_leg: int) -> None:
+    """The last file of an arm: where it stands, the arm is done."""
+    write_json(
+        place / "scores.json", {"chosen_leg": chosen_leg, "scores": [s.as_json() for s in scores]}
+    )
+
+
+def read_arm(place: Path) -> dict[str, Any]:
+    """A finished arm: receipts, head of its ledger, digest of its model, chosen leg, scores."""
+    lines = read_ledger(place / "ledger.jsonl")
+    done = json.loads((place / "scores.json").read_text(encoding="utf-8"))
+    return {
+        "receipts": [Receipt(**r) for line in lines[1:] for r in line["receipts"]],
+        "head": lines[-1]["digest"],
+        "model": hashlib.sha256((place / "model.safetensors").read_bytes()).hexdigest(),
+        "chosen_leg": done["chosen_leg"],
+        "scores": [PatientScore(**score) for score in done["scores"]],
+    }
+
+
+def write_patients(out: Path, arms: Sequence[Arm]) -> None:
+    """patients.csv: a row a patient, arm and seed."""
+    rows = []
+    for arm in arms:
+        for score in read_arm(out / "arms" / arm.label)["scores"]:
+            rows.append([arm.name, arm.seed, arm.site or "", *score.as_json().values()])
+    columns = ["arm", "seed", "model_site", *PatientScore.__slots__]
+    write_text(out / "patients.csv", _table(columns, rows))
+
+
+def write_summary(out: Path, summary: Mapping[str, Any]) -> None:
+    """summary.json: the last file of a run."""
+    write_json(out / SUMMARY, summary)
+
+
+def _table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def _differences(study: Study, out: Path) -> str:
+    now, then = study.model_dump(mode="json"), read_study(out / STUDY).model_dump(mode="json")
+    found = [
+        f"{key}.{name}" if isinstance(value, dict) else key
+        for key, value in now.items()
+        if key != "courier"
+        for name in (value if isinstance(value, dict) else [key])
+        if (value[name] != then[key][name] if isinstance(value, dict) else value != then[key])
+        and (key, name) != ("data", "root")
+    ]
+    return "other " + ", ".join(found)
+
+
+def _short(value: Any) -> str:
+    return str(value)[:12]

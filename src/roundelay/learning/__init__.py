@@ -1,0 +1,1 @@
+"""The network, its training loop and its predictions: what a hospital's computer does."""

@@ -1,0 +1,112 @@
+"""The training loop of one visit."""
+
+import math
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+
+from roundelay.cohort.patients import Patient
+from roundelay.errors import VisitError
+from roundelay.itinerary import Stop
+from roundelay.learning.augment import Augmentation, augment
+from roundelay.learning.draws import Pair
+from roundelay.learning.loss import segmentation_loss
+from roundelay.learning.precision import Machine
+from roundelay.learning.schedule import learning_rate
+from roundelay.learning.slices import SliceCache, scaled
+from roundelay.study import Recipe
+
+Batch = tuple[torch.Tensor, torch.Tensor]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Progress within a visit."""
+
+    stop: Stop
+    step: int
+    loss: float
+    slices_per_second: float
+
+
+OnStep = Callable[[Step], None]
+
+
+def prepared(
+    draws: Iterable[list[Pair]],
+    patients: tuple[Patient, ...],
+    cache: SliceCache,
+    settings: Augmentation | None,
+    generator: torch.Generator,
+) -> Iterator[Batch]:
+    """Images float32 ``[batch, channels, size, size]`` and masks ``[batch, 1, size, size]``."""
+    for pairs in draws:
+        seen = [cache.slice(patients[i], j) for i, j in pairs]
+        frames = [cache.frame(patients[i]) for i, _ in pairs]
+        images = scaled(torch.from_numpy(np.stack([image for image, _ in seen])), frames)
+        masks = torch.from_numpy(np.stack([mask for _, mask in seen]))[:, None].float()
+        if settings is not None:
+            images, masks = augment(images, masks, generator, settings)
+        yield images, masks
+
+
+def fit(
+    model: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    batches: Iterable[Batch],
+    *,
+    stop: Stop,
+    recipe: Recipe,
+    machine: Machine,
+    after_step: Callable[[], None],
+    on_step: OnStep,
+) -> float:
+    """Train over the batches of a stop; return the mean loss over its slice-visits.
+
+    Raises VisitError where the loss isn't finite: nothing of such a visit is handed over.
+    """
+    total, seen, begin = 0.0, 0, time.perf_counter()
+    for number, (images, masks) in enumerate(batches):
+        step = stop.first_step + number
+        rate = learning_rate(recipe.schedule, step, stop.total_steps, recipe.learning_rate)
+        for group in optimiser.param_groups:
+            group["lr"] = rate
+        set_training(
+            model, frozen=len(images) == 1 or step >= recipe.freeze_statistics * stop.total_steps
+        )
+        images = images.to(machine.device, memory_format=machine.memory_format)
+        with machine.autocast():
+            logits = model(images)
+        loss = segmentation_loss(logits, masks.to(machine.device), recipe.loss)
+        value = loss.item()
+        if not math.isfinite(value):
+            raise VisitError(
+                f"The loss at {stop} became {value} in step {number + 1} of {stop.steps}.\n"
+                "Nothing of this visit was handed over; the last baton is kept. A learning_rate"
+                f' below {recipe.learning_rate:g} or precision = "float32" often helps: that is'
+                " another study, so start it with another --out."
+            )
+        optimiser.zero_grad(set_to_none=True)
+        torch.autograd.backward(loss)
+        optimiser.step()
+        after_step()
+        total, seen = total + value * len(images), seen + len(images)
+        on_step(Step(stop, number + 1, value, seen / (time.perf_counter() - begin)))
+    return total / seen
+
+
+def set_training(model: nn.Module, *, frozen: bool) -> None:
+    """Training mode. With `frozen`, BatchNorm takes its running statistics and leaves them alone.
+
+    A batch of one slice is frozen too: at the bottleneck it may hold a single value a channel,
+    which has no variance.
+    """
+    model.train()
+    if frozen:
+        for module in model.modules():
+            if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                module.eval()

@@ -1,0 +1,82 @@
+"""model.safetensors: the weights that predict, and in its header what prediction needs."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.numpy
+from torch import nn
+
+from roundelay.atomic import write_bytes
+from roundelay.baton import Arrays
+from roundelay.errors import ModelError
+from roundelay.learning.predict import Reading
+from roundelay.learning.slices import View
+from roundelay.learning.state import load_model
+from roundelay.study import Study
+
+KEY = "roundelay"
+FORMAT = 1
+
+
+def reading_of(study: Study) -> Reading:
+    """How this study's models read a patient."""
+    view = View(study.data.intensity, study.data.crop, study.data.size)
+    return Reading(view, study.evaluation.threshold, study.evaluation.flips)
+
+
+def write_model(path: Path, arrays: Arrays, study: Study) -> None:
+    """Write weights and header. Equal weights of one study give equal bytes."""
+    reading = reading_of(study)
+    header = {
+        "format": FORMAT,
+        "encoder": study.model.encoder,
+        "intensity": reading.view.intensity,
+        "crop": reading.view.crop,
+        "size": reading.view.size,
+        "threshold": reading.threshold,
+        "flips": reading.flips,
+        "study": study.digest,
+        "synthetic": study.data.format == "phantom",
+    }
+    # One key alone: safetensors doesn't promise the order of several.
+    metadata = {KEY: json.dumps(header, sort_keys=True)}
+    write_bytes(path, safetensors.numpy.save(dict(sorted(arrays.items())), metadata))
+
+
+def read_model(path: Path) -> tuple[nn.Module, Reading, dict[str, Any]]:
+    """A network ready to predict, from a model file or a run folder with one model.
+
+    Raises ModelError for anything else.
+    """
+    path = _find(path)
+    try:
+        with safetensors.safe_open(path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+            header = json.loads(metadata[KEY])
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        reading = Reading(
+            View(header["intensity"], header["crop"], header["size"]),
+            header["threshold"],
+            header["flips"],
+        )
+        encoder = header["encoder"]
+    except (OSError, safetensors.SafetensorError, KeyError, ValueError, TypeError) as error:
+        raise ModelError(
+            f"{path} is not a model of Roundelay ({error}). Give the model.safetensors of a run's"
+            " arm, or a run folder."
+        ) from error
+    return load_model(encoder, arrays), reading, header
+
+
+def _find(path: Path) -> Path:
+    if not path.is_dir():
+        return path
+    found = sorted([*path.glob("model.safetensors"), *path.glob("arms/*/model.safetensors")])
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise ModelError(f"{path} holds no finished model (arms/*/model.safetensors).")
+    names = ", ".join(str(p.relative_to(path)) for p in found)
+    raise ModelError(f"{path} holds {len(found)} models; name one of {names}.")

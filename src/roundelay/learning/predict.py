@@ -1,0 +1,48 @@
+"""From a patient's slices to a mask of the input's size."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from roundelay.learning.precision import Machine
+from roundelay.learning.slices import View, frame_of, into_view, out_of_view, scaled
+
+BATCH = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What prediction needs beside the weights; travels in the model file."""
+
+    view: View
+    threshold: float
+    flips: bool
+
+
+def predict(
+    model: nn.Module, images: NDArray[np.uint8], reading: Reading, machine: Machine
+) -> NDArray[np.bool_]:
+    """From uint8 ``[slices, height, width, channels]`` to bool ``[slices, height, width]``.
+
+    No post-processing. With `flips`, the logits of the slice and of its mirror image are averaged.
+    """
+    frame = frame_of(images, reading.view)
+    model.eval()
+    found = []
+    with torch.inference_mode(), machine.autocast():
+        for first in range(0, len(images), BATCH):
+            part = [
+                into_view(image, frame, reading.view.size)
+                for image in images[first : first + BATCH]
+            ]
+            batch = scaled(torch.from_numpy(np.stack(part)), [frame] * len(part))
+            batch = batch.to(machine.device, memory_format=machine.memory_format)
+            logits = model(batch).float()
+            if reading.flips:
+                logits = (logits + model(batch.flip(-1)).float().flip(-1)) / 2
+            whole = out_of_view(logits, frame, images.shape[1:3])
+            found.append((torch.sigmoid(whole) > reading.threshold).cpu().numpy())
+    return np.concatenate(found)

@@ -1,0 +1,200 @@
+"""The paper's network: a U-Net with a ResNet-family encoder, under smp's names.
+
+Ronneberger et al. 2015 (U-Net), He et al. 2016 (ResNet), Xie et al. 2017 (ResNeXt). State-dict
+keys, shapes and outputs are those of segmentation-models-pytorch 0.6 for the same weights, bit
+for bit.
+"""
+
+import difflib
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from roundelay.errors import MissingExtraError, ModelError
+
+ENCODERS: tuple[str, ...] = ("resnet18", "resnext50_32x4d")
+DECODER = (256, 128, 64, 32, 16)
+
+
+class BasicBlock(nn.Module):
+    """Two 3 x 3 convolutions beside a shortcut (ResNet18)."""
+
+    expansion = 1
+
+    def __init__(self, inner: int, width: int, stride: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(inner, width, 3, stride, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.conv2 = nn.Conv2d(width, width, 3, 1, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(width)
+        self.downsample = _shortcut(inner, width, stride)
+
+    def forward(self, x: Tensor) -> Tensor:
+        shortcut = x if self.downsample is None else self.downsample(x)
+        x = F.relu(self.bn1(self.conv1(x)))
+        out: Tensor = self.bn2(self.conv2(x))
+        return F.relu(out + shortcut)
+
+
+class Bottleneck(nn.Module):
+    """1 x 1, 3 x 3 in 32 groups, 1 x 1, beside a shortcut (ResNeXt50 32x4d)."""
+
+    expansion = 4
+
+    def __init__(self, inner: int, width: int, stride: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(inner, 2 * width, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(2 * width)
+        self.conv2 = nn.Conv2d(2 * width, 2 * width, 3, stride, 1, groups=32, bias=False)
+        self.bn2 = nn.BatchNorm2d(2 * width)
+        self.conv3 = nn.Conv2d(2 * width, 4 * width, 1, bias=False)
+        self.bn3 = nn.BatchNorm2d(4 * width)
+        self.downsample = _shortcut(inner, 4 * width, stride)
+
+    def forward(self, x: Tensor) -> Tensor:
+        shortcut = x if self.downsample is None else self.downsample(x)
+        x = F.relu(self.bn1(self.conv1(x)))
+        x = F.relu(self.bn2(self.conv2(x)))
+        out: Tensor = self.bn3(self.conv3(x))
+        return F.relu(out + shortcut)
+
+
+def _shortcut(inner: int, outer: int, stride: int) -> nn.Module | None:
+    if stride == 1 and inner == outer:
+        return None
+    return nn.Sequential(nn.Conv2d(inner, outer, 1, stride, bias=False), nn.BatchNorm2d(outer))
+
+
+class Encoder(nn.Module):
+    """The stem and four stages; gives features at 1/2, 1/4, 1/8, 1/16 and 1/32 of the side."""
+
+    def __init__(self, block: type[BasicBlock | Bottleneck], depths: tuple[int, ...]) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 64, 7, 2, 3, bias=False)
+        self.bn1 = nn.BatchNorm2d(64)
+        self.layer1 = _stage(block, 64, 64, depths[0], 1)
+        self.layer2 = _stage(block, 64 * block.expansion, 128, depths[1], 2)
+        self.layer3 = _stage(block, 128 * block.expansion, 256, depths[2], 2)
+        self.layer4 = _stage(block, 256 * block.expansion, 512, depths[3], 2)
+        self.channels = (64, *(width * block.expansion for width in (64, 128, 256, 512)))
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        features = [F.relu(self.bn1(self.conv1(x)))]
+        features.append(self.layer1(F.max_pool2d(features[0], 3, 2, 1)))
+        for layer in (self.layer2, self.layer3, self.layer4):
+            features.append(layer(features[-1]))
+        return features
+
+
+def _stage(
+    block: type[BasicBlock | Bottleneck], inner: int, width: int, depth: int, stride: int
+) -> nn.Sequential:
+    rest = [block(width * block.expansion, width, 1) for _ in range(depth - 1)]
+    return nn.Sequential(block(inner, width, stride), *rest)
+
+
+def _conv(inner: int, outer: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(inner, outer, 3, padding=1, bias=False), nn.BatchNorm2d(outer), nn.ReLU(True)
+    )
+
+
+class DecoderBlock(nn.Module):
+    """Twice the side by nearest neighbour, the encoder's features beside it, two convolutions."""
+
+    def __init__(self, inner: int, skip: int, outer: int) -> None:
+        super().__init__()
+        self.conv1 = _conv(inner + skip, outer)
+        self.conv2 = _conv(outer, outer)
+
+    def forward(self, x: Tensor, skip: Tensor | None) -> Tensor:
+        x = F.interpolate(x, scale_factor=2.0, mode="nearest")
+        if skip is not None:
+            x = torch.cat([x, skip], dim=1)
+        out: Tensor = self.conv2(self.conv1(x))
+        return out
+
+
+class Decoder(nn.Module):
+    """Five blocks, from 1/32 of the side back to all of it."""
+
+    def __init__(self, channels: tuple[int, ...]) -> None:
+        super().__init__()
+        inner = (channels[-1], *DECODER[:-1])
+        skips = (*channels[-2::-1], 0)
+        self.blocks = nn.ModuleList(
+            DecoderBlock(i, s, o) for i, s, o in zip(inner, skips, DECODER, strict=True)
+        )
+
+    def forward(self, features: list[Tensor]) -> Tensor:
+        x, skips = features[-1], [*features[-2::-1], None]
+        for block, skip in zip(self.blocks, skips, strict=True):
+            x = block(x, skip)
+        return x
+
+
+class Unet(nn.Module):
+    """Logits ``[batch, 1, height, width]`` of images ``[batch, 3, height, width]``.
+
+    Raises ValueError where a side is no multiple of 32.
+    """
+
+    def __init__(self, block: type[BasicBlock | Bottleneck], depths: tuple[int, ...]) -> None:
+        super().__init__()
+        self.encoder = Encoder(block, depths)
+        self.decoder = Decoder(self.encoder.channels)
+        self.segmentation_head = nn.Sequential(nn.Conv2d(DECODER[-1], 1, 3, padding=1))
+
+    def forward(self, images: Tensor) -> Tensor:
+        if images.shape[-1] % 32 or images.shape[-2] % 32:
+            raise ValueError(f"sides must be multiples of 32, not {tuple(images.shape[-2:])}")
+        out: Tensor = self.segmentation_head(self.decoder(self.encoder(images)))
+        return out
+
+
+def build_unet(encoder: str, *, seed: int) -> nn.Module:
+    """A U-Net with random weights of `seed`; the global random state stays as it was.
+
+    ``resnet18`` and ``resnext50_32x4d`` are ours; other names come through the extra ``smp``.
+    Raises MissingExtraError without it, ModelError for a name that it doesn't know.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        if encoder not in ENCODERS:
+            return _from_smp(encoder)
+        model = Unet(BasicBlock, (2, 2, 2, 2)) if encoder == "resnet18" else _resnext50()
+        _initialise(model)
+    return model
+
+
+def _resnext50() -> Unet:
+    return Unet(Bottleneck, (3, 4, 6, 3))
+
+
+def _initialise(model: Unet) -> None:
+    # As smp does: He et al. 2015 with fan-out in the encoder, uniform in the decoder, Glorot last.
+    for module in model.encoder.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+    for module in model.decoder.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_uniform_(module.weight, mode="fan_in", nonlinearity="relu")
+    for module in model.segmentation_head.modules():
+        if isinstance(module, nn.Conv2d) and module.bias is not None:
+            nn.init.xavier_uniform_(module.weight)
+            nn.init.zeros_(module.bias)
+
+
+def _from_smp(encoder: str) -> nn.Module:
+    try:
+        import segmentation_models_pytorch as smp
+    except ImportError as error:
+        raise MissingExtraError(f"Encoder '{encoder}'", "smp") from error
+    known = smp.encoders.get_encoder_names()
+    if encoder not in known and not encoder.startswith("tu-"):
+        near = difflib.get_close_matches(encoder, [*ENCODERS, *known], n=1)
+        hint = f" Did you mean '{near[0]}'?" if near else ""
+        raise ModelError(f"There is no encoder '{encoder}'.{hint}")
+    model: nn.Module = smp.Unet(encoder, encoder_weights=None, in_channels=3, classes=1)
+    return model

@@ -1,0 +1,228 @@
+"""The hash chain of all receipts of an arm, and the batons it vouches for.
+
+``ledger.jsonl`` holds one canonical JSON object a line (sorted keys, no spaces). Every line carries
+the digest of the line before it (``previous``) and of itself (``digest``, over the line without
+that key). The first line names study, itinerary, cohort and the start baton; each further line is
+a leg: its receipts and the digest of the baton that goes on.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from roundelay.atomic import canonical_json, write_bytes
+from roundelay.baton import Baton
+from roundelay.errors import LedgerError
+from roundelay.itinerary import Leg
+
+FIRST_PREVIOUS = "0" * 64
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What a site states about a visit: the digest it began with, the one it returned, its work."""
+
+    stop: int
+    site: str
+    round: int
+    task: str
+    received: str
+    returned: str
+    patients: int
+    slices: int
+    slice_visits: int
+    steps: int
+    loss: float | None
+    seconds: float
+    sent_bytes: int
+    returned_bytes: int
+    machine: str
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What a ledger vouches for from its first line on."""
+
+    arm: str
+    study: str
+    itinerary: str
+    cohort: str
+    start: str
+
+
+class Ledger:
+    """An arm's ledger and its folder of batons; `append` is the only way it grows."""
+
+    def __init__(self, folder: Path, header: Header, *, keep: frozenset[int] | None) -> None:
+        """Open or begin a ledger. `keep` names the legs whose batons stay (None: all stay).
+
+        Raises LedgerError where what is there does not verify or begins otherwise.
+        """
+        self.path = folder / "ledger.jsonl"
+        self.batons = folder / "batons"
+        self._keep = keep
+        if self.path.exists():
+            self.lines = read_ledger(self.path)
+            if (found := _header(self.lines)) != header:
+                raise LedgerError(_other_header(self.path, found, header))
+        else:
+            self.lines = [_sealed(asdict(header) | {"ledger": 1}, FIRST_PREVIOUS)]
+            self._write()
+
+    @property
+    def legs_done(self) -> int:
+        return len(self.lines) - 1
+
+    @property
+    def head(self) -> str:
+        """The digest to compare with one held elsewhere."""
+        return str(self.lines[-1]["digest"])
+
+    @property
+    def receipts(self) -> list[Receipt]:
+        return [Receipt(**receipt) for line in self.lines[1:] for receipt in line["receipts"]]
+
+    def last_baton(self) -> Baton | None:
+        """The baton of the last finished leg, or None where there is none."""
+        return self.baton_of(self.legs_done - 1) if self.legs_done else None
+
+    def baton_of(self, leg: int) -> Baton:
+        """The kept baton of a leg. Raises LedgerError where it is missing or altered."""
+        return _read_baton(self.batons, str(self.lines[leg + 1]["baton"]))
+
+    def append(self, leg: Leg, receipts: Sequence[Receipt], baton: Baton) -> None:
+        """Write the baton, then the line that vouches for it, then drop batons no longer needed."""
+        write_bytes(self.batons / f"{baton.digest}.safetensors", baton.data)
+        entry = {
+            "leg": leg.index,
+            "receipts": [asdict(receipt) for receipt in receipts],
+            "baton": baton.digest,
+        }
+        self.lines.append(_sealed(entry, self.head))
+        self._write()
+        self._prune()
+
+    def _write(self) -> None:
+        write_bytes(self.path, b"".join(canonical_json(line) + b"\n" for line in self.lines))
+
+    def _prune(self) -> None:
+        if self._keep is None:
+            return
+        legs = {*self._keep, self.legs_done - 1, self.legs_done - 2}
+        needed = {line["baton"] for line in self.lines[1:] if line["leg"] in legs}
+        for path in self.batons.glob("*.safetensors"):
+            if path.stem not in needed:
+                path.unlink()
+
+
+def read_ledger(path: Path) -> list[dict[str, Any]]:
+    """All lines of a ledger whose chain holds. Raises LedgerError naming the first bad line."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise LedgerError(f"{path} can't be read: {error.strerror}.") from error
+    if not data.endswith(b"\n"):
+        raise LedgerError(f"{path} is cut: its last line has no end.")
+    lines: list[dict[str, Any]] = []
+    for number, raw in enumerate(data[:-1].split(b"\n"), start=1):
+        previous = lines[-1]["digest"] if lines else FIRST_PREVIOUS
+        if problem := _problem(raw, previous, leg=number - 2):
+            raise LedgerError(
+                f"{path}, line {number}: {problem}.\nThis ledger was changed after it was written."
+                " Compare it with a copy held elsewhere; the run can't go on from it."
+            )
+        lines.append(json.loads(raw))
+    return lines
+
+
+def verify(folder: Path, *, legs: Sequence[Leg], itinerary: str) -> list[dict[str, Any]]:
+    """Check an arm's folder: chain, plan, hand-overs and every baton kept. Raises LedgerError.
+
+    Can't show: a wholesale rewrite, or whole legs cut from the end of a run that isn't finished.
+    """
+    path = folder / "ledger.jsonl"
+    lines = read_ledger(path)
+    if lines[0]["itinerary"] != itinerary:
+        raise LedgerError(f"{folder / 'itinerary.json'} is not the plan that {path} began with.")
+    if len(lines) - 1 > len(legs):
+        raise LedgerError(f"{path} has {len(lines) - 1} legs, the itinerary {len(legs)}.")
+    sent = lines[0]["start"]
+    for line, leg in zip(lines[1:], legs, strict=False):
+        _check_leg(path, line, leg, sent)
+        sent = line["baton"]
+    known = {line["baton"] for line in lines[1:]}
+    for kept in sorted((folder / "batons").glob("*.safetensors")):
+        _read_baton(kept.parent, kept.stem)
+        # One baton without its line is what a kill between the two writes leaves behind.
+        if kept.stem not in known and (folder / "model.safetensors").exists():
+            raise LedgerError(
+                f"{kept} stands in no line of {path}: lines were cut, or it was added."
+            )
+    return lines
+
+
+def _check_leg(path: Path, line: dict[str, Any], leg: Leg, sent: str) -> None:
+    planned = [(stop.index, stop.site, stop.slice_visits) for stop in leg.stops]
+    stated = [(r["stop"], r["site"], r["slice_visits"]) for r in line["receipts"]]
+    if planned != stated:
+        raise LedgerError(
+            f"{path}, leg {leg.index + 1}: the visits are not those that were planned."
+        )
+    if any(receipt["received"] != sent for receipt in line["receipts"]):
+        raise LedgerError(
+            f"{path}, leg {leg.index + 1}: a site began with other weights than sent."
+        )
+    if (
+        len(stated) == 1
+        and leg.task == "train"
+        and line["receipts"][0]["returned"] != line["baton"]
+    ):
+        raise LedgerError(f"{path}, leg {leg.index + 1}: the baton is not the one returned.")
+
+
+def _sealed(entry: dict[str, Any], previous: str) -> dict[str, Any]:
+    entry = entry | {"previous": previous}
+    return entry | {"digest": hashlib.sha256(canonical_json(entry)).hexdigest()}
+
+
+def _problem(raw: bytes, previous: str, *, leg: int) -> str | None:
+    try:
+        line = json.loads(raw)
+        entry = {key: value for key, value in line.items() if key != "digest"}
+        if canonical_json(line) != raw:
+            return "it is not spelled as it was written"
+        if line["digest"] != hashlib.sha256(canonical_json(entry)).hexdigest():
+            return "its bytes do not give its digest"
+        if line["previous"] != previous:
+            return "it does not follow from the line before it"
+        if line.get("leg", -1) != leg:
+            return "a leg is missing before it"
+    except (ValueError, KeyError, AttributeError, TypeError):
+        return "it is not a line of a ledger"
+    return None
+
+
+def _header(lines: Sequence[dict[str, Any]]) -> Header:
+    return Header(**{key: lines[0][key] for key in Header.__slots__})
+
+
+def _other_header(path: Path, found: Header, wanted: Header) -> str:
+    differ = [key for key in Header.__slots__ if getattr(found, key) != getattr(wanted, key)]
+    return (
+        f"{path} began with another {' and '.join(differ)}.\n"
+        "Go on with the study and the data that it began with, or choose another --out."
+    )
+
+
+def _read_baton(folder: Path, digest: str) -> Baton:
+    path = folder / f"{digest}.safetensors"
+    try:
+        baton = Baton(path.read_bytes())
+    except OSError as error:
+        raise LedgerError(f"The baton {path} is missing: the run can't go on from it.") from error
+    if baton.digest != digest:
+        raise LedgerError(f"{path} was altered: its digest is {baton.digest[:12]} now.")
+    return baton

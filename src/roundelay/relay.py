@@ -1,0 +1,71 @@
+"""The loop that hands over, and what it asks of a courier; no torch, no files, no network."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from roundelay.arms import Arm, merge
+from roundelay.baton import Baton
+from roundelay.errors import HandoverError
+from roundelay.evaluation.scores import PatientScore
+from roundelay.itinerary import Stop
+from roundelay.ledger import Ledger, Receipt
+from roundelay.survey import SiteSurvey
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """A stop as it happened: the site's statement, and the baton that it returns."""
+
+    receipt: Receipt
+    baton: Baton
+
+
+class Courier(Protocol):
+    """How a baton reaches a site and comes back.
+
+    Every method raises SiteError where a site fails, and keeps nothing of what failed.
+    """
+
+    def survey(self) -> Mapping[str, SiteSurvey]:
+        """Every site's numbers, in the order in which the sites are given."""
+
+    def train(self, baton: Baton, stops: Sequence[Stop]) -> list[Visit]:
+        """One visit for each stop, in their order; all of them begin with `baton`."""
+
+    def evaluate(self, baton: Baton, sites: Sequence[str], split: str) -> list[PatientScore]:
+        """Scores of the patients of one split, site by site."""
+
+    def close(self) -> None:
+        """End what was started."""
+
+
+def relay(start: Baton, arm: Arm, courier: Courier, ledger: Ledger) -> Baton:
+    """Let each site go on from exactly what the one before it returned."""
+    baton = ledger.last_baton() or start
+    for leg in arm.legs[ledger.legs_done :]:
+        visits = courier.train(baton, leg.stops)
+        for stop, visit in zip(leg.stops, visits, strict=True):
+            check_handover(stop, visit, sent=baton)
+        baton = merge(leg, baton, [visit.baton for visit in visits])
+        ledger.append(leg, [visit.receipt for visit in visits], baton)
+    return baton
+
+
+def check_handover(stop: Stop, visit: Visit, *, sent: Baton) -> None:
+    """Raise HandoverError unless the site began with what it was sent and returns what it says."""
+    receipt = visit.receipt
+    if (receipt.stop, receipt.site) != (stop.index, stop.site):
+        raise HandoverError(
+            f"{stop} was answered by {receipt.site} for stop {receipt.stop + 1}.\n"
+            "Nothing from this visit was kept. Go on with --resume."
+        )
+    for said, is_so, what in (
+        (receipt.received, sent.digest, "did not start from the weights that it was sent"),
+        (receipt.returned, visit.baton.digest, "returned other bytes than its receipt states"),
+    ):
+        if said != is_so:
+            raise HandoverError(
+                f"{stop} {what}.\n  expected  {is_so[:12]}\n  stated    {said[:12]}\n"
+                "Nothing from this visit was kept. Mend the site, then go on with --resume."
+            )

@@ -1,0 +1,214 @@
+"""Run a study: open the cohort, lay the arms, call the relay, write the run folder."""
+
+import platform
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from roundelay import folder
+from roundelay.arms import Arm, final_model, lay
+from roundelay.baton import Baton, join
+from roundelay.couriers import open_courier
+from roundelay.evaluation.scores import PatientScore
+from roundelay.evaluation.summary import summarize
+from roundelay.itinerary import digest as itinerary_digest
+from roundelay.learning.fit import Step
+from roundelay.learning.model_file import write_model
+from roundelay.learning.precision import Machine, find_machine
+from roundelay.learning.state import model_arrays
+from roundelay.learning.unet import build_unet
+from roundelay.learning.weights import load_encoder
+from roundelay.ledger import Header, Ledger
+from roundelay.planning import check_room, weak_places
+from roundelay.relay import Courier, relay
+from roundelay.study import Study
+from roundelay.survey import TEST, VALIDATION, SiteSurvey, cohort_digest
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """The whole way is known; training begins."""
+
+    arms: tuple[Arm, ...]
+    surveys: Mapping[str, SiteSurvey]
+    notices: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ArmBegun:
+    """An arm begins, or goes on after `steps_done` steps."""
+
+    arm: Arm
+    steps_done: int
+
+
+@dataclass(frozen=True, slots=True)
+class ArmDone:
+    """An arm's model is written and scored."""
+
+    arm: Arm
+
+
+Event = Planned | ArmBegun | ArmDone | Step
+OnEvent = Callable[[Event], None]
+
+
+def _ignore(_: Event) -> None:
+    """Nobody watches."""
+
+
+def run_study(
+    study: Study, out: Path, *, resume: bool = False, on_event: OnEvent = _ignore
+) -> dict[str, Any]:
+    """Run all arms of a study into the folder `out` and return what summary.json holds.
+
+    With `resume`, go on after the last finished visit: the same final bytes as a run that was
+    never stopped. Raises UserError before anything is written where the user can mend it, and
+    SiteError where a site failed.
+    """
+    record = folder.open_run(study, out, resume=resume)
+    machine = machine_for(study, record)
+    courier = open_courier(study, home=out / "sites", machine=machine, on_step=on_event)
+    try:
+        surveys = courier.survey()
+        arms = lay(study, surveys)
+        starts = {seed: start_baton(study, seed) for seed in study.seeds}
+        check_room(out, arms, len(starts[study.seeds[0]].data), keep_all=study.keep == "all")
+        with folder.locked(out):
+            folder.begin_run(study, out, record, _facts(study, surveys, machine))
+            on_event(Planned(tuple(arms), surveys, tuple(weak_places(arms, surveys))))
+            for arm in arms:
+                _run_arm(study, arm, starts[arm.seed], courier, surveys, out, on_event)
+            return _finish(study, arms, out)
+    finally:
+        courier.close()
+
+
+def start_baton(study: Study, seed: int) -> Baton:
+    """The weights that every arm of this seed begins with; no patient has been seen."""
+    model = build_unet(study.model.encoder, seed=seed)
+    load_encoder(model, study.model.weights, encoder=study.model.encoder)
+    return join(model=model_arrays(model))
+
+
+def machine_for(study: Study, record: Mapping[str, Any] | None = None) -> Machine:
+    """Where this study computes on this machine: as the run's record says, where there is one."""
+    if study.courier.threads:
+        torch.set_num_threads(study.courier.threads)
+    if study.recipe.deterministic:
+        torch.use_deterministic_algorithms(True)
+    if record is None:
+        return find_machine(study.recipe.precision, deterministic=study.recipe.deterministic)
+    # What the probe found when the run began: another outcome today would give other bytes.
+    return Machine(**record["machine"])
+
+
+def _facts(study: Study, surveys: Mapping[str, SiteSurvey], machine: Machine) -> dict[str, Any]:
+    return {
+        "roundelay": version("roundelay"),
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "study": study.digest,
+        "cohort": cohort_digest(surveys),
+        "synthetic": study.data.format == "phantom",
+        "machine": {
+            "device": machine.device,
+            "bfloat16": machine.bfloat16,
+            "channels_last": machine.channels_last,
+        },
+        "threads": torch.get_num_threads(),
+        "sites": [survey.as_json() for survey in surveys.values()],
+    }
+
+
+def _run_arm(
+    study: Study,
+    arm: Arm,
+    start: Baton,
+    courier: Courier,
+    surveys: Mapping[str, SiteSurvey],
+    out: Path,
+    on_event: OnEvent,
+) -> None:
+    place = folder.begin_arm(out, arm)
+    header = Header(
+        arm.label, study.digest, itinerary_digest(arm.legs), cohort_digest(surveys), start.digest
+    )
+    choosing = study.evaluation.choose != "last"
+    keep = None if study.keep == "all" else frozenset(arm.round_ends if choosing else ())
+    ledger = Ledger(place, header, keep=keep)
+    done = sum(s.steps for leg in arm.legs[: ledger.legs_done] for s in leg.stops)
+    on_event(ArmBegun(arm, done))
+    if not (place / "scores.json").exists():
+        last = relay(start, arm, courier, ledger)
+        leg, baton = _chosen(study, arm, ledger, last, courier, tuple(surveys))
+        model = final_model(baton)
+        write_model(place / "model.safetensors", model, study)
+        goes_home = join(model=model)
+        scores = [
+            score
+            for split in (VALIDATION, TEST)
+            for score in courier.evaluate(goes_home, tuple(surveys), split)
+        ]
+        folder.write_curve(place, ledger.receipts)
+        folder.write_scores(place, scores, chosen_leg=leg)
+    on_event(ArmDone(arm))
+
+
+def _chosen(
+    study: Study, arm: Arm, ledger: Ledger, last: Baton, courier: Courier, sites: Sequence[str]
+) -> tuple[int, Baton]:
+    """The model that goes home, by validation patients alone: the last, or the best round's."""
+    best: tuple[float, int, Baton] = (-1.0, len(arm.legs) - 1, last)
+    if study.evaluation.choose == "last":
+        return best[1], last
+    for leg in arm.round_ends:
+        baton = ledger.baton_of(leg)
+        scores = courier.evaluate(join(model=final_model(baton)), sites, VALIDATION)
+        means = [site.mean for site in summarize(scores).by_site.values()]
+        value = min(means) if study.evaluation.choose == "worst-site" else sum(means) / len(means)
+        if value > best[0]:
+            best = (value, leg, baton)
+    return best[1], best[2]
+
+
+def _finish(study: Study, arms: Sequence[Arm], out: Path) -> dict[str, Any]:
+    rows = [_row(study, arm, out) for arm in arms]
+    summary = {
+        "name": study.name,
+        "study": study.digest,
+        "synthetic": study.data.format == "phantom",
+        "arms": rows,
+    }
+    folder.write_patients(out, arms)
+    folder.write_summary(out, summary)
+    return summary
+
+
+def _row(study: Study, arm: Arm, out: Path) -> dict[str, Any]:
+    place = out / "arms" / arm.label
+    facts = folder.read_arm(place)
+    receipts = facts["receipts"]
+    return {
+        "arm": arm.name,
+        "seed": arm.seed,
+        "site": arm.site,
+        "slice_visits": arm.slice_visits,
+        "legs": len(arm.legs),
+        "chosen_leg": facts["chosen_leg"],
+        "bytes_sent": sum(r.sent_bytes for r in receipts),
+        "bytes_returned": sum(r.returned_bytes for r in receipts),
+        "seconds": round(sum(r.seconds for r in receipts), 3),
+        "head": facts["head"],
+        "model": facts["model"],
+        "test": _summary([s for s in facts["scores"] if s.split == TEST]),
+        "validation": _summary([s for s in facts["scores"] if s.split == VALIDATION]),
+    }
+
+
+def _summary(scores: Sequence[PatientScore]) -> dict[str, Any] | None:
+    return summarize(scores).as_json() if scores else None

@@ -1,0 +1,101 @@
+"""Orders and shares, against hand-written ones and by properties."""
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from roundelay.arms import lay
+from roundelay.itinerary import as_json, digest, order_sites, share
+from surveys import study, surveys
+
+SITES = ("A", "B", "C")
+sites = st.lists(st.text("ABCDEFGH", min_size=1, max_size=3), min_size=1, max_size=6, unique=True)
+
+
+def ordered(order, rounds=2, sites=SITES, seed=0):
+    sizes = {site: len(sites) - i for i, site in enumerate(sites)}
+    return order_sites(order, sites, rounds=rounds, sizes=sizes, seed=seed)
+
+
+def test_orders_are_those_one_writes_by_hand():
+    assert ordered("given") == (("A", "B", "C"), ("A", "B", "C"))
+    assert ordered("reversed") == (("C", "B", "A"), ("C", "B", "A"))
+    assert ordered("there-and-back", rounds=3) == (
+        ("A", "B", "C"),
+        ("C", "B", "A"),
+        ("A", "B", "C"),
+    )
+    assert ordered("size") == (("C", "B", "A"), ("C", "B", "A"))
+
+
+@given(sites, st.integers(1, 8), st.integers(0, 99))
+def test_a_shuffled_round_meets_every_site_once_and_none_twice_in_a_row(names, rounds, seed):
+    found = ordered("shuffled", rounds, names, seed)
+
+    assert [sorted(turn) for turn in found] == [sorted(names)] * rounds
+    if len(names) > 1:
+        way = [site for turn in found for site in turn]
+        assert all(a != b for a, b in pairwise(way))
+
+
+def test_a_shuffled_order_is_of_its_seed():
+    assert ordered("shuffled", 5) == ordered("shuffled", 5)
+    assert ordered("shuffled", 5) != ordered("shuffled", 5, seed=1)
+
+
+@given(st.lists(st.integers(1, 500), min_size=1, max_size=8), st.integers(0, 1000))
+def test_a_share_is_whole_complete_and_leaves_nobody_out(weights, extra):
+    total = len(weights) + extra
+
+    parts = share(total, weights)
+
+    assert sum(parts) == total
+    assert min(parts) >= 1
+    exact = [total * weight / sum(weights) for weight in weights]
+    if min(exact) >= 1:
+        assert all(abs(part - e) < 1 for part, e in zip(parts, exact, strict=True))
+
+
+def test_a_share_of_too_little_is_refused():
+    with pytest.raises(ValueError, match="2 can't be shared among 3"):
+        share(2, [1, 1, 1])
+
+
+@given(
+    st.integers(1, 4),
+    st.integers(1, 3),
+    st.sampled_from(["given", "shuffled", "reversed", "there-and-back", "size"]),
+    st.sampled_from(["equal", "proportional"]),
+)
+def test_every_stop_knows_its_place_and_every_model_sees_as_many_slices(
+    rounds, epochs, order, work
+):
+    plan = study(
+        top={"arms": ("cwt", "swt", "pooled", "local")},
+        recipe={"rounds": rounds, "epochs": epochs, "order": order, "work": work},
+    )
+
+    arms = lay(plan, surveys())
+
+    assert {arm.slice_visits for arm in arms} == {rounds * epochs * 50}
+    assert [arm.label for arm in arms] == [
+        "cwt-0", "swt-0", "pooled-0", "local-0-NORTH", "local-0-EAST", "local-0-SOUTH",
+    ]  # fmt: skip
+    for arm in arms:
+        stops = [stop for leg in arm.legs for stop in leg.stops]
+        assert [stop.index for stop in stops] == list(range(len(stops)))
+        assert stops[0].first_step == 0
+        for before, after in pairwise(stops):
+            assert after.first_step == before.first_step + before.steps
+        assert stops[-1].first_step + stops[-1].steps == stops[0].total_steps
+
+
+def test_the_digest_of_an_itinerary_is_of_its_every_number():
+    legs = lay(study(), surveys())[0].legs
+    others = lay(study(recipe={"rounds": 3}), surveys())[0].legs
+
+    assert digest(legs) == digest(lay(study(), surveys())[0].legs)
+    assert digest(legs) != digest(others)
+    assert as_json(legs)[0]["stops"][0]["site"] == "NORTH"
