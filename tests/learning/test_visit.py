@@ -150,7 +150,7 @@ def test_calibration_over_sites_equals_the_same_draws_in_one_place(root, tmp_pat
 
     for stop in stops:
         for images, _ in _batches(courier._ward(stop.site), stop):
-            model.train()
+            set_training(model, frozen=len(images) == 1)
             with torch.no_grad():
                 model(images)
     everything = torch.cat(seen["x"]).movedim(1, 0).flatten(1)

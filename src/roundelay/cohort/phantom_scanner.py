@@ -39,37 +39,86 @@ class Hospital:
 
 HOSPITALS: Mapping[str, Hospital] = MappingProxyType(
     {
+        # The largest, with a clear contrast.
         "NORTH": Hospital(
-            10,
-            Scanner((1.0, 1.0, 1.0), (150, 165, 150), 0.10, 0.012, 0.5, 240, 0.29, 1.1),
-            (15, 90),
-            0.4,
-        ),
-        "EAST": Hospital(
-            8,
-            Scanner((1.35, 0.75, 1.3), (190, 120, 175), 0.12, 0.022, 0.6, 232, 0.14, 0.55),
-            (12, 70),
-            0.3,
-        ),
-        "SOUTH": Hospital(
-            6,
-            Scanner((0.9, 1.3, 0.9), (120, 185, 130), 0.26, 0.018, 0.6, 256, 0.30, 0.9),
-            (10, 60),
-            0.35,
-        ),
-        "WEST": Hospital(
-            5,
-            Scanner((1.1, 1.1, 1.0), (105, 110, 120), 0.14, 0.052, 0.5, 224, 0.23, 1.0),
-            (40, 130),
-            0.7,
-        ),
-        "LAKE": Hospital(
-            3,
-            Scanner(
-                (1.6, 0.9, 1.0), (165, 190, 0), 0.16, 0.020, 1.5, 240, 0.24, 1.2, has_post=False
+            patients=10,
+            millilitres=(15, 90),
+            enhancing=0.4,
+            scanner=Scanner(
+                gamma=(1.0, 1.0, 1.0),
+                gain=(150, 165, 150),
+                bias=0.1,
+                noise=0.012,
+                blur=0.5,
+                field_of_view=240,
+                lesion_contrast=0.29,
+                fat=1.1,
             ),
-            (8, 40),
-            0.2,
+        ),
+        # FLAIR hardly tells tumour from grey matter; fat is suppressed.
+        "EAST": Hospital(
+            patients=8,
+            millilitres=(12, 70),
+            enhancing=0.3,
+            scanner=Scanner(
+                gamma=(1.35, 0.75, 1.3),
+                gain=(190, 120, 175),
+                bias=0.12,
+                noise=0.022,
+                blur=0.6,
+                field_of_view=232,
+                lesion_contrast=0.14,
+                fat=0.55,
+            ),
+        ),
+        # A surface coil: bright on one side.
+        "SOUTH": Hospital(
+            patients=6,
+            millilitres=(10, 60),
+            enhancing=0.35,
+            scanner=Scanner(
+                gamma=(0.9, 1.3, 0.9),
+                gain=(120, 165, 130),
+                bias=0.26,
+                noise=0.018,
+                blur=0.6,
+                field_of_view=256,
+                lesion_contrast=0.3,
+                fat=0.9,
+            ),
+        ),
+        # A noisy scanner and the largest tumours, most of which enhance.
+        "WEST": Hospital(
+            patients=5,
+            millilitres=(40, 130),
+            enhancing=0.7,
+            scanner=Scanner(
+                gamma=(1.1, 1.1, 1.0),
+                gain=(105, 110, 120),
+                bias=0.14,
+                noise=0.052,
+                blur=0.5,
+                field_of_view=224,
+                lesion_contrast=0.23,
+                fat=1.0,
+            ),
+        ),
+        # The smallest: blurred, and without contrast agent.
+        "LAKE": Hospital(
+            patients=3,
+            millilitres=(8, 40),
+            enhancing=0.2,
+            scanner=Scanner(
+                gamma=(1.6, 0.9, 1.0),
+                gain=(165, 190, 0),
+                bias=0.16,
+                noise=0.02,
+                blur=1.5,
+                field_of_view=240,
+                lesion_contrast=0.24,
+                fat=1.2,
+                has_post=False,
+            ),
         ),
     }
 )

@@ -48,6 +48,21 @@ class _Tissue:
     ventricle: Field
 
 
+@dataclass(frozen=True, slots=True)
+class _Noise:
+    tilt: Field
+    cloud: Field
+    drift: Field
+    grain: Field
+    fine: Field
+    thread: Field
+    patch: Field
+    strand: Field
+
+
+_SCALES = (40, 14, 14, 6, 4, 18, 9, 9)  # mm, of each field of _Noise
+
+
 def draw_scene(
     template: Template, rng: np.random.Generator, axes: Sequence[Field], case: Case
 ) -> Scene:
@@ -57,13 +72,13 @@ def draw_scene(
     points, head = bend(template, rng, axes, build)
     grid = tuple(len(axis) for axis in axes)
     tissue = _tissue(template, press(template, lesion, points), build)
-    fields = [smooth_field(rng, axes, s).reshape(-1)[head] for s in (40, 14, 14, 6, 4, 18, 9, 9)]
-    flair = _flair(tissue, fields, case)
-    pre = _t1(tissue, fields, case)
+    noise = _Noise(*(smooth_field(rng, axes, scale).ravel()[head] for scale in _SCALES))
+    flair = _flair(tissue, noise, case)
+    pre = _t1(tissue, noise, case)
     near = np.abs(tissue.points - lesion.centre[:, None]).max(0) < 80
     density, depth = (sample(p, tissue.points, within=near) for p in (lesion.density, lesion.depth))
-    pre, flair, glow = _with_lesion((pre, flair), (density, depth), fields, case)
-    post = pre * 1.03 + np.clip(_vessels(tissue, fields) + glow, 0, 0.8)
+    pre, flair, glow = _with_lesion((pre, flair), (density, depth), noise, case)
+    post = pre * 1.03 + np.clip(_vessels(tissue, noise) + glow, 0, 0.8)
     pre, flair, post, density = (_on_grid(s, head, grid) for s in (pre, flair, post, density))
     return Scene(pre, flair, post, _contour(density))
 
@@ -95,48 +110,50 @@ def _tissue(template: Template, points: Field, build: Build) -> _Tissue:
     return _Tissue(points, fine["t1"], fine["gm"], csf, inner, outer, ventricle)
 
 
-def _t1(tissue: _Tissue, fields: Sequence[Field], case: Case) -> Field:
+def _t1(tissue: _Tissue, noise: _Noise, case: Case) -> Field:
     brain = np.interp(tissue.t1, (40, 90, 130, 165, 222, 250), (0.12, 0.18, 0.36, 0.52, 0.74, 0.8))
     return _with_skull(
-        brain * (1 + 0.015 * fields[4]), tissue, fields, np.multiply(_LAYERS_T1, case.fat)
+        brain * (1 + 0.015 * noise.fine), tissue, noise, np.multiply(_LAYERS_T1, case.fat)
     )
 
 
-def _flair(tissue: _Tissue, fields: Sequence[Field], case: Case) -> Field:
-    brain = 0.45 + 0.11 * tissue.gm + 0.012 * fields[3]
+def _flair(tissue: _Tissue, noise: _Noise, case: Case) -> Field:
+    brain = 0.45 + 0.11 * tissue.gm + 0.012 * noise.grain
     white = np.clip(1 - tissue.gm - tissue.csf, 0, 1) * (tissue.inner < -8)
     old = np.clip((case.age - 35) / 35, 0, 1)
     rim = np.exp(-((tissue.ventricle / (2.0 + 2.2 * old)) ** 2))
-    patches = np.clip(0.8 * fields[3] + 0.6 * fields[4] - 1.9 + 0.5 * old, 0, 0.5)
+    patches = np.clip(0.8 * noise.grain + 0.6 * noise.fine - 1.9 + 0.5 * old, 0, 0.5)
     patches *= np.exp(-tissue.ventricle / 16) * 1.2 * old
-    caps = 0.14 * (0.35 + old) * rim * np.clip(1 + fields[1], 0, 2)
+    caps = 0.14 * (0.35 + old) * rim * np.clip(1 + noise.cloud, 0, 2)
     brain += white * np.minimum(caps + patches, 0.03 + 0.45 * case.lesion_contrast)
     # Pulsation leaves bright fluid in the basal cisterns, air in the sinuses a bright base.
     low = np.clip(-(tissue.points[2] + 8) / 18, 0, 1)
-    fluid = 0.08 + 0.30 * low * np.clip(fields[1], 0, 1)
-    near_base = low * np.exp(-((tissue.inner / 7) ** 2)) * np.clip(fields[2], 0, 1.2)
+    fluid = 0.08 + 0.30 * low * np.clip(noise.cloud, 0, 1)
+    near_base = low * np.exp(-((tissue.inner / 7) ** 2)) * np.clip(noise.drift, 0, 1.2)
     brain += 0.22 * near_base * (tissue.points[1] > -30)
     signal = brain * (1 - tissue.csf) + fluid * tissue.csf
-    return _with_skull(signal, tissue, fields, np.multiply(_LAYERS_FLAIR, case.fat))
+    return _with_skull(signal, tissue, noise, np.multiply(_LAYERS_FLAIR, case.fat))
 
 
-def _with_skull(brain: Field, tissue: _Tissue, fields: Sequence[Field], layers: Field) -> Field:
+def _with_skull(brain: Field, tissue: _Tissue, noise: _Noise, layers: Field) -> Field:
     behind = np.clip(-(tissue.points[1] + 30) / 70, 0, 1)
-    stretch = np.exp(0.08 * fields[0] + 0.35 * behind)
+    stretch = np.exp(0.08 * noise.tilt + 0.35 * behind)
     skull = np.interp(tissue.outer / stretch, _LAYERS, layers)
-    skull *= np.clip(0.95 + 0.10 * fields[3] + 0.12 * fields[1], 0.6, 1.3)
+    skull *= np.clip(0.95 + 0.10 * noise.grain + 0.12 * noise.cloud, 0.6, 1.3)
     # Under the brain: bone, muscle and fat between air.
-    septa = np.exp(-((fields[6] / 0.4) ** 2)) + 0.7 * np.exp(-((fields[3] / 0.35) ** 2))
-    soft = 0.05 + 0.30 * np.clip(septa, 0, 1) + 0.15 * np.clip(fields[2], 0, 1)
+    septa = np.exp(-((noise.patch / 0.4) ** 2)) + 0.7 * np.exp(-((noise.grain / 0.35) ** 2))
+    soft = 0.05 + 0.30 * np.clip(septa, 0, 1) + 0.15 * np.clip(noise.drift, 0, 1)
     outside = np.where(tissue.outer < 0.5, soft * (layers[8] / 0.9), skull)
     cover = np.clip((tissue.inner - 0.8) / 1.6, 0, 1)
     return np.asarray(brain * (1 - cover) + outside * cover)
 
 
-def _vessels(tissue: _Tissue, fields: Sequence[Field]) -> Field:
+def _vessels(tissue: _Tissue, noise: _Noise) -> Field:
     x, y, z = tissue.points
-    threads = np.exp(-(fields[5] ** 2 + fields[7] ** 2) / 0.03) * tissue.csf * (tissue.inner > -28)
-    dura = 0.22 * np.exp(-(((tissue.inner - 0.5) / 1.3) ** 2)) * np.clip(1 + fields[1], 0.2, 2)
+    threads = (
+        np.exp(-(noise.thread**2 + noise.strand**2) / 0.03) * tissue.csf * (tissue.inner > -28)
+    )
+    dura = 0.22 * np.exp(-(((tissue.inner - 0.5) / 1.3) ** 2)) * np.clip(1 + noise.cloud, 0.2, 2)
     width = 1.6 + 3.0 * np.clip(-(y + 20) / 70, 0, 1)
     upright = (z > -18) & ((y < -40) | (z > 40) | (y > 45))
     sinus = upright * np.exp(-((x / width) ** 2) - ((tissue.inner - 0.5) / 3.4) ** 2)
@@ -144,7 +161,7 @@ def _vessels(tissue: _Tissue, fields: Sequence[Field]) -> Field:
     falx = midline * tissue.csf * np.clip((tissue.ventricle - 12) / 8, 0, 1)
     side = np.exp(-(((z + 24) / 5) ** 2) - ((tissue.inner + 1) / 3) ** 2) * (y < -45)
     plexus = np.exp(-((tissue.ventricle / 2.5) ** 2)) * (y < -18) * (tissue.csf > 0.3)
-    plexus *= np.clip(fields[3], 0, 1) * (abs(x) > 8)
+    plexus *= np.clip(noise.grain, 0, 1) * (abs(x) > 8)
     glow = 0.75 * threads + dura + 1.0 * sinus + 0.35 * falx + 0.6 * side + 0.6 * plexus
     return np.asarray(glow * (tissue.inner < 4))
 
@@ -152,22 +169,22 @@ def _vessels(tissue: _Tissue, fields: Sequence[Field]) -> Field:
 def _with_lesion(
     signals: tuple[Field, Field],
     grown: tuple[Field, Field],
-    fields: Sequence[Field],
+    noise: _Noise,
     case: Case,
 ) -> tuple[Field, Field, Field]:
     (pre, flair), (density, depth) = signals, grown
-    depth = np.clip(depth + 0.08 * fields[3] * (depth > 0.05), 0, 1)
+    depth = np.clip(depth + 0.08 * noise.grain * (depth > 0.05), 0, 1)
     share = np.clip((density - 0.05) / 0.75, 0, 1) ** 0.9
-    texture = 0.8 + 0.28 * fields[1] + 0.2 * fields[6] + 0.10 * fields[4]
+    texture = 0.8 + 0.28 * noise.cloud + 0.2 * noise.patch + 0.10 * noise.fine
     bright = 0.56 + case.lesion_contrast * (texture - 0.3 * np.clip(1 - 3 * depth, 0, 1))
     if case.mismatch:
         bright -= 0.9 * case.lesion_contrast * np.clip((depth - 0.22) / 0.15, 0, 1)
-    dark = 0.42 + 0.05 * fields[6] + 0.03 * fields[4] - 0.08 * depth
+    dark = 0.42 + 0.05 * noise.patch + 0.03 * noise.fine - 0.08 * depth
     glow = np.zeros_like(depth)
     if case.enhancing:
         middle = np.clip((depth - 0.58) / 0.15, 0, 1)
         bright, dark = bright * (1 - 0.55 * middle), dark * (1 - 0.4 * middle)
-        ring = np.exp(-(((depth - 0.48) / 0.11) ** 2)) * np.clip(0.7 + 0.6 * fields[2], 0, 1.4)
+        ring = np.exp(-(((depth - 0.48) / 0.11) ** 2)) * np.clip(0.7 + 0.6 * noise.drift, 0, 1.4)
         glow = 0.55 * ring * share
     return pre + 0.92 * share * (dark - pre), flair + share * (bright - flair), glow
 
@@ -177,4 +194,4 @@ def _contour(density: Field) -> NDArray[np.bool_]:
 
     # A reader's pen is steadier than the tumour's edge.
     drawn = ndimage.gaussian_filter(density, (0, 1.6, 1.6)) > EDGE
-    return np.asarray(ndimage.binary_opening(drawn, np.ones((1, 3, 3), bool)))
+    return np.asarray(ndimage.binary_opening(drawn, np.ones((1, 5, 5), bool)))

@@ -10,61 +10,81 @@ from torch import Tensor
 
 @dataclass(frozen=True, slots=True)
 class Augmentation:
-    """How much slices are varied. `shift` is a share of the side; `stand_in` a probability."""
+    """How far slices are varied; everything is drawn evenly within the bounds. 0 leaves as it is.
+
+    `scale` 0.2: between 0.8 and 1.2 times. `shift` is a share of the side, each way. `gain`
+    (contrast) 0.2: likewise; `offset` (brightness) is a share of the brain's height above the
+    background; `gamma` 0.3: an exponent between 1/1.3 and 1.3. `stand_in` is a probability.
+    """
 
     flip: bool = True
     rotation_degrees: float = 20.0
     scale: float = 0.2
     shift: float = 0.05
     gain: float = 0.2
-    offset: float = 0.2
+    offset: float = 0.1
+    gamma: float = 0.3
     stand_in: float = 0.0
 
 
 def augment(
     images: Tensor, masks: Tensor, generator: torch.Generator, settings: Augmentation
 ) -> tuple[Tensor, Tensor]:
-    """Vary z-scored images ``[batch, 3, h, w]`` and masks ``[batch, 1, h, w]`` (0 or 1) alike.
+    """Vary images ``[batch, channels, h, w]`` and masks ``[batch, 1, h, w]`` (0 or 1) alike.
 
     Left-right flip, rotation, scale and shift in one resampling (beyond the edge: the edge's
-    value); then a gain and an offset for each image and channel; then, with `stand_in`, FLAIR
-    takes the place of the first and of the third channel, as where a sequence is missing. All
-    randomness is the generator's.
+    value); then grey levels, by image and channel, the background staying as it is; then, with
+    `stand_in`, FLAIR (channel 1) takes the place of channel 0 or 2, as where a sequence is missing.
+    Both are float32. All randomness is that of `generator`, on the CPU; how much is drawn depends
+    on no setting.
     """
-    images, masks = _move(images, masks, generator, settings)
-    gain, offset = _uniform(images, generator, 2)
-    if settings.gain or settings.offset:
-        images = images * (1 + settings.gain * gain) + settings.offset * offset
+    batch, channels = images.shape[:2]
+    draws = torch.rand(batch, 7 + 3 * channels, generator=generator)
+    place, levels, missing = draws[:, :5], draws[:, 5:-2], draws[:, -2:]
+    images, masks = _move(images, masks, place * 2 - 1, settings)
+    if settings.gain or settings.offset or settings.gamma:
+        levels = (levels * 2 - 1).reshape(batch, 3, channels, 1, 1)
+        images = _grey_levels(images, levels.to(images.device), settings)
     if settings.stand_in:
-        replaced = torch.rand(len(images), 2, generator=generator) < settings.stand_in
-        flair = images[:, 1]
-        first = torch.where(replaced[:, 0, None, None], flair, images[:, 0])
-        third = torch.where(replaced[:, 1, None, None], flair, images[:, 2])
-        images = torch.stack([first, flair, third], dim=1)
+        replaced = torch.zeros(batch, channels, dtype=torch.bool)
+        replaced[:, [0, 2]] = missing < settings.stand_in
+        images = torch.where(replaced[:, :, None, None].to(images.device), images[:, 1:2], images)
     return images, masks
 
 
-def _uniform(images: Tensor, generator: torch.Generator, count: int) -> Tensor:
-    shape = (count, *images.shape[:2], 1, 1)
-    return torch.rand(shape, generator=generator) * 2 - 1
-
-
 def _move(
-    images: Tensor, masks: Tensor, generator: torch.Generator, settings: Augmentation
+    images: Tensor, masks: Tensor, draws: Tensor, settings: Augmentation
 ) -> tuple[Tensor, Tensor]:
-    batch = len(images)
-    draws = torch.rand(batch, 5, generator=generator) * 2 - 1
-    angle = draws[:, 0] * settings.rotation_degrees * pi / 180
-    zoom = 1 + draws[:, 1] * settings.scale
-    mirror = torch.where(draws[:, 2] < 0, -1.0, 1.0) if settings.flip else torch.ones(batch)
-    if not (angle.any() or settings.scale or settings.shift or settings.flip):
+    if not (settings.flip or settings.rotation_degrees or settings.scale or settings.shift):
         return images, masks
+    mirror, angle, zoom = draws[:, 0], draws[:, 1], 1 + draws[:, 2] * settings.scale
+    mirror = torch.where(mirror < 0, -1.0, 1.0) if settings.flip else torch.ones_like(mirror)
+    angle = angle * settings.rotation_degrees * pi / 180
     cos, sin = torch.cos(angle) / zoom, torch.sin(angle) / zoom
-    shift = draws[:, 3:] * 2 * settings.shift
-    rows = [mirror * cos, -sin, shift[:, 0], mirror * sin, cos, shift[:, 1]]
-    theta = torch.stack(rows, dim=1).reshape(batch, 2, 3)
+    shift = draws[:, 3:] * 2 * settings.shift  # the grid's side is 2
+    aspect = images.shape[-2] / images.shape[-1]
+    # From a place in the result to the place that it is read from.
+    across = [mirror * cos, -sin * aspect, shift[:, 0]]
+    down = [mirror * sin / aspect, cos, shift[:, 1]]
+    theta = torch.stack(across + down, dim=1).reshape(-1, 2, 3).to(images.device)
     grid = F.affine_grid(theta, list(images.shape), align_corners=False)
     both = F.grid_sample(
         torch.cat([images, masks], dim=1), grid, padding_mode="border", align_corners=False
     )
-    return both[:, :-1], (both[:, -1:] >= 0.5).float()
+    return both[:, :-1], (both[:, -1:] >= 0.5).to(masks.dtype)
+
+
+def _grey_levels(images: Tensor, draws: Tensor, settings: Augmentation) -> Tensor:
+    """Gamma keeps background and level, gain keeps them too, offset lifts all but the background.
+
+    The background is the darkest value of the image's channel; the level is what is above it, each
+    pixel weighted by itself: near the brain's mean, however much of the slice is background.
+    """
+    gain, offset, gamma = draws.unbind(1)
+    background = images.amin(dim=(2, 3), keepdim=True)
+    above = images - background
+    total = above.sum(dim=(2, 3), keepdim=True)
+    level = above.square().sum(dim=(2, 3), keepdim=True) / total.clamp_min(1e-6)
+    share = (above / level.clamp_min(1e-6)).pow((1 + settings.gamma) ** gamma)
+    change = settings.gain * gain * (share - 1) + settings.offset * offset
+    return background + level * (share + share.clamp_max(1) * change)

@@ -13,7 +13,8 @@ def segmentation_loss(logits: Tensor, targets: Tensor, kind: str) -> Tensor:
 
     In float32 even under autocast. Overlap is taken over all pixels of the batch, so that slices
     without tumour have a gradient too. Tversky (Salehi et al. 2017) weighs a missed pixel 0.7 and
-    a pixel marked wrongly 0.3; Dice weighs both 0.5.
+    a pixel marked wrongly 0.3; Dice weighs both 0.5. Raises ValueError for another kind or where
+    the shapes differ.
     """
     logits, targets = logits.float(), targets.float()
     entropy = F.binary_cross_entropy_with_logits(logits, targets)

@@ -11,6 +11,8 @@ from roundelay.learning.precision import Machine
 from roundelay.learning.slices import View, frame_of, into_view, out_of_view, scaled
 
 BATCH = 8
+MIRRORED: tuple[list[int], ...] = ([], [-1], [-2], [-1, -2])
+"""Axes along which a batch is mirrored: none, left-right, up-down, both."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +29,8 @@ def predict(
 ) -> NDArray[np.bool_]:
     """From uint8 ``[slices, height, width, channels]`` to bool ``[slices, height, width]``.
 
-    No post-processing. With `flips`, the logits of the slice and of its mirror image are averaged.
+    No post-processing. With `flips`, the probability is the mean over the slice and its mirror
+    images along either axis and both.
     """
     frame = frame_of(images, reading.view)
     model.eval()
@@ -40,9 +43,11 @@ def predict(
             ]
             batch = scaled(torch.from_numpy(np.stack(part)), [frame] * len(part))
             batch = batch.to(machine.device, memory_format=machine.memory_format)
-            logits = model(batch).float()
-            if reading.flips:
-                logits = (logits + model(batch.flip(-1)).float().flip(-1)) / 2
-            whole = out_of_view(logits, frame, images.shape[1:3])
-            found.append((torch.sigmoid(whole) > reading.threshold).cpu().numpy())
+            views = MIRRORED if reading.flips else MIRRORED[:1]
+            tumour = sum(
+                torch.sigmoid(model(batch.flip(axes)).float()).flip(axes) / len(views)
+                for axes in views
+            )
+            whole = out_of_view(torch.as_tensor(tumour), frame, images.shape[1:3])
+            found.append((whole > reading.threshold).cpu().numpy())
     return np.concatenate(found)

@@ -22,7 +22,7 @@ def learning_rate(schedule: str, step: int, total_steps: int, peak: float) -> fl
     if schedule == "one_cycle":
         top = WARM_UP * total_steps - 1
         if step <= top:
-            return _between(peak / START, peak, step / top if top > 0 else 1.0)
+            return _between(peak / START, peak, step / top)
         return _between(peak, peak / START / END, (step - top) / (total_steps - 1 - top))
     raise ValueError(f"schedule {schedule!r} is none of constant, one_cycle, cosine")
 

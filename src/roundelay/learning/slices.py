@@ -97,16 +97,16 @@ def into_view(image: NDArray[np.uint8], frame: Frame, size: int) -> NDArray[np.u
     return np.asarray(square)
 
 
-def out_of_view(logits: torch.Tensor, frame: Frame, shape: tuple[int, int]) -> torch.Tensor:
+def out_of_view(tumour: torch.Tensor, frame: Frame, shape: tuple[int, int]) -> torch.Tensor:
     """Undo `into_view`: ``[slices, 1, size, size]`` to ``[slices, height, width]``.
 
-    What the network did not see is background (minus infinity).
+    `tumour` is a probability; what the network did not see has 0.
     """
     square = torch.nn.functional.interpolate(
-        logits.float(), size=(frame.side, frame.side), mode="bilinear", align_corners=False
+        tumour, size=(frame.side, frame.side), mode="bilinear", align_corners=False
     )
     height, width = shape
-    whole = square.new_full((len(logits), height, width), -torch.inf)
+    whole = square.new_zeros((len(tumour), height, width))
     top, left = max(frame.top, 0), max(frame.left, 0)
     bottom, right = min(frame.top + frame.side, height), min(frame.left + frame.side, width)
     whole[:, top:bottom, left:right] = square[

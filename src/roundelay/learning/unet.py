@@ -6,6 +6,7 @@ for bit.
 """
 
 import difflib
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 from roundelay.errors import MissingExtraError, ModelError
 
 ENCODERS: tuple[str, ...] = ("resnet18", "resnext50_32x4d")
+"""The encoders that need no extra."""
 DECODER = (256, 128, 64, 32, 16)
 
 
@@ -160,41 +162,63 @@ def build_unet(encoder: str, *, seed: int) -> nn.Module:
     Raises MissingExtraError without it, ModelError for a name that it doesn't know.
     """
     with torch.random.fork_rng(devices=[]):
+        # torch.manual_seed would seed the accelerators too, whose state is not put back here.
         torch.default_generator.manual_seed(seed)
         if encoder not in ENCODERS:
             return _from_smp(encoder)
-        model = Unet(BasicBlock, (2, 2, 2, 2)) if encoder == "resnet18" else _resnext50()
+        small = encoder == "resnet18"
+        model = Unet(BasicBlock, (2, 2, 2, 2)) if small else Unet(Bottleneck, (3, 4, 6, 3))
         _initialise(model)
     return model
 
 
-def _resnext50() -> Unet:
-    return Unet(Bottleneck, (3, 4, 6, 3))
-
-
 def _initialise(model: Unet) -> None:
-    # As smp does: He et al. 2015 with fan-out in the encoder, uniform in the decoder, Glorot last.
-    for module in model.encoder.modules():
-        if isinstance(module, nn.Conv2d):
+    # As torchvision and smp do: normal by fan-out (He et al. 2015) in the encoder, uniform by
+    # fan-in in the decoder, Glorot and no bias in the head. BatchNorm begins at 1 and 0 by itself.
+    for name, module in model.named_modules():
+        if not isinstance(module, nn.Conv2d):
+            continue
+        if name.startswith("encoder."):
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-    for module in model.decoder.modules():
-        if isinstance(module, nn.Conv2d):
+        elif name.startswith("decoder."):
             nn.init.kaiming_uniform_(module.weight, mode="fan_in", nonlinearity="relu")
-    for module in model.segmentation_head.modules():
-        if isinstance(module, nn.Conv2d) and module.bias is not None:
+        else:
             nn.init.xavier_uniform_(module.weight)
-            nn.init.zeros_(module.bias)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
 
 
-def _from_smp(encoder: str) -> nn.Module:
+def import_smp(what: str) -> Any:
+    """segmentation_models_pytorch, for `what` needs it.
+
+    Raises MissingExtraError where it isn't installed, ModelError where it can't be loaded.
+    """
     try:
         import segmentation_models_pytorch as smp
     except ImportError as error:
-        raise MissingExtraError(f"Encoder '{encoder}'", "smp") from error
-    known = smp.encoders.get_encoder_names()
-    if encoder not in known and not encoder.startswith("tu-"):
+        raise MissingExtraError(what, "smp") from error
+    except RuntimeError as error:  # torchvision's compiled part was made for another torch
+        raise ModelError(
+            f"{what} needs torchvision, and the one installed here does not fit torch"
+            f" {torch.__version__} ({error}). Install the torchvision made for this torch."
+        ) from error
+    return smp
+
+
+def _from_smp(encoder: str) -> nn.Module:
+    smp = import_smp(f"Encoder '{encoder}'")
+    known = [*smp.encoders.get_encoder_names()]
+    if encoder.startswith("tu-"):
+        import timm
+
+        known = [f"tu-{name}" for name in timm.list_models()]
+    # What follows a point is the name of timm's weights: tu-convnext_tiny.fb_in1k.
+    if encoder.split(".")[0] not in known:
         near = difflib.get_close_matches(encoder, [*ENCODERS, *known], n=1)
         hint = f" Did you mean '{near[0]}'?" if near else ""
         raise ModelError(f"There is no encoder '{encoder}'.{hint}")
-    model: nn.Module = smp.Unet(encoder, encoder_weights=None, in_channels=3, classes=1)
+    try:
+        model: nn.Module = smp.Unet(encoder, encoder_weights=None, in_channels=3, classes=1)
+    except (RuntimeError, ValueError, AttributeError, KeyError) as error:
+        raise ModelError(f"Encoder '{encoder}' gives no U-Net of five levels: {error}.") from error
     return model
