@@ -17,7 +17,7 @@ def ensure_torchvision():
     Without its compiled part torchvision fails on the declaration of nms, which no U-Net uses.
     """
     try:
-        import torchvision  # noqa: F401
+        import torchvision
     except RuntimeError as error:
         if "torchvision::" not in str(error):
             raise

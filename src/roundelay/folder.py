@@ -12,7 +12,7 @@ from typing import Any
 
 from roundelay.arms import Arm
 from roundelay.atomic import write_json, write_text
-from roundelay.errors import RunFolderError
+from roundelay.errors import LedgerError, RunFolderError
 from roundelay.evaluation.scores import PatientScore
 from roundelay.itinerary import as_json
 from roundelay.ledger import Receipt, read_ledger
@@ -124,13 +124,34 @@ def read_arm(place: Path) -> dict[str, Any]:
 
 
 def write_patients(out: Path, arms: Sequence[Arm]) -> None:
-    """patients.csv: a row a patient, arm and seed."""
-    rows = []
+    """patients.csv: a row a patient, arm and seed; attributes in columns of their own."""
+    rows: list[list[Any]] = []
+    known: dict[str, None] = {}
     for arm in arms:
         for score in read_arm(out / "arms" / arm.label)["scores"]:
-            rows.append([arm.name, arm.seed, arm.site or "", *score.as_json().values()])
-    columns = ["arm", "seed", "model_site", *PatientScore.__slots__]
+            values = score.as_json()
+            attributes = values.pop("attributes")
+            known.update(dict.fromkeys(attributes))
+            rows.append([arm.name, arm.seed, arm.site or "", *values.values(), attributes])
+    rows = [[*row[:-1], *(row[-1].get(name, "") for name in known)] for row in rows]
+    scores = [name for name in PatientScore.__slots__ if name != "attributes"]
+    columns = ["arm", "seed", "model_site", *scores, *known]
     write_text(out / "patients.csv", _table(columns, rows))
+
+
+def check_summary(out: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Raise LedgerError where a finished run's summary notes other ledgers or models than are there."""
+    path = out / SUMMARY
+    if not path.exists():
+        return
+    noted = json.loads(path.read_text(encoding="utf-8"))["arms"]
+    for before, now in zip(noted, rows, strict=True):
+        for key in ("head", "model"):
+            if before[key] != now[key]:
+                raise LedgerError(
+                    f"{path} notes another {key} for {now['arm']}, seed {now['seed']}:"
+                    f" {before[key][:12]}, not {now[key][:12]}. Something was changed since the run."
+                )
 
 
 def write_summary(out: Path, summary: Mapping[str, Any]) -> None:

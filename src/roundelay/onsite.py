@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -134,7 +134,8 @@ def evaluate(ward: Ward, baton: Baton, split: str) -> list[PatientScore]:
             images = read_images(patient)
             marked = predict(model, images, reading, machine)
             reference = read_masks(patient, images.shape[1:3])
-            scores.append(score_patient(patient.id, patient.site, split, marked, reference))
+            score = score_patient(patient.id, patient.site, split, marked, reference)
+            scores.append(replace(score, attributes=patient.attributes))
     return scores
 
 

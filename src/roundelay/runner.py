@@ -13,6 +13,7 @@ from roundelay import folder
 from roundelay.arms import Arm, final_model, lay
 from roundelay.baton import Baton, join
 from roundelay.couriers import open_courier
+from roundelay.errors import LedgerError
 from roundelay.evaluation.scores import PatientScore
 from roundelay.evaluation.summary import summarize
 from roundelay.itinerary import digest as itinerary_digest
@@ -143,6 +144,11 @@ def _run_arm(
     ledger = Ledger(place, header, keep=keep)
     done = sum(s.steps for leg in arm.legs[: ledger.legs_done] for s in leg.stops)
     on_event(ArmBegun(arm, done))
+    if (place / "scores.json").exists() and ledger.legs_done < len(arm.legs):
+        raise LedgerError(
+            f"{ledger.path} ends after {ledger.legs_done} of {len(arm.legs)} legs, but {arm.label} was"
+            " finished: lines were cut. Restore the ledger, or begin again with another --out."
+        )
     if not (place / "scores.json").exists():
         last = relay(start, arm, courier, ledger)
         leg, baton = _chosen(study, arm, ledger, last, courier, tuple(surveys))
@@ -184,6 +190,7 @@ def _finish(study: Study, arms: Sequence[Arm], out: Path) -> dict[str, Any]:
         "synthetic": study.data.format == "phantom",
         "arms": rows,
     }
+    folder.check_summary(out, rows)
     folder.write_patients(out, arms)
     folder.write_summary(out, summary)
     return summary

@@ -87,7 +87,6 @@ class Recipe(Section):
     stand_in: Fraction = 0.0
     average: Literal["none", "ema", "trail"] = "none"
     average_decay: Annotated[float, Field(gt=0, lt=1)] | None = None
-    freeze_statistics: Annotated[float, Field(ge=0, le=1)] = 1.0
     calibrate: bool = False
     calibration_slices: Positive = 640
     precision: Literal["auto", "float32", "bfloat16"] = "auto"

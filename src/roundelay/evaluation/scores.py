@@ -1,7 +1,7 @@
 """All scores of one patient, from the two masks of the patient's whole volume."""
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from math import isfinite
 from typing import Any, Literal
 
@@ -25,6 +25,7 @@ class PatientScore:
     `slice_dice` is the mean over all slices, a slice with two empty masks counting 1;
     `slice_dice_of_nothing` is the same for a model that marks nothing. `positive_slice_dice` is
     the mean over the slices with tumour, None where there is none.
+    `attributes` are what the cohort says of the patient, as text.
     """
 
     patient: str
@@ -44,6 +45,7 @@ class PatientScore:
     slice_dice_of_nothing: float
     positive_slice_dice: float | None
     unit: Unit
+    attributes: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         shares = [self.dice, self.slice_dice, self.slice_dice_of_nothing]

@@ -75,9 +75,7 @@ def fit(
         rate = learning_rate(recipe.schedule, step, stop.total_steps, recipe.learning_rate)
         for group in optimiser.param_groups:
             group["lr"] = rate
-        set_training(
-            model, frozen=len(images) == 1 or step >= recipe.freeze_statistics * stop.total_steps
-        )
+        set_training(model, frozen=len(images) == 1)
         images = images.to(machine.device, memory_format=machine.memory_format)
         with machine.autocast():
             logits = model(images)

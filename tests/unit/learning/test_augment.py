@@ -107,6 +107,7 @@ def test_a_shift_moves_at_most_its_share_of_the_side():
         assert -10 <= min(found) <= -9
         assert 9 <= max(found) <= 10
     assert all(m[1] - m[0] == 23 and m[3] - m[2] == 31 for m in moves)
+    assert abs(torch.tensor([tops, lefts], dtype=torch.float32).corrcoef()[0, 1]) < 0.2
 
 
 def test_a_scale_changes_areas_by_at_most_its_square():
@@ -119,24 +120,47 @@ def test_a_scale_changes_areas_by_at_most_its_square():
     assert 1.18 < areas.max() < 1.22
 
 
+def bars(batch, height, width):
+    """A bar of 8 by 72 in the middle."""
+    masks = torch.zeros(batch, 1, height, width)
+    y, x = height // 2, width // 2
+    masks[:, :, y - 4 : y + 4, x - 36 : x + 36] = 1
+    return masks.repeat(1, 3, 1, 1), masks
+
+
+def form(masks):
+    """Of each mask: area, angle in degrees, and length over breadth."""
+    area = masks.sum(dim=(1, 2, 3))
+    y, x = (torch.arange(n) - (n - 1) / 2 for n in masks.shape[-2:])
+    weights = masks[:, 0] / area[:, None, None]
+    xy = (weights * y[:, None] * x).sum(dim=(1, 2))
+    xx, yy = (weights * x**2).sum(dim=(1, 2)), (weights * y[:, None] ** 2).sum(dim=(1, 2))
+    apart = ((xx - yy) ** 2 + 4 * xy**2).sqrt()
+    angle = torch.rad2deg(torch.atan2(2 * xy, xx - yy) / 2)
+    return area, angle, ((xx + yy + apart) / (xx + yy - apart)).sqrt()
+
+
 @pytest.mark.parametrize(("height", "width"), [(96, 96), (96, 160)])
 def test_a_rotation_keeps_areas_and_stays_within_its_angle(height, width):
-    masks = torch.zeros(400, 1, height, width)
-    middle = height // 2, width // 2
-    masks[:, :, middle[0] - 4 : middle[0] + 4, middle[1] - 36 : middle[1] + 36] = 1
-    images = masks.repeat(1, 3, 1, 1)
+    images, masks = bars(400, height, width)
 
     _, marks = augment(images, masks, generator(), replace(NOTHING, rotation_degrees=30))
 
-    area = marks.sum(dim=(1, 2, 3)) / masks[0].sum()
-    assert ((area > 0.95) & (area < 1.05)).all()
-    y, x = (torch.arange(n) - (n - 1) / 2 for n in (height, width))
-    weights = marks[:, 0] / marks.sum(dim=(1, 2, 3))[:, None, None]
-    xy = (weights * y[:, None] * x).sum(dim=(1, 2))
-    xx, yy = (weights * x**2).sum(dim=(1, 2)), (weights * y[:, None] ** 2).sum(dim=(1, 2))
-    angles = torch.rad2deg(torch.atan2(2 * xy, xx - yy) / 2)
-    assert -30.5 < angles.min() < -28
-    assert 28 < angles.max() < 30.5
+    area, angle, _ = form(marks)
+    assert ((area / 576 > 0.95) & (area / 576 < 1.05)).all()
+    assert -30.5 < angle.min() < -28
+    assert 28 < angle.max() < 30.5
+
+
+def test_turned_and_scaled_together_a_bar_keeps_its_form_and_both_are_drawn_apart():
+    images, masks = bars(400, 128, 128)
+
+    _, marks = augment(images, masks, generator(), replace(MOVES, rotation_degrees=45, shift=0))
+
+    area, angle, ratio = form(marks)
+    assert ((ratio > 8) & (ratio < 10)).all()
+    assert abs(torch.stack([area, angle]).corrcoef()[0, 1]) < 0.2
+    assert abs(torch.stack([area, angle.abs()]).corrcoef()[0, 1]) < 0.2
 
 
 def test_beyond_the_edge_the_edge_goes_on():

@@ -28,7 +28,7 @@ def smp():
 
 @pytest.fixture(scope="module", params=ENCODERS)
 def pair(request, smp):
-    """Ours and theirs with the same weights; BatchNorm's own as different from 0 and 1 as possible."""
+    """Ours and theirs with the same weights, BatchNorm's far from the 0 and 1 of the start."""
     ours = build_unet(request.param, seed=0)
     generator = torch.Generator().manual_seed(0)
     for module in ours.modules():
@@ -191,5 +191,5 @@ def test_without_the_extra_the_message_says_how_to_get_it(monkeypatch):
 def test_a_torchvision_of_another_torch_is_named(monkeypatch):
     refuse(monkeypatch, RuntimeError("operator torchvision::nms does not exist"))
 
-    with pytest.raises(ModelError, match="'resnet34' needs torchvision.*does not fit torch"):
+    with pytest.raises(ModelError, match=r"'resnet34' needs torchvision.*does not fit torch"):
         build_unet("resnet34", seed=0)

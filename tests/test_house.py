@@ -1,0 +1,65 @@
+"""The house itself: its files, its names, its words."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import roundelay
+from roundelay.study import Study, preset_names, preset_text
+
+ROOT = Path(__file__).parents[1]
+SOURCES = sorted((ROOT / "src").rglob("*.py"))
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+def test_files_are_short_and_say_what_they_are_for():
+    for path in SOURCES:
+        text = path.read_text()
+        assert len(text.splitlines()) <= 300, path
+        assert text.startswith('"""'), f"{path} has no first sentence"
+
+
+def test_no_room_is_without_a_name_of_its_own():
+    nameless = {"utils", "util", "helpers", "common", "base", "misc", "constants", "manager"}
+    assert not nameless & {path.stem for path in SOURCES}
+
+
+def test_the_public_names_are_those_that_are_promised():
+    assert dir(roundelay) == ["evaluate", "predict", "read_study", "run"]
+    for name in roundelay.__all__:
+        assert callable(getattr(roundelay, name))
+
+
+def test_help_and_a_broken_study_need_no_torch(tmp_path):
+    code = (
+        "import sys; from roundelay.cli.app import run_app\n"
+        "for arguments in (['--help'], ['run', '--help'], ['ledger', 'verify', 'nowhere'],"
+        " ['run', 'nowhere.toml', '--out', 'x']): run_app(arguments)\n"
+        "assert 'torch' not in sys.modules, 'torch was imported'"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, cwd=tmp_path)
+
+
+def test_every_command_and_every_key_of_a_study_stands_in_the_docs():
+    text = "\n".join(page.read_text() for page in PAGES)
+    for command in ("demo", "init", "check", "run", "evaluate", "predict", "ledger"):
+        assert f"roundelay {command}" in text, command
+    reference = (ROOT / "docs" / "reference" / "study-file.md").read_text()
+    for section, field in Study.model_fields.items():
+        assert f"`{section}`" in reference or f"[{section}]" in reference, section
+        for key in getattr(field.annotation, "model_fields", {}):
+            assert f"`{key}`" in reference, f"{section}.{key}"
+    for name in preset_names():
+        assert f"`{name}`" in reference, name
+
+
+def test_presets_say_why_in_comments():
+    for name in preset_names():
+        assert preset_text(name).startswith("# "), name
+
+
+def test_the_readme_names_both_commands():
+    text = (ROOT / "README.md").read_text()
+    assert "make demo" in text and "make test" in text
+    assert not re.search(r"!\[[^\]]*\]\(http", text), "a picture from elsewhere"

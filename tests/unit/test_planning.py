@@ -1,0 +1,99 @@
+"""What is foreseen: weak places on the way, bytes, room on the disk."""
+
+import shutil
+from types import SimpleNamespace
+
+import pytest
+
+from roundelay.arms import lay
+from roundelay.errors import DataError, DiskFullError, StudyError
+from roundelay.planning import bytes_to_travel, check_room, exposed, weak_places
+from surveys import SIZES, study, survey, surveys
+
+
+def way(sites=SIZES, **recipe):
+    return lay(study(recipe={"rounds": 2, "epochs": 1, **recipe}), surveys(dict(sites)))[0]
+
+
+@pytest.mark.parametrize(
+    ("order", "site", "places"),
+    [
+        ("given", "NORTH", ["first"]),
+        ("given", "EAST", []),
+        ("given", "SOUTH", ["last"]),
+        ("there-and-back", "SOUTH", ["at the turn"]),
+        ("there-and-back", "NORTH", ["first", "last"]),
+        ("reversed", "NORTH", ["last"]),
+    ],
+)
+def test_the_weak_places_of_a_way_are_named(order, site, places):
+    assert exposed(way(order=order), site) == places
+
+
+def test_a_site_with_one_patient_is_named_where_it_stands_weakly():
+    found = {**surveys(), "LAKE": survey("LAKE", 9, patients=1)}
+    alone = {**found, "LAKE": found["LAKE"].__class__(
+        "LAKE", {"train": 1, "validation": 0, "test": 0}, {"train": 9, "validation": 0, "test": 0},
+        {"train": 4, "validation": 0, "test": 0}, "d",
+    )}  # fmt: skip
+    plan = study()
+
+    notices = weak_places(lay(plan, alone), alone)
+
+    assert any("LAKE has one patient, used for training" in n for n in notices)
+    assert any("stands last in cwt-0" in n for n in notices)
+    assert not weak_places(lay(plan, surveys()), surveys())
+
+
+def test_bytes_are_a_baton_each_way_for_every_stop():
+    plan = study(recipe={"rounds": 2, "epochs": 1})
+    arm = lay(plan, surveys())[0]
+
+    assert bytes_to_travel(plan, arm, 100) == 2 * 6 * 100
+    travels = study(recipe={"rounds": 2, "epochs": 1, "optimiser_state": "travel"})
+    assert bytes_to_travel(travels, arm, 100) == 100 + 5 * 300 + 6 * 300
+
+
+def test_a_run_that_will_not_fit_is_refused_before_it_begins(tmp_path, monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=10**6))
+
+    with pytest.raises(DiskFullError, match="Nothing was written"):
+        check_room(tmp_path / "run", [way()], 10**6, keep_all=False)
+    check_room(tmp_path / "run", [way()], 1000, keep_all=True)
+
+
+def test_a_site_without_training_slices_is_refused():
+    with pytest.raises(DataError, match="EAST has no training slices"):
+        way({"NORTH": 30, "EAST": 0})
+
+
+@pytest.mark.parametrize(
+    ("recipe", "data", "says"),
+    [
+        ({"batch": 9}, {}, "larger than the 8 training slices of site SOUTH"),
+        ({}, {"train_slices": 51}, "train_slices = 51"),
+        ({}, {"train_slices": 2}, "train_slices = 2"),
+        ({"site_order": ("NORTH", "EAST")}, {}, "site_order names"),
+    ],
+)
+def test_what_the_cohort_cannot_give_is_refused(recipe, data, says):
+    with pytest.raises(StudyError, match=says):
+        lay(study(recipe=recipe, data=data), surveys())
+
+
+def test_train_slices_are_shared_in_proportion_and_stay_the_same_for_every_arm():
+    plan = study(
+        top={"arms": ("cwt", "pooled")}, data={"train_slices": 25}, recipe={"batch": 2, "epochs": 1}
+    )
+
+    cwt, pooled = lay(plan, surveys())
+
+    given = dict(stop.slices[0] for leg in cwt.legs for stop in leg.stops)
+    assert given == {"NORTH": 15, "EAST": 6, "SOUTH": 4}
+    assert dict(pooled.legs[0].stops[0].slices) == given
+
+
+def test_site_order_is_the_order_given():
+    found = way(site_order=("SOUTH", "NORTH", "EAST"))
+
+    assert [leg.stops[0].site for leg in found.legs[:3]] == ["SOUTH", "NORTH", "EAST"]

@@ -1,0 +1,161 @@
+"""The hand-over, on disjoint toy sites whose numbers one computes by hand; no torch."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from roundelay.arms import lay, merge
+from roundelay.baton import Baton, join
+from roundelay.errors import HandoverError
+from roundelay.itinerary import digest
+from roundelay.ledger import Header, Ledger, Receipt
+from roundelay.relay import Visit, relay
+from surveys import study, surveys
+
+ADDS = {"NORTH": 1.0, "EAST": 10.0, "SOUTH": 100.0}
+START = join(model={"w": np.zeros(1)})
+
+
+def receipt(stop, received, returned):
+    return Receipt(
+        stop=stop.index, site=stop.site, round=stop.round, task=stop.task,
+        received=received.digest, returned=returned.digest, patients=1, slices=stop.slice_count,
+        slice_visits=stop.slice_visits, steps=stop.steps, loss=None, seconds=0.0,
+        sent_bytes=len(received.data), returned_bytes=len(returned.data), machine="toy",
+    )  # fmt: skip
+
+
+class Footprints:
+    """Every site adds its own number to what it was handed."""
+
+    def begin(self, baton, stop):
+        return baton
+
+    def train(self, baton, stops):
+        return [self.visit(self.begin(baton, stop), stop) for stop in stops]
+
+    def visit(self, begun, stop):
+        returned = join(model={"w": begun.part("model/")["w"] + ADDS[stop.site]})
+        return Visit(receipt(stop, begun, returned), returned)
+
+
+class OwnCopy(Footprints):
+    """The published bug: each site goes on from its own copy, never from the last model."""
+
+    def __init__(self):
+        self.copies = {}
+
+    def begin(self, baton, stop):
+        return self.copies.get(stop.site, START)
+
+    def visit(self, begun, stop):
+        visit = super().visit(begun, stop)
+        self.copies[stop.site] = visit.baton
+        return visit
+
+
+class Liar(OwnCopy):
+    """The same bug, and the receipt claims what was sent: it returns other bytes than it states."""
+
+    def train(self, baton, stops):
+        return [
+            Visit(replace(v.receipt, received=baton.digest, returned="0" * 64), v.baton)
+            for v in super().train(baton, stops)
+        ]
+
+
+class Mistaken(Footprints):
+    """Answers for another stop."""
+
+    def visit(self, begun, stop):
+        return super().visit(begun, replace(stop, index=stop.index + 1))
+
+
+def arm(**recipe):
+    return lay(study(recipe={"rounds": 2, "epochs": 1, **recipe}), surveys())[0]
+
+
+def ledger_in(folder, way):
+    header = Header(way.label, "study", digest(way.legs), "cohort", START.digest)
+    return Ledger(folder, header, keep=None)
+
+
+def test_each_site_starts_from_what_the_one_before_returned(tmp_path):
+    way, ledger = arm(), ledger_in(tmp_path, arm())
+
+    final = relay(START, way, Footprints(), ledger)
+
+    assert final.part("model/")["w"] == 2 * (1 + 10 + 100)
+    received = [r.received for r in ledger.receipts]
+    returned = [r.returned for r in ledger.receipts]
+    assert received == [START.digest, *returned[:-1]]
+    assert [ledger.baton_of(i).part("model/")["w"].item() for i in range(6)] == [
+        1, 11, 111, 112, 122, 222,
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("courier", "says"),
+    [
+        (OwnCopy, r"EAST \(stop 2, round 1\) did not start from the weights"),
+        (Liar, r"NORTH \(stop 1, round 1\) returned other bytes"),
+        (Mistaken, r"was answered by NORTH for stop 2"),
+    ],
+)
+def test_a_courier_that_does_not_hand_over_is_caught_at_its_first_stop(courier, says, tmp_path):
+    ledger = ledger_in(tmp_path, arm())
+
+    with pytest.raises(HandoverError, match=says) as caught:
+        relay(START, arm(), courier(), ledger)
+
+    assert caught.value.exit_code == 3
+    assert ledger.legs_done == (1 if courier is OwnCopy else 0)
+
+
+@pytest.mark.parametrize("stops_before", range(7))
+def test_a_relay_killed_after_any_leg_goes_on_to_the_same_bytes(stops_before, tmp_path):
+    way = arm()
+    whole = relay(START, way, Footprints(), ledger_in(tmp_path / "whole", way))
+
+    class Killed(Footprints):
+        def train(self, baton, stops):
+            if stops[0].index == stops_before:
+                raise KeyboardInterrupt
+            return super().train(baton, stops)
+
+    try:
+        relay(START, way, Killed(), ledger_in(tmp_path / "cut", way))
+    except KeyboardInterrupt:
+        assert ledger_in(tmp_path / "cut", way).legs_done == stops_before
+
+    assert relay(START, way, Footprints(), ledger_in(tmp_path / "cut", way)) == whole
+
+
+def test_a_calibration_merges_the_sums_of_all_sites_by_hand():
+    way = arm(calibrate=True)
+    leg = way.legs[-1]
+    model = {"bn.running_mean": np.zeros(1, np.float32), "bn.running_var": np.ones(1, np.float32)}
+    values = [[1.0, 2.0], [3.0], [6.0]]
+
+    def sums(x):
+        x = np.array(x)
+        return join(
+            sums={
+                "bn.count": np.array([float(len(x))]),
+                "bn.sum": np.array([x.sum()]),
+                "bn.sum_of_squares": np.array([(x**2).sum()]),
+            }
+        )
+
+    merged = merge(leg, join(model=model), [sums(x) for x in values]).part("model/")
+
+    assert leg.task == "calibrate" and len(leg.stops) == 3
+    assert merged["bn.running_mean"] == 3.0  # (1 + 2 + 3 + 6) / 4
+    assert merged["bn.running_var"] == pytest.approx(14 / 3)  # (4 + 1 + 0 + 9) / 3
+
+
+def test_a_baton_travels_as_it_is_when_one_site_trained():
+    baton = Baton.of({"model/w": np.ones(2)})
+
+    assert merge(arm().legs[0], START, [baton]) is baton
