@@ -140,7 +140,7 @@ def write_patients(out: Path, arms: Sequence[Arm]) -> None:
 
 
 def check_summary(out: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Raise LedgerError where a finished run's summary notes other ledgers or models than are there."""
+    """Raise LedgerError where a finished run's summary notes other ledgers or models."""
     path = out / SUMMARY
     if not path.exists():
         return
@@ -150,7 +150,7 @@ def check_summary(out: Path, rows: Sequence[Mapping[str, Any]]) -> None:
             if before[key] != now[key]:
                 raise LedgerError(
                     f"{path} notes another {key} for {now['arm']}, seed {now['seed']}:"
-                    f" {before[key][:12]}, not {now[key][:12]}. Something was changed since the run."
+                    f" {before[key][:12]}, not {now[key][:12]}. Something was changed since."
                 )
 
 

@@ -146,8 +146,8 @@ def _run_arm(
     on_event(ArmBegun(arm, done))
     if (place / "scores.json").exists() and ledger.legs_done < len(arm.legs):
         raise LedgerError(
-            f"{ledger.path} ends after {ledger.legs_done} of {len(arm.legs)} legs, but {arm.label} was"
-            " finished: lines were cut. Restore the ledger, or begin again with another --out."
+            f"{ledger.path} ends after {ledger.legs_done} of {len(arm.legs)} legs, but {arm.label}"
+            " was finished: lines were cut. Restore the ledger, or begin again with another --out."
         )
     if not (place / "scores.json").exists():
         last = relay(start, arm, courier, ledger)

@@ -86,7 +86,8 @@ def test_a_run_leaves_what_the_reference_says(home):
     }  # fmt: skip
     for arm in ("cwt-0", "swt-0"):
         assert {p.name for p in (home / "RUN" / "arms" / arm).iterdir()} == {
-            "itinerary.json", "ledger.jsonl", "batons", "model.safetensors", "curve.csv", "scores.json",
+            "itinerary.json", "ledger.jsonl", "batons", "model.safetensors", "curve.csv",
+            "scores.json",
         }  # fmt: skip
     rows = (home / "RUN" / "patients.csv").read_text().splitlines()
     assert len(rows) == 1 + 2 * 2  # two arms, a test patient at NORTH and at EAST
@@ -111,9 +112,6 @@ def test_a_run_killed_at_any_moment_ends_in_the_same_bytes(home, fresh, ledger_l
 
     assert resumed.returncode == 0, resumed.stderr
     assert models(fresh / "RUN") == models(home / "RUN")
-    assert (
-        not list((fresh / "RUN").rglob("*.tmp")) or ledger_lines
-    )  # a kill may leave a hidden file
 
 
 @pytest.mark.slow
@@ -131,7 +129,8 @@ def test_what_stands_in_test_patients_masks_does_not_touch_a_byte_of_a_model(hom
         (place / "study.toml").write_text(text.replace('["cwt", "swt"]', '["cwt"]'))
         if poison:
             for path in place.glob("data/*_0001_*/*_mask.tif"):
-                mask = np.asarray(Image.open(path))
+                with Image.open(path) as image:
+                    mask = np.asarray(image)
                 Image.fromarray(np.where(mask > 0, 0, 255).astype(np.uint8)).save(path)
         done = roundelay("run", "study.toml", "--out", "RUN", cwd=place)
         assert done.returncode == 0, done.stderr
@@ -191,9 +190,11 @@ def test_predictions_have_the_inputs_format(home, tmp_path):
     masks = sorted((tmp_path / "MASKS" / folder.name).iterdir())
     assert len(masks) == 4
     for path in masks:
-        mask = np.asarray(Image.open(path))
+        with Image.open(path) as image:
+            mask = np.asarray(image)
         assert mask.shape == (64, 64) and set(np.unique(mask)) <= {0, 255}
-    assert Image.open(tmp_path / "MASKS" / f"{folder.name}.png").size[0] == 6 * 64
+    with Image.open(tmp_path / "MASKS" / f"{folder.name}.png") as sheet:
+        assert sheet.size[0] == 6 * 64
 
 
 def edit(text, old, new):
@@ -208,7 +209,7 @@ BAD_STUDIES = [
     ('root = "data"', 'root = "nowhere"', "There is no folder"),
     ('root = "data"', 'root = "data"\nsites = "chunks:99"', "only 7 patients"),
     ('root = "data"', 'root = "data"\nsites = "table:none.csv"', "can't be read"),
-    ('encoder = "resnet18"', 'encoder = "resnet18"\nweights = "none.pth"', "missing"),
+    ('encoder = "resnet18"', 'encoder = "resnet18"\nweights = "none.pth"', "no weights file"),
     ("size = 32", "size = 32\ntrain_slices = 2", "train_slices = 2"),
 ]
 

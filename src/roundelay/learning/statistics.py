@@ -16,7 +16,8 @@ def statistics_sums(model: nn.Module, batches: Iterable[Batch], machine: Machine
     """For each BatchNorm layer ``.count``, ``.sum`` and ``.sum_of_squares`` of its input, float64.
 
     The network runs as in training (each batch normalised by its own statistics, save a batch of
-    one) and changes nothing, so the sums of several sites add up to those of the same batches in one place.
+    one) and changes nothing, so the sums of several sites add up to those of the same batches in
+    one place.
     """
     sums: dict[str, torch.Tensor] = {}
     layers = {n: m for n, m in model.named_modules() if isinstance(m, nn.BatchNorm2d)}

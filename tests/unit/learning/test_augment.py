@@ -158,7 +158,11 @@ def test_turned_and_scaled_together_a_bar_keeps_its_form_and_both_are_drawn_apar
     _, marks = augment(images, masks, generator(), replace(MOVES, rotation_degrees=45, shift=0))
 
     area, angle, ratio = form(marks)
-    assert ((ratio > 8) & (ratio < 10)).all()
+    assert ((ratio > 7.5) & (ratio < 11)).all()
+    for turned in (angle.abs() < 20, angle.abs() > 40):
+        lengths = (area[turned] / 576).sqrt()
+        assert lengths.min() < 0.85
+        assert lengths.max() > 1.15
     assert abs(torch.stack([area, angle]).corrcoef()[0, 1]) < 0.2
     assert abs(torch.stack([area, angle.abs()]).corrcoef()[0, 1]) < 0.2
 

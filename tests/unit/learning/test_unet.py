@@ -112,6 +112,8 @@ def test_a_fresh_model_has_the_spread_of_a_fresh_model_of_smp(smp):
         reach = mine.abs().max() / mine.std(), other.abs().max() / other.std()
         assert float(mine.std()) == pytest.approx(float(other.std()), rel=0.15), name
         assert (reach[0] > 2.2) == (reach[1] > 2.2), name
+    # Glorot's bound, just below that of He: 16 channels in, one out, 9 weights each.
+    assert ours["segmentation_head.0.weight"].abs().max() < (6 / (9 * 17)) ** 0.5
 
 
 @pytest.mark.parametrize("encoder", ENCODERS)
@@ -135,11 +137,12 @@ def test_a_seed_gives_its_weights_and_leaves_the_global_state():
     assert not torch.equal(one[weight], other[weight])
 
 
-def test_sides_must_be_multiples_of_32():
+@pytest.mark.parametrize(("height", "width"), [(64, 80), (80, 64)])
+def test_sides_must_be_multiples_of_32(height, width):
     model = build_unet("resnet18", seed=0)
 
-    with pytest.raises(ValueError, match=r"multiples of 32, not \(64, 72\)"):
-        model(torch.zeros(1, 3, 64, 72))
+    with pytest.raises(ValueError, match=rf"multiples of 32, not \({height}, {width}\)"):
+        model(torch.zeros(1, 3, height, width))
 
 
 def test_other_encoders_come_from_smp_and_obey_the_seed_too(smp):

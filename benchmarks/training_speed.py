@@ -1,0 +1,193 @@
+"""Slices per second of a relay's visits, against two loops on the same slices in the same run.
+
+(a) plain: segmentation-models-pytorch's U-Net, float32, contiguous, PyTorch's default settings, the
+    same batches, loss and optimiser, slices decoded beforehand.
+(a) plain: the U-Net of segmentation-models-pytorch, float32, contiguous, PyTorch defaults, the
+    neither relay nor ledger nor receipts, and so without packing, digests and files.
+
+The three take turns, visit by visit, so that a busy machine slows them alike; ratios are medians
+over the turns, with their spread.
+
+    python benchmarks/training_speed.py DATA [--turns 5] [--steps 40] [--size 160] [--batch 8]
+"""
+
+import argparse
+import json
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import torch
+
+from roundelay.arms import lay
+from roundelay.cohort.sites import open_sites
+from roundelay.couriers.here import HereCourier
+from roundelay.errors import MissingExtraError
+from roundelay.itinerary import digest
+from roundelay.learning.augment import Augmentation
+from roundelay.learning.draws import batches, seed_of
+from roundelay.learning.fit import fit, prepared
+from roundelay.learning.loss import segmentation_loss
+from roundelay.learning.model_file import reading_of
+from roundelay.learning.precision import find_machine
+from roundelay.learning.slices import SliceCache
+from roundelay.learning.state import load_model, make_optimiser
+from roundelay.ledger import Header, Ledger
+from roundelay.onsite import open_ward
+from roundelay.relay import relay
+from roundelay.runner import start_baton
+from roundelay.study import Study
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
+
+def make_study(options: argparse.Namespace) -> Study:
+    """One site, one visit a turn: what a hospital of the benchmark preset does."""
+    return Study.model_validate(
+        {
+            "name": "training-speed",
+            "data": {
+                "root": str(options.data),
+                "sites": "chunks:1",
+                "split": {"validation": 0.0, "test": 0.0},
+                "crop": "brain",
+                "size": options.size,
+            },
+            "recipe": {
+                "rounds": options.turns,
+                "steps": options.steps,
+                "batch": options.batch,
+                "optimiser": "adamw",
+                "loss": "bce+tversky",
+                "positive_share": 0.6,
+            },
+        }
+    )
+
+
+def smp_unet() -> torch.nn.Module:
+    """The reference library's network; its import needs a torchvision that fits torch."""
+    from torchvision_shim import ensure_torchvision
+
+    ensure_torchvision()
+    try:
+        import segmentation_models_pytorch as smp
+    except ImportError as error:
+        raise MissingExtraError("The comparison", "smp") from error
+    return smp.Unet("resnext50_32x4d", encoder_weights=None, in_channels=3, classes=1)
+
+
+def plain_loop(model, data, study) -> int:  # type: ignore[no-untyped-def]
+    """What one writes in an afternoon."""
+    optimiser = torch.optim.AdamW(model.parameters(), lr=study.recipe.learning_rate)
+    model.train()
+    seen = 0
+    for images, masks in data:
+        optimiser.zero_grad()
+        loss = segmentation_loss(model(images), masks, study.recipe.loss)
+        loss.backward()
+        optimiser.step()
+        seen += len(images)
+    return seen
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--turns", type=int, default=5)
+    parser.add_argument("--steps", type=int, default=40)
+    parser.add_argument("--size", type=int, default=160)
+    parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/training_speed.json"))
+    options = parser.parse_args()
+    study = make_study(options)
+    machine = find_machine("auto")
+    print(machine)
+
+    with tempfile.TemporaryDirectory() as folder:
+        rates = measure(study, machine, Path(folder))
+    print(f"{'loop':<8}{'slices/s':>10}{'spread':>16}")
+    for name, values in rates.items():
+        spread = f"{min(values):.2f}–{max(values):.2f}"
+        print(f"{name:<8}{statistics.median(values):>10.2f}{spread:>16}")
+    ratios = {
+        against: [ours / other for ours, other in zip(rates["ours"], rates[against], strict=True)]
+        for against in ("plain", "bare")
+    }
+    for against, values in ratios.items():
+        print(
+            f"ours / {against}: {statistics.median(values):.3f}"
+            f" ({min(values):.3f}–{max(values):.3f} over {len(values)} turns)"
+        )
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    result = {
+        "machine": str(machine),
+        "size": options.size,
+        "batch": options.batch,
+        "steps_a_visit": options.steps,
+        "slices_per_second": rates,
+        "ratios": ratios,
+    }
+    options.out.write_text(json.dumps(result, indent=1) + "\n")
+
+
+def measure(study: Study, machine, home: Path) -> dict[str, list[float]]:  # type: ignore[no-untyped-def]
+    """Slices/s of each loop, a turn at a time; a first visit of each warms up."""
+    sites = open_sites(study.data)
+    cache = SliceCache(reading_of(study).view)
+    ward = open_ward("chunk-1", study, sites, cache=cache, machine=machine, home=home)
+    courier = HereCourier(study, home=home, machine=machine, on_step=lambda _: None)
+    survey = courier.survey()
+    arm = lay(study, survey)[0]
+    start = start_baton(study, 0)
+    legs = arm.legs
+    header = Header(arm.label, study.digest, digest(legs), "cohort", start.digest)
+    ledger = Ledger(home / "arm", header, keep=frozenset())
+    plain, bare = smp_unet(), machine.place(load_model(study.model.encoder, start.part("model/")))
+    optimiser = make_optimiser(study.recipe, bare)
+
+    def draws(leg):  # type: ignore[no-untyped-def]
+        stop = leg.stops[0]
+        slices = [(i, j) for i, p in enumerate(ward.patients) for j in range(len(p.images))]
+        tumour = [ward.patients[i].tumour[j] for i, j in slices]
+        seed = seed_of(stop.seed, stop.arm, stop.site, stop.index)
+        pairs = batches(
+            slices,
+            tumour,
+            visits=stop.slice_visits,
+            steps=stop.steps,
+            positive_share=0.6,
+            seed=seed,
+        )
+        generator = torch.Generator().manual_seed(seed)
+        return prepared(pairs, ward.patients, cache, Augmentation(), generator)
+
+    def go_plain(leg):  # type: ignore[no-untyped-def]
+        plain_loop(plain, draws(leg), study)
+
+    def go_bare(leg):  # type: ignore[no-untyped-def]
+        fit(
+            bare, optimiser, draws(leg), stop=leg.stops[0], recipe=study.recipe, machine=machine,
+            after_step=lambda: None, on_step=lambda _: None,
+        )  # fmt: skip
+
+    def go_ours(leg):  # type: ignore[no-untyped-def]
+        one = arm.__class__(arm.name, arm.seed, legs[: leg.index + 1])
+        relay(start, one, courier, ledger)
+
+    rates: dict[str, list[float]] = {"plain": [], "bare": [], "ours": []}
+    for leg in legs:
+        for name, go in (("plain", go_plain), ("bare", go_bare), ("ours", go_ours)):
+            begin = time.perf_counter()
+            go(leg)
+            rate = leg.stops[0].slice_visits / (time.perf_counter() - begin)
+            if leg.index:
+                rates[name].append(rate)
+        print(f"turn {leg.index}" + (" (warm-up, not counted)" if not leg.index else ""))
+    return rates
+
+
+if __name__ == "__main__":
+    main()
