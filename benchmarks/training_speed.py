@@ -1,8 +1,8 @@
 """Slices per second of a relay's visits, against two loops on the same slices in the same run.
 
-(a) plain: segmentation-models-pytorch's U-Net, float32, contiguous, PyTorch's default settings, the
-    same batches, loss and optimiser, slices decoded beforehand.
 (a) plain: the U-Net of segmentation-models-pytorch, float32, contiguous, PyTorch defaults, the
+    same batches, loss and optimiser.
+(b) bare: our own loop as tuned (precision and memory format as the probe finds them) in one go, with
     neither relay nor ledger nor receipts, and so without packing, digests and files.
 
 The three take turns, visit by visit, so that a busy machine slows them alike; ratios are medians

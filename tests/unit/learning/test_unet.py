@@ -101,6 +101,7 @@ def test_training_is_bit_equal_to_smp_and_its_gradients_are_close(pair):
 def test_a_fresh_model_has_the_spread_of_a_fresh_model_of_smp(smp):
     ours = dict(build_unet("resnet18", seed=3).named_parameters())
     with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(3)
         theirs = dict(smp.Unet("resnet18", encoder_weights=None).named_parameters())
 
     for name, parameter in theirs.items():
