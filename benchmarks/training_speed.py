@@ -2,8 +2,8 @@
 
 (a) plain: the U-Net of segmentation-models-pytorch, float32, contiguous, PyTorch defaults, the
     same batches, loss and optimiser.
-(b) bare: our own loop as tuned (precision and memory format as the probe finds them) in one go, with
-    neither relay nor ledger nor receipts, and so without packing, digests and files.
+(b) bare: our own loop as tuned (precision and memory format as the probe finds them) in one go,
+    with neither relay nor ledger nor receipts, and so without packing, digests and files.
 
 The three take turns, visit by visit, so that a busy machine slows them alike; ratios are medians
 over the turns, with their spread.

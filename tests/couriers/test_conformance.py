@@ -1,4 +1,4 @@
-"""One suite for every courier: what it sends arrives, what comes back is stated, bytes are equal."""
+"""One suite for every courier: it hands over, states what comes back, and gives equal bytes."""
 
 import importlib.util
 import os
@@ -27,14 +27,12 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::FutureWarning"),
 ]
 FLOAT32 = Machine("cpu", False, False)
+needs_ray = pytest.mark.skipif(
+    importlib.util.find_spec("ray") is None, reason="the extra 'cluster' is not installed"
+)
 KINDS = [
     "here",
-    pytest.param(
-        "cluster",
-        marks=pytest.mark.skipif(
-            importlib.util.find_spec("ray") is None, reason="the extra 'cluster' is not installed"
-        ),
-    ),
+    pytest.param("cluster", marks=needs_ray),
 ]
 
 
@@ -126,12 +124,10 @@ def test_a_fault_at_a_site_comes_back_as_itself(kind, tmp_path, opened):
     assert caught.value.exit_code == 2
 
 
-@pytest.mark.skipif(
-    importlib.util.find_spec("ray") is None, reason="the extra 'cluster' is missing"
-)
+@needs_ray
 def test_a_killed_process_is_a_lost_visit_and_is_tried_again(root, opened):
     plan = toy(root, "cluster", steps=20)
-    here, courier = opened("here", plan.model_copy(update={"courier": toy(root).courier})), None
+    here = opened("here", toy(root, steps=20))
     courier = opened("cluster", plan)
     leg = lay(plan, courier.survey())[0].legs[0]
     start = start_baton(plan, 0)
@@ -145,9 +141,7 @@ def test_a_killed_process_is_a_lost_visit_and_is_tried_again(root, opened):
     assert visit.baton.digest == here.train(start, leg.stops)[0].baton.digest
 
 
-@pytest.mark.skipif(
-    importlib.util.find_spec("ray") is None, reason="the extra 'cluster' is missing"
-)
+@needs_ray
 def test_a_process_that_ends_each_time_is_an_error_and_no_hang(root, opened):
     plan = toy(root, "cluster", steps=2000)
     courier = opened("cluster", plan)
@@ -186,8 +180,10 @@ from roundelay.learning.slices import SliceCache, View
 from roundelay.onsite import open_ward, survey
 from roundelay.study import Study
 study = Study.model_validate({{"name": "a", "data": {{"root": {str(root)!r}}}}})
-ward = open_ward("NORTH", study, open_sites(study.data), cache=SliceCache(View("zscore", "none", 64)),
-                 machine=Machine("cpu", False, False), home=Path({str(tmp_path)!r}))
+cache = SliceCache(View("zscore", "none", 64))
+machine, home = Machine("cpu", False, False), Path({str(tmp_path)!r})
+sites = open_sites(study.data)
+ward = open_ward("NORTH", study, sites, cache=cache, machine=machine, home=home)
 survey(ward)
 images = [name for name in opened if name.endswith(".tif")]
 assert any("NORTH" in name for name in images)

@@ -1,8 +1,8 @@
 """A worker process for each site, over Ray: one machine, its GPUs, or several machines.
 
-A site's process opens the files of its own patients alone. A process that ends in the middle of a
-visit loses that visit: it is started again and the visit tried again, to the same bytes, because all
-of a visit's randomness comes from its stop.
+A site's process opens the files of its own patients alone. A process that ends in the middle of
+a visit loses that visit: it is started again and the visit tried again, to the same bytes,
+because all of a visit's randomness comes from its stop.
 """
 
 import os
@@ -58,13 +58,16 @@ class SiteProcess:
         return os.getpid()
 
     def survey(self) -> SiteSurvey | Failed:
-        return self._answer(survey)
+        found: SiteSurvey | Failed = self._answer(survey)
+        return found
 
     def train(self, baton: Baton, stop: Stop) -> Visit | Failed:
-        return self._answer(train, stop, baton, lambda _: None)
+        found: Visit | Failed = self._answer(train, stop, baton, lambda _: None)
+        return found
 
     def evaluate(self, baton: Baton, split: str) -> list[PatientScore] | Failed:
-        return self._answer(evaluate, baton, split)
+        found: list[PatientScore] | Failed = self._answer(evaluate, baton, split)
+        return found
 
     def _answer(self, verb: Any, *arguments: Any) -> Any:
         try:
