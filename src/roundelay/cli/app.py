@@ -108,9 +108,10 @@ def init(
 @app.command()
 def check(study: StudyArgument, data: DataOption = None, json_: JsonOption = False) -> None:
     """Sites, splits, itinerary, bytes, time and memory expected; trains nothing."""
+    plan = read_study(study, data=data)
     from roundelay.cli.check import check_study
 
-    check_study(read_study(study, data=data), json_=json_)
+    check_study(plan, json_=json_)
 
 
 @app.command()
@@ -122,10 +123,11 @@ def run(
     json_: JsonOption = False,
 ) -> None:
     """The main job: run all arms of a study."""
+    plan = read_study(study, data=data)  # before torch: a broken study is answered at once
     from roundelay.runner import run_study
 
     with Watch(quiet=json_) as watch:
-        summary = run_study(read_study(study, data=data), out, resume=resume, on_event=watch.event)
+        summary = run_study(plan, out, resume=resume, on_event=watch.event)
     _end(summary, out, json_)
 
 
