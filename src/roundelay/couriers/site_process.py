@@ -1,0 +1,79 @@
+"""The process of one site: it holds the site's patients and answers one question at a time."""
+
+import os
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from roundelay.baton import Baton
+from roundelay.cohort.sites import Sites
+from roundelay.errors import RoundelayError
+from roundelay.itinerary import Stop
+from roundelay.learning.fit import Step
+from roundelay.learning.model_file import reading_of
+from roundelay.learning.precision import Machine
+from roundelay.learning.slices import SliceCache
+from roundelay.onsite import Ward, evaluate, open_ward, survey, train
+from roundelay.study import Study
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a process returns. An error raised on purpose is its class and its text: Ray would
+    wrap it beyond recognition."""
+
+    value: Any
+    steps: list[Step]
+    error: type[RoundelayError] | None = None
+
+
+class SiteProcess:
+    """What runs in a site's own process."""
+
+    def __init__(
+        self, site: str, study: Study, sites: Sites, home: Path, machine: Machine, threads: int
+    ) -> None:
+        torch.use_deterministic_algorithms(study.recipe.deterministic)
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        self._open, self._threads = (site, study, sites), threads
+        self._machine, self._home = replace(machine, device=device), home
+        self._ward: Ward | None = None
+        self._steps: deque[Step] = deque()
+
+    def process(self) -> int:
+        """The number of the process, once it is there."""
+        return os.getpid()
+
+    def steps(self) -> list[Step]:
+        """The steps since the last question; it is answered while a visit goes on."""
+        return [self._steps.popleft() for _ in range(len(self._steps))]
+
+    def survey(self) -> Answer:
+        return self._answer(survey)
+
+    def train(self, data: bytes, stop: Stop) -> Answer:
+        def visit(ward: Ward) -> Any:
+            done = train(ward, stop, Baton(data), self._steps.append)
+            return done.receipt, done.baton.data  # bytes: the driver takes their digest itself
+
+        return self._answer(visit)
+
+    def evaluate(self, data: bytes, split: str) -> Answer:
+        return self._answer(lambda ward: evaluate(ward, Baton(data), split))
+
+    def _answer(self, work: Callable[[Ward], Any]) -> Answer:
+        torch.set_num_threads(self._threads)  # here, since it holds for the calling thread
+        try:
+            if self._ward is None:
+                site, study, sites = self._open
+                cache = SliceCache(reading_of(study).view)
+                self._ward = open_ward(
+                    site, study, sites, cache=cache, machine=self._machine, home=self._home
+                )
+            return Answer(work(self._ward), self.steps())
+        except RoundelayError as error:
+            return Answer(str(error), [], type(error))
