@@ -6,7 +6,8 @@ import sys
 from pathlib import Path
 
 import roundelay
-from roundelay.study import Study, preset_names, preset_text
+from roundelay.study import Study
+from roundelay.study_file import preset_names, preset_text
 
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted((ROOT / "src").rglob("*.py"))

@@ -9,7 +9,7 @@ from typing import Any
 __all__ = ["evaluate", "predict", "read_study", "run"]
 
 _HOMES = {
-    "read_study": ("roundelay.study", "read_study"),
+    "read_study": ("roundelay.study_file", "read_study"),
     "run": ("roundelay.runner", "run_study"),
     "evaluate": ("roundelay.scoring", "evaluate_model"),
     "predict": ("roundelay.scoring", "predict_folder"),

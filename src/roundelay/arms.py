@@ -1,30 +1,37 @@
-"""An arm is an itinerary and how the batons of a leg become one; `lay` plans, `merge` joins."""
+"""The whole way of every arm that a study compares, laid before training begins."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-
-from roundelay.baton import AVERAGE, MODEL, SUMS, Arrays, Baton, join
 from roundelay.errors import DataError, StudyError
 from roundelay.itinerary import Leg, Stop, order_sites, share
 from roundelay.study import Recipe, Study
 from roundelay.survey import POOLED, TRAIN, SiteSurvey
 
+RELAYS, PARALLEL = ("cwt", "swt"), ("fedavg", "fedprox")
+"""Arms in which one site trains at a time, and arms in which all sites of a round do."""
+
 
 @dataclass(frozen=True, slots=True)
 class Arm:
-    """One way of training that is compared, with one seed; `site` for a model that stays there."""
+    """One way of training that is compared, with one seed.
+
+    `site` names the home of a model that stays there (``local``), `order` the order of the sites
+    where a study compares several.
+    """
 
     name: str
     seed: int
     legs: tuple[Leg, ...]
     site: str | None = None
+    order: str | None = None
 
     @property
     def label(self) -> str:
         """The name of its folder."""
-        return f"{self.name}-{self.seed}" + (f"-{self.site}" if self.site else "")
+        own = self.site or self.order
+        return f"{self.name}-{self.seed}" + (f"-{own}" if own else "")
 
     @property
     def slice_visits(self) -> int:
@@ -55,14 +62,27 @@ def lay(study: Study, surveys: Mapping[str, SiteSurvey]) -> list[Arm]:
 
     Raises DataError where a site has nothing to train on, StudyError for an impossible order.
     """
-    order = _given_order(study.recipe, surveys)
-    slices = site_slices(study, {site: surveys[site] for site in order})
+    trained = _without(study.evaluation.leave_out, surveys)
+    order = _given_order(study.recipe, trained)
+    slices = site_slices(study, {site: trained[site] for site in order})
     works = {site: _work(study.recipe, site, slices) for site in order}
     arms = []
     for seed in study.seeds:
         for name in study.arms:
             arms += _lay_arm(study.recipe, name, seed, order, works)
     return arms
+
+
+def _without(left_out: str | None, surveys: Mapping[str, SiteSurvey]) -> dict[str, SiteSurvey]:
+    """The sites that train: all but the one that the model is to meet for the first time."""
+    if left_out is not None and left_out not in surveys:
+        raise StudyError(
+            f"leave_out = {left_out!r} is no site; the sites are {', '.join(surveys)}."
+        )
+    trained = {site: survey for site, survey in surveys.items() if site != left_out}
+    if not trained:
+        raise StudyError(f"leave_out = {left_out!r} leaves no site to train at.")
+    return trained
 
 
 def site_slices(study: Study, surveys: Mapping[str, SiteSurvey]) -> dict[str, int]:
@@ -119,29 +139,33 @@ def _work(recipe: Recipe, site: str, slices: Mapping[str, int]) -> Work:
 
 
 def _lay_arm(
-    recipe: Recipe, name: str, seed: int, order: Sequence[str], works: Mapping[str, Work]
+    recipe: Recipe, name: str, seed: int, given: Sequence[str], works: Mapping[str, Work]
 ) -> list[Arm]:
     rounds = recipe.rounds
-    sizes = {site: work.size for site, work in works.items()}
+    if name in RELAYS:
+        if name == "swt":
+            rounds, works = 1, {site: _times(work, rounds) for site, work in works.items()}
+        arms = []
+        for order in (recipe.order, *recipe.compare_orders):
+            sizes = {site: work.size for site, work in works.items()}
+            turns = order_sites(order, given, rounds=rounds, sizes=sizes, seed=seed)
+            shown = order if recipe.compare_orders else None
+            legs = _legs(recipe, "-".join(filter(None, (name, shown))), seed, turns, works)
+            arms.append(Arm(name, seed, legs, order=shown))
+        return arms
+    if name in PARALLEL:
+        return [Arm(name, seed, _legs(recipe, name, seed, (tuple(given),) * rounds, works))]
     everything = sum(work.slice_visits for work in works.values())
-    if name == "cwt":
-        turns = order_sites(recipe.order, order, rounds=rounds, sizes=sizes, seed=seed)
-        return [Arm(name, seed, _legs(recipe, name, seed, turns, works))]
-    if name == "swt":
-        turns = order_sites(recipe.order, order, rounds=1, sizes=sizes, seed=seed)
-        longer = {site: _times(work, rounds) for site, work in works.items()}
-        return [Arm(name, seed, _legs(recipe, name, seed, turns, longer))]
+    steps = -(-everything // recipe.batch)
     if name == "pooled":
         everyone = tuple(pair for work in works.values() for pair in work.slices)
-        work = Work(everyone, everything, -(-everything // recipe.batch))
-        turns = ((POOLED,),) * rounds
-        return [Arm(name, seed, _legs(recipe, name, seed, turns, {POOLED: work}))]
+        pooled = {POOLED: Work(everyone, everything, steps)}
+        return [Arm(name, seed, _legs(recipe, name, seed, ((POOLED,),) * rounds, pooled))]
     arms = []
-    for site in order:
+    for site in given:
         # As many slice-visits as the other arms' models get, not only this site's share of them.
-        work = Work(works[site].slices, everything, -(-everything // recipe.batch))
-        legs = _legs(recipe, name, seed, ((site,),) * rounds, {site: work})
-        arms.append(Arm(name, seed, legs, site))
+        own = {site: Work(works[site].slices, everything, steps)}
+        arms.append(Arm(name, seed, _legs(recipe, name, seed, ((site,),) * rounds, own), site))
     return arms
 
 
@@ -152,34 +176,48 @@ def _times(work: Work, rounds: int) -> Work:
 def _legs(
     recipe: Recipe, name: str, seed: int, turns: Sequence[Sequence[str]], works: Mapping[str, Work]
 ) -> tuple[Leg, ...]:
-    total = sum(works[site].steps for turn in turns for site in turn)
+    """A leg a site in a relay; a leg a round where sites train side by side.
+
+    A relay has one clock for the learning rate; side by side, each site walks through the whole
+    schedule at its own pace.
+    """
+    abreast = name in PARALLEL
+    clocks = {site: site if abreast else "all" for turn in turns for site in turn}
+    walked, totals = Counter[str](), Counter[str]()
+    for turn in turns:
+        for site in turn:
+            totals[clocks[site]] += works[site].steps
     legs: list[Leg] = []
     last_stop: dict[str, int] = {}
-    step = 0
+    index = 0
     for number, turn in enumerate(turns, start=1):
         seen_this_round = 0
-        for site in turn:
-            work, index = works[site], len(legs)
-            stop = Stop(
-                arm=name,
-                seed=seed,
-                index=index,
-                round=number,
-                site=site,
-                task="train",
-                slices=work.slices,
-                slice_visits=work.slice_visits,
-                steps=work.steps,
-                first_step=step,
-                total_steps=total,
-                last_round=number == len(turns),
-                weight_before=seen_this_round,
-                previous_here=last_stop.get(site),
-            )
-            legs.append(Leg(index, (stop,)))
-            last_stop[site] = index
-            step += work.steps
-            seen_this_round += work.slice_visits
+        for group in [turn] if abreast else [[site] for site in turn]:
+            stops = []
+            for site in group:
+                work, clock = works[site], clocks[site]
+                stop = Stop(
+                    arm=name,
+                    seed=seed,
+                    index=index,
+                    round=number,
+                    site=site,
+                    task="train",
+                    slices=work.slices,
+                    slice_visits=work.slice_visits,
+                    steps=work.steps,
+                    first_step=walked[clock],
+                    total_steps=totals[clock],
+                    last_round=number == len(turns),
+                    weight_before=0 if abreast else seen_this_round,
+                    previous_here=last_stop.get(site),
+                )
+                stops.append(stop)
+                last_stop[site] = index
+                index += 1
+                walked[clock] += work.steps
+                seen_this_round += work.slice_visits
+            legs.append(Leg(len(legs), tuple(stops)))
     if recipe.calibrate:
         legs.append(_calibration(recipe, legs, works))
     return tuple(legs)
@@ -206,40 +244,3 @@ def _calibration(recipe: Recipe, legs: Sequence[Leg], works: Mapping[str, Work])
         for i, site in enumerate(works)
     )
     return Leg(len(legs), stops)
-
-
-def merge(leg: Leg, baton: Baton, returned: Sequence[Baton]) -> Baton:
-    """The baton that goes on after a leg: the one returned, or the calibrated one of all sites."""
-    if leg.task == "calibrate":
-        return calibrated(baton, [r.part(SUMS) for r in returned])
-    (only,) = returned
-    return only
-
-
-def calibrated(baton: Baton, sums: Sequence[Arrays]) -> Baton:
-    """The model with BatchNorm statistics from the sums of all sites together.
-
-    Each element of `sums` holds for every BatchNorm layer ``<layer>.count``, ``<layer>.sum`` and
-    ``<layer>.sum_of_squares`` (float64, one value a channel). The variance is the unbiased one, as
-    PyTorch keeps it. Where an average travels, it is the model that is calibrated and goes home.
-    """
-    average = baton.part(AVERAGE)
-    model = {**baton.part(MODEL), **average}
-    for key in sums[0]:
-        if not key.endswith(".count"):
-            continue
-        layer = key.removesuffix(".count")
-        count, total, squares = (
-            np.sum([site[f"{layer}.{what}"] for site in sums], axis=0)
-            for what in ("count", "sum", "sum_of_squares")
-        )
-        mean = total / count
-        variance = np.maximum(squares - count * mean**2, 0.0) / np.maximum(count - 1, 1)
-        model[f"{layer}.running_mean"] = mean.astype(np.float32)
-        model[f"{layer}.running_var"] = variance.astype(np.float32)
-    return join(model=model)
-
-
-def final_model(baton: Baton) -> Arrays:
-    """The weights that predict: the average where one travels, else the last hand-over's."""
-    return {**baton.part(MODEL), **baton.part(AVERAGE)}

@@ -16,7 +16,8 @@ from roundelay.errors import LedgerError, RunFolderError
 from roundelay.evaluation.scores import PatientScore
 from roundelay.itinerary import as_json
 from roundelay.ledger import Receipt, read_ledger
-from roundelay.study import Study, read_study, to_toml
+from roundelay.study import Study
+from roundelay.study_file import read_study, to_toml
 
 RECORD, STUDY, SUMMARY = "run.json", "study.toml", "summary.json"
 SAME = ("study", "cohort", "threads")

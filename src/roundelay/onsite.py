@@ -22,6 +22,7 @@ from roundelay.learning.fit import Batch, OnStep, fit, prepared
 from roundelay.learning.model_file import reading_of
 from roundelay.learning.precision import Machine
 from roundelay.learning.predict import predict
+from roundelay.learning.proximal import pull_of
 from roundelay.learning.slices import SliceCache, read_images, read_masks
 from roundelay.learning.state import (
     load_model,
@@ -34,7 +35,7 @@ from roundelay.learning.statistics import statistics_sums
 from roundelay.ledger import Receipt
 from roundelay.relay import Visit
 from roundelay.study import Study
-from roundelay.survey import POOLED, TRAIN, SiteSurvey
+from roundelay.survey import POOLED, TEST, TRAIN, SiteSurvey
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +61,13 @@ def open_ward(
 ) -> Ward:
     """Open the files of this site's patients and of no other's. Raises DataError.
 
-    The site ``pooled``, for the comparator of that name, is all sites together.
+    The site ``pooled``, for the comparator of that name, is all sites together. At the site that
+    the study leaves out of training, all patients test.
     """
     names = list(sites) if site == POOLED else [site]
     patients = tuple(p for name in names for p in open_patients(sites[name], study.data))
+    left_out = study.evaluation.leave_out
+    patients = tuple(replace(p, split=TEST) if p.site == left_out else p for p in patients)
     refuse_leak(patients)
     return Ward(site, study, patients, cache, machine, home / site)
 
@@ -109,6 +113,7 @@ def _train(
         stop=stop,
         recipe=recipe,
         machine=ward.machine,
+        after_backward=pull_of(stop.arm, model, recipe.proximal),
         after_step=average.after_step,
         on_step=on_step,
     )

@@ -52,6 +52,7 @@ def measure(study: Study, arms: Sequence[Arm], machine: Machine) -> Cost:
             stop=stop,
             recipe=recipe,
             machine=machine,
+            after_backward=lambda: None,
             after_step=lambda: None,
             on_step=lambda _: None,
         )

@@ -1,15 +1,16 @@
 """The loop that hands over, and what it asks of a courier; no torch, no files, no network."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from roundelay.arms import Arm, merge
+from roundelay.arms import Arm
 from roundelay.baton import Baton
 from roundelay.errors import HandoverError
 from roundelay.evaluation.scores import PatientScore
-from roundelay.itinerary import Stop
+from roundelay.itinerary import Leg, Stop
 from roundelay.ledger import Ledger, Receipt
+from roundelay.merging import merge
 from roundelay.survey import SiteSurvey
 
 
@@ -40,8 +41,16 @@ class Courier(Protocol):
         """End what was started."""
 
 
-def relay(start: Baton, arm: Arm, courier: Courier, ledger: Ledger) -> Baton:
-    """Let each site go on from exactly what the one before it returned."""
+AfterLeg = Callable[[Leg, Baton], None]
+
+
+def relay(
+    start: Baton, arm: Arm, courier: Courier, ledger: Ledger, after_leg: AfterLeg | None = None
+) -> Baton:
+    """Let each site go on from exactly what the one before it returned.
+
+    `after_leg` is told of every leg once its line stands in the ledger.
+    """
     baton = ledger.last_baton() or start
     for leg in arm.legs[ledger.legs_done :]:
         visits = courier.train(baton, leg.stops)
@@ -49,6 +58,8 @@ def relay(start: Baton, arm: Arm, courier: Courier, ledger: Ledger) -> Baton:
             check_handover(stop, visit, sent=baton)
         baton = merge(leg, baton, [visit.baton for visit in visits])
         ledger.append(leg, [visit.receipt for visit in visits], baton)
+        if after_leg is not None:
+            after_leg(leg, baton)
     return baton
 
 

@@ -10,12 +10,13 @@ from typing import Any
 import torch
 
 from roundelay import folder
-from roundelay.arms import Arm, final_model, lay
+from roundelay.arms import Arm, lay
 from roundelay.baton import Baton, join
 from roundelay.couriers import open_courier
 from roundelay.errors import LedgerError
 from roundelay.evaluation.scores import PatientScore
 from roundelay.evaluation.summary import summarize
+from roundelay.hops import Hops
 from roundelay.itinerary import digest as itinerary_digest
 from roundelay.learning.fit import Step
 from roundelay.learning.model_file import write_model
@@ -24,6 +25,7 @@ from roundelay.learning.state import model_arrays
 from roundelay.learning.unet import build_unet
 from roundelay.learning.weights import load_encoder
 from roundelay.ledger import Header, Ledger
+from roundelay.merging import final_model
 from roundelay.planning import check_room, weak_places
 from roundelay.relay import Courier, relay
 from roundelay.study import Study
@@ -150,8 +152,14 @@ def _run_arm(
             " was finished: lines were cut. Restore the ledger, or begin again with another --out."
         )
     if not (place / "scores.json").exists():
-        last = relay(start, arm, courier, ledger)
-        leg, baton = _chosen(study, arm, ledger, last, courier, tuple(surveys))
+        validated = [site for site, survey in surveys.items() if survey.patients[VALIDATION]]
+        hops = Hops(place, arm, study.evaluation, courier, validated)
+        hops.catch_up(arm, ledger)
+        last = relay(start, arm, courier, ledger, hops.after_leg)
+        leg, baton = len(arm.legs) - 1, last
+        if choosing:
+            leg = hops.best_leg(arm, study.evaluation.choose)
+            baton = ledger.baton_of(leg)
         model = final_model(baton)
         write_model(place / "model.safetensors", model, study)
         goes_home = join(model=model)
@@ -163,23 +171,6 @@ def _run_arm(
         folder.write_curve(place, ledger.receipts)
         folder.write_scores(place, scores, chosen_leg=leg)
     on_event(ArmDone(arm))
-
-
-def _chosen(
-    study: Study, arm: Arm, ledger: Ledger, last: Baton, courier: Courier, sites: Sequence[str]
-) -> tuple[int, Baton]:
-    """The model that goes home, by validation patients alone: the last, or the best round's."""
-    best: tuple[float, int, Baton] = (-1.0, len(arm.legs) - 1, last)
-    if study.evaluation.choose == "last":
-        return best[1], last
-    for leg in arm.round_ends:
-        baton = ledger.baton_of(leg)
-        scores = courier.evaluate(join(model=final_model(baton)), sites, VALIDATION)
-        means = [site.mean for site in summarize(scores).by_site.values()]
-        value = min(means) if study.evaluation.choose == "worst-site" else sum(means) / len(means)
-        if value > best[0]:
-            best = (value, leg, baton)
-    return best[1], best[2]
 
 
 def _finish(study: Study, arms: Sequence[Arm], out: Path) -> dict[str, Any]:

@@ -1,19 +1,14 @@
-"""study.toml <-> Study: every fault of the file at once, each with the nearest right word."""
+"""The whole experiment as values, checked once; `study_file` reads and writes it."""
 
-import difflib
 import hashlib
-import json
-import tomllib
-from importlib import resources
-from pathlib import Path
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from roundelay.atomic import canonical_json
-from roundelay.errors import StudyError
 
-ArmName = Literal["swt", "cwt", "pooled", "local"]
+ArmName = Literal["swt", "cwt", "fedavg", "fedprox", "pooled", "local"]
+Order = Literal["given", "shuffled", "reversed", "there-and-back", "size"]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Positive = Annotated[int, Field(ge=1)]
 SCHEMES = ("institution", "chunks:N", "table:FILE.csv")
@@ -73,7 +68,8 @@ class Recipe(Section):
     epochs: Positive | None = None
     steps: Positive | None = None
     work: Literal["equal", "proportional"] = "proportional"
-    order: Literal["given", "shuffled", "reversed", "there-and-back", "size"] = "given"
+    order: Order = "given"
+    compare_orders: tuple[Order, ...] = ()
     site_order: tuple[str, ...] = ()
     batch: Positive = 4
     learning_rate: Annotated[float, Field(gt=0, le=1)] = 5e-4
@@ -86,6 +82,7 @@ class Recipe(Section):
     augment: bool = True
     stand_in: Fraction = 0.0
     average: Literal["none", "ema", "trail"] = "none"
+    proximal: Annotated[float, Field(gt=0, le=10)] = 0.01
     average_decay: Annotated[float, Field(gt=0, lt=1)] | None = None
     calibrate: bool = False
     calibration_slices: Positive = 640
@@ -102,13 +99,18 @@ class Recipe(Section):
             raise ValueError('average_decay belongs to average = "ema"')
         if len(set(self.site_order)) != len(self.site_order):
             raise ValueError("site_order names a site twice")
-        if self.site_order and self.order == "size":
+        orders = (self.order, *self.compare_orders)
+        if self.site_order and "size" in orders:
             raise ValueError('site_order and order = "size" contradict each other')
+        if len(set(orders)) != len(orders):
+            raise ValueError("compare_orders names an order twice, or the one that order names")
         return self
 
 
 class Evaluation(Section):
     choose: Literal["last", "best", "worst-site"] = "last"
+    follow: Literal["none", "round", "visit"] = "none"
+    leave_out: str | None = None
     threshold: Annotated[float, Field(gt=0, lt=1)] = 0.5
     flips: bool = False
 
@@ -136,6 +138,10 @@ class Study(Section):
     def _agree(self) -> Self:
         if len(set(self.arms)) != len(self.arms) or len(set(self.seeds)) != len(self.seeds):
             raise ValueError("an arm or a seed is named twice")
+        if self.evaluation.follow != "none" and not self.data.split.validation:
+            raise ValueError(f'follow = "{self.evaluation.follow}" needs validation patients')
+        if self.recipe.compare_orders and not {"cwt", "swt"} & set(self.arms):
+            raise ValueError("compare_orders needs the arm cwt or swt")
         if self.evaluation.choose == "last":
             return self
         if not self.data.split.validation:
@@ -151,104 +157,3 @@ class Study(Section):
     def digest(self) -> str:
         plan = self.model_dump(mode="json", exclude={"courier": True, "data": {"root"}})
         return hashlib.sha256(canonical_json(plan)).hexdigest()
-
-
-def preset_names() -> tuple[str, ...]:
-    """The studies that come with Roundelay."""
-    folder = resources.files("roundelay") / "presets"
-    return tuple(
-        sorted(p.name.removesuffix(".toml") for p in folder.iterdir() if p.name.endswith(".toml"))
-    )
-
-
-def preset_text(name: str) -> str:
-    """The commented text of a preset."""
-    return (resources.files("roundelay") / "presets" / f"{name}.toml").read_text(encoding="utf-8")
-
-
-def read_study(study: Path | str, *, data: Path | None = None) -> Study:
-    """Read a study file, or a preset by name; `data` takes the place of ``data.root``.
-
-    A relative root is relative to the study file. Raises StudyError naming every fault at once.
-    """
-    if str(study) in preset_names() and not Path(study).exists():
-        return parse_study(
-            preset_text(str(study)), where=f"preset {study}", folder=Path(), data=data
-        )
-    path = Path(study)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise StudyError(
-            f"{path} can't be read: {getattr(error, 'strerror', None) or error}.\n"
-            f"Give a study file, or a preset: {', '.join(preset_names())}."
-        ) from error
-    return parse_study(text, where=str(path), folder=path.parent, data=data)
-
-
-def parse_study(text: str, *, where: str, folder: Path, data: Path | None = None) -> Study:
-    """Check the text of a study; `where` names it in errors, paths are relative to `folder`."""
-    try:
-        values = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise StudyError(f"{where} is no TOML: {error}.") from error
-    try:
-        # Through JSON: TOML's lists stand for tuples, which strict mode would otherwise refuse.
-        _place_root(values, folder, data)
-        return Study.model_validate_json(json.dumps(values))
-    except ValidationError as error:
-        faults = "\n".join(f"  {_fault(fault)}" for fault in error.errors())
-        count = error.error_count()
-        raise StudyError(
-            f"{where} has {count} fault{'s' * (count > 1)}:\n{faults}\nMend the file and try again."
-        ) from error
-    except TypeError as error:
-        raise StudyError(f"{where}: dates and times have no place in a study ({error}).") from error
-
-
-def _place_root(values: dict[str, Any], folder: Path, data: Path | None) -> None:
-    section = values.setdefault("data", {})
-    if not isinstance(section, dict):
-        return
-    if data is not None:
-        section["root"] = str(data)
-    elif isinstance(section.get("root"), str) and section["root"]:
-        section["root"] = str((folder / section["root"]).resolve())
-    scheme = section.get("sites")
-    if isinstance(scheme, str) and scheme.startswith("table:") and len(scheme) > len("table:"):
-        section["sites"] = f"table:{(folder / scheme.removeprefix('table:')).resolve()}"
-
-
-def _fault(fault: Any) -> str:
-    where = ".".join(str(part) for part in fault["loc"]) or "the study"
-    if fault["type"] != "extra_forbidden":
-        given = fault.get("input")
-        shown = f" (it is {given!r})" if isinstance(given, str | int | float) else ""
-        return f"{where}: {fault['msg'].removeprefix('Value error, ')}{shown}"
-    key = str(fault["loc"][-1])
-    near = difflib.get_close_matches(key, _keys_beside(fault["loc"]), n=1, cutoff=0.5)
-    return f"{where}: unknown key" + (f"; did you mean '{near[0]}'?" if near else "")
-
-
-def _keys_beside(loc: tuple[Any, ...]) -> list[str]:
-    section: Any = Study
-    for part in loc[:-1]:
-        annotation = section.model_fields[part].annotation
-        section = next(a for a in (annotation, *get_args(annotation)) if hasattr(a, "model_fields"))
-    return list(section.model_fields)
-
-
-def to_toml(study: Study) -> str:
-    """A study as TOML; reading it again gives an equal study."""
-    values = study.model_dump(mode="json", exclude_none=True)
-    tables = {key: values.pop(key) for key in list(values) if isinstance(values[key], dict)}
-    lines = [f"{key} = {_toml(value)}" for key, value in values.items()]
-    for name, table in tables.items():
-        lines += ["", f"[{name}]", *(f"{key} = {_toml(value)}" for key, value in table.items())]
-    return "\n".join(lines) + "\n"
-
-
-def _toml(value: Any) -> str:
-    if isinstance(value, dict):
-        return "{ " + ", ".join(f"{key} = {_toml(v)}" for key, v in value.items()) + " }"
-    return json.dumps(value, ensure_ascii=False)

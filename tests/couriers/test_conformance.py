@@ -11,11 +11,12 @@ import time
 import pytest
 import torch
 
-from roundelay.arms import lay, merge
+from roundelay.arms import lay
 from roundelay.cohort.phantom import make_toy
 from roundelay.couriers import open_courier
 from roundelay.errors import CourierError, DataError
 from roundelay.learning.precision import Machine
+from roundelay.merging import merge
 from roundelay.runner import start_baton
 from surveys import study
 

@@ -7,14 +7,16 @@ import pytest
 import torch
 from torch import nn
 
-from roundelay.arms import calibrated, final_model, lay
+from roundelay.arms import lay
 from roundelay.baton import MODEL, OPTIMISER, SUMS, join
 from roundelay.cohort.phantom import make_toy
 from roundelay.couriers.here import HereCourier
 from roundelay.errors import VisitError
 from roundelay.learning.fit import set_training
 from roundelay.learning.precision import Machine
+from roundelay.learning.proximal import pull_back
 from roundelay.learning.state import load_model
+from roundelay.merging import calibrated, final_model
 from roundelay.relay import relay
 from roundelay.runner import start_baton
 from surveys import study
@@ -159,6 +161,40 @@ def test_calibration_over_sites_equals_the_same_draws_in_one_place(root, tmp_pat
     assert np.allclose(arrays["encoder.bn1.running_var"], everything.var(1), rtol=1e-5, atol=1e-7)
     weight = "decoder.blocks.4.conv2.0.weight"
     assert np.array_equal(arrays[weight], start.part(MODEL)[weight])
+
+
+def test_the_proximal_pull_is_the_gradient_that_autograd_finds():
+    torch.manual_seed(0)
+    model = nn.Linear(3, 2)
+    pull = pull_back(model, 0.5)
+    sent = [weight.detach().clone() for weight in model.parameters()]
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.add_(torch.randn_like(weight))
+    images = torch.randn(4, 3)
+
+    model(images).square().sum().backward()
+    pull()
+    found = [weight.grad.clone() for weight in model.parameters()]
+    model.zero_grad()
+    far = sum((w - s).square().sum() for w, s in zip(model.parameters(), sent, strict=True))
+    (model(images).square().sum() + 0.5 / 2 * far).backward()
+
+    for gradient, weight in zip(found, model.parameters(), strict=True):
+        torch.testing.assert_close(gradient, weight.grad)
+
+
+def test_fedprox_stays_nearer_to_what_it_was_sent_than_fedavg(root, tmp_path, threads):
+    def moved(arm):
+        plan = toy(root, rounds=1, steps=4, proximal=10.0, learning_rate=1e-2)
+        plan = plan.model_copy(update={"arms": (arm,)})
+        courier = open_here(plan, tmp_path / arm)
+        start, way = start_baton(plan, 0), lay(plan, courier.survey())[0]
+        end = relay(start, way, courier, Keep())
+        before, after = start.part(MODEL), end.part(MODEL)
+        return sum(float(np.square(after[k] - before[k]).sum()) for k in before if "conv" in k)
+
+    assert moved("fedprox") < moved("fedavg")
 
 
 def test_a_batch_of_one_leaves_batchnorm_whole():

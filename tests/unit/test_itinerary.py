@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from roundelay.arms import lay
+from roundelay.errors import StudyError
 from roundelay.itinerary import as_json, digest, order_sites, share
 from surveys import study, surveys
 
@@ -90,6 +91,67 @@ def test_every_stop_knows_its_place_and_every_model_sees_as_many_slices(
         for before, after in pairwise(stops):
             assert after.first_step == before.first_step + before.steps
         assert stops[-1].first_step + stops[-1].steps == stops[0].total_steps
+
+
+@given(st.integers(1, 4), st.integers(1, 3), st.booleans())
+def test_sites_side_by_side_walk_through_the_whole_schedule_at_their_own_pace(
+    rounds, epochs, calibrate
+):
+    plan = study(
+        top={"arms": ("cwt", "fedavg", "fedprox")},
+        recipe={"rounds": rounds, "epochs": epochs, "calibrate": calibrate},
+    )
+
+    cwt, *parallel = lay(plan, surveys())
+
+    for arm in parallel:
+        assert arm.slice_visits == cwt.slice_visits
+        assert len(arm.legs) == rounds + calibrate
+        stops = [stop for leg in arm.legs for stop in leg.stops]
+        assert [stop.index for stop in stops] == list(range(len(stops)))
+        for site in ("NORTH", "EAST", "SOUTH"):
+            own = [stop for stop in stops if stop.site == site and stop.task == "train"]
+            assert [stop.first_step for stop in own] == [i * own[0].steps for i in range(rounds)]
+            assert {stop.total_steps for stop in own} == {rounds * own[0].steps}
+            assert own[0].previous_here is None
+            assert all(b.previous_here == a.index for a, b in pairwise(own))
+
+
+def test_several_orders_are_ways_of_one_study():
+    plan = study(
+        top={"arms": ("cwt", "fedavg")},
+        recipe={"rounds": 1, "epochs": 1, "compare_orders": ("reversed",)},
+    )
+
+    given_, reversed_, fedavg = lay(plan, surveys())
+
+    assert [arm.label for arm in (given_, reversed_, fedavg)] == [
+        "cwt-0-given", "cwt-0-reversed", "fedavg-0",
+    ]  # fmt: skip
+    ways = [[leg.stops[0].site for leg in arm.legs] for arm in (given_, reversed_)]
+    assert ways[0] == ways[1][::-1]
+    assert given_.legs[0].stops[0].arm != reversed_.legs[0].stops[0].arm
+
+
+def test_a_site_that_is_left_out_trains_nowhere():
+    plan = study(
+        top={"arms": ("cwt", "fedavg", "pooled", "local")},
+        recipe={"rounds": 1, "epochs": 1},
+        evaluation={"leave_out": "EAST"},
+    )
+
+    arms = lay(plan, surveys())
+
+    assert [arm.site for arm in arms if arm.site] == ["NORTH", "SOUTH"]
+    for arm in arms:
+        for leg in arm.legs:
+            for stop in leg.stops:
+                assert "EAST" not in {stop.site, *dict(stop.slices)}
+
+
+def test_a_site_that_is_left_out_must_be_there():
+    with pytest.raises(StudyError, match="leave_out = 'OEST' is no site; the sites are NORTH"):
+        lay(study(evaluation={"leave_out": "OEST"}), surveys())
 
 
 def test_the_digest_of_an_itinerary_is_of_its_every_number():

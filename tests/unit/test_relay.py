@@ -5,11 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from roundelay.arms import lay, merge
+from roundelay.arms import lay
 from roundelay.baton import Baton, join
 from roundelay.errors import HandoverError
 from roundelay.itinerary import digest
 from roundelay.ledger import Header, Ledger, Receipt
+from roundelay.merging import merge
 from roundelay.relay import Visit, relay
 from surveys import study, surveys
 
@@ -159,3 +160,50 @@ def test_a_baton_travels_as_it_is_when_one_site_trained():
     baton = Baton.of({"model/w": np.ones(2)})
 
     assert merge(arm().legs[0], START, [baton]) is baton
+
+
+def fedavg(**recipe):
+    plan = study(top={"arms": ("fedavg",)}, recipe={"rounds": 2, "epochs": 1, **recipe})
+    return lay(plan, surveys())[0]
+
+
+def test_sites_side_by_side_are_averaged_by_their_slices_by_hand(tmp_path):
+    way = fedavg()
+
+    final = relay(START, way, Footprints(), ledger_in(tmp_path, way))
+
+    # 30, 12 and 8 slices: each round adds (30 * 1 + 12 * 10 + 8 * 100) / 50.
+    assert final.part("model/")["w"].item() == pytest.approx(2 * 19.0, rel=1e-12)
+
+
+def test_an_average_keeps_types_and_takes_the_largest_of_counters():
+    leg = fedavg().legs[0]
+    returned = [
+        Baton.of({"model/w": np.float32([v]), "model/seen": np.int64([n])})
+        for v, n in ((1, 4), (2, 9), (4, 1))
+    ]
+
+    merged = merge(leg, START, returned).arrays()
+
+    assert merged["model/w"].dtype == np.float32 and merged["model/seen"] == [9]
+    assert merged["model/w"][0] == np.float32((30 * 1 + 12 * 2 + 8 * 4) / 50)
+
+
+def test_a_site_that_starts_a_parallel_leg_from_its_own_copy_is_caught(tmp_path):
+    way = fedavg()
+    ledger = ledger_in(tmp_path, way)
+
+    with pytest.raises(HandoverError, match=r"NORTH \(stop 4, round 2\) did not start"):
+        relay(START, way, OwnCopy(), ledger)
+
+    assert ledger.legs_done == 1
+
+
+def test_whoever_listens_hears_of_each_leg_once_it_stands_in_the_ledger(tmp_path):
+    way, ledger, heard = arm(), ledger_in(tmp_path, arm()), []
+
+    relay(
+        START, way, Footprints(), ledger, lambda leg, _: heard.append((leg.index, ledger.legs_done))
+    )
+
+    assert heard == [(i, i + 1) for i in range(6)]

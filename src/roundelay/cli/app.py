@@ -11,7 +11,7 @@ import typer
 from roundelay.cli import ledger, show
 from roundelay.cli.progress import Watch, patients_watch
 from roundelay.errors import RoundelayError, UserError
-from roundelay.study import parse_study, preset_names, preset_text, read_study
+from roundelay.study_file import parse_study, preset_names, preset_text, read_study
 
 app = typer.Typer(
     help="Sequential federated learning on medical images: the model goes round the hospitals,"

@@ -23,6 +23,7 @@ class Scanner:
     field_of_view: float  # mm
     lesion_contrast: float
     fat: float
+    fluid: float = 0.08
     has_post: bool = True
 
 
@@ -39,11 +40,13 @@ class Hospital:
 
 HOSPITALS: Mapping[str, Hospital] = MappingProxyType(
     {
-        # The largest, with a clear contrast.
+        # The largest, with a clear contrast; its patients are the oldest, with bright spots that
+        # are no tumour.
         "NORTH": Hospital(
             patients=10,
             millilitres=(15, 90),
             enhancing=0.4,
+            ages=(48, 80),
             scanner=Scanner(
                 gamma=(1.0, 1.0, 1.0),
                 gain=(150, 165, 150),
@@ -60,6 +63,7 @@ HOSPITALS: Mapping[str, Hospital] = MappingProxyType(
             patients=8,
             millilitres=(12, 70),
             enhancing=0.3,
+            ages=(20, 50),
             scanner=Scanner(
                 gamma=(1.35, 0.75, 1.3),
                 gain=(190, 120, 175),
@@ -67,11 +71,11 @@ HOSPITALS: Mapping[str, Hospital] = MappingProxyType(
                 noise=0.022,
                 blur=0.6,
                 field_of_view=232,
-                lesion_contrast=0.14,
+                lesion_contrast=0.12,
                 fat=0.55,
             ),
         ),
-        # A surface coil: bright on one side.
+        # A surface coil, bright on one side; FLAIR's inversion time leaves the fluid bright.
         "SOUTH": Hospital(
             patients=6,
             millilitres=(10, 60),
@@ -79,12 +83,13 @@ HOSPITALS: Mapping[str, Hospital] = MappingProxyType(
             scanner=Scanner(
                 gamma=(0.9, 1.3, 0.9),
                 gain=(120, 165, 130),
-                bias=0.26,
+                bias=0.32,
                 noise=0.018,
                 blur=0.6,
                 field_of_view=256,
                 lesion_contrast=0.3,
                 fat=0.9,
+                fluid=0.36,
             ),
         ),
         # A noisy scanner and the largest tumours, most of which enhance.
@@ -96,7 +101,7 @@ HOSPITALS: Mapping[str, Hospital] = MappingProxyType(
                 gamma=(1.1, 1.1, 1.0),
                 gain=(105, 110, 120),
                 bias=0.14,
-                noise=0.052,
+                noise=0.06,
                 blur=0.5,
                 field_of_view=224,
                 lesion_contrast=0.23,
@@ -135,6 +140,7 @@ def scan_patient(
         enhancing=bool(rng.random() < hospital.enhancing),
         mismatch=bool(rng.random() < 0.25),
         fat=scanner.fat * float(rng.uniform(0.85, 1.15)),
+        fluid=scanner.fluid,
         lesion_contrast=scanner.lesion_contrast * float(rng.uniform(0.65, 1.25)),
     )
     plane = (np.arange(size) - (size - 1) / 2) * scanner.field_of_view / size

@@ -25,6 +25,7 @@ class Case:
     mismatch: bool  # FLAIR dark within a bright rim
     lesion_contrast: float  # of FLAIR, over grey matter
     fat: float  # 1: bright as it comes, less where it is suppressed
+    fluid: float  # of FLAIR: near 0 where the inversion time fits, bright where it doesn't
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,13 +123,13 @@ def _flair(tissue: _Tissue, noise: _Noise, case: Case) -> Field:
     white = np.clip(1 - tissue.gm - tissue.csf, 0, 1) * (tissue.inner < -8)
     old = np.clip((case.age - 35) / 35, 0, 1)
     rim = np.exp(-((tissue.ventricle / (2.0 + 2.2 * old)) ** 2))
-    patches = np.clip(0.8 * noise.grain + 0.6 * noise.fine - 1.9 + 0.5 * old, 0, 0.5)
+    patches = np.clip(0.8 * noise.grain + 0.6 * noise.fine - 1.9 + 0.8 * old, 0, 0.6)
     patches *= np.exp(-tissue.ventricle / 16) * 1.2 * old
     caps = 0.14 * (0.35 + old) * rim * np.clip(1 + noise.cloud, 0, 2)
-    brain += white * np.minimum(caps + patches, 0.03 + 0.45 * case.lesion_contrast)
+    brain += white * np.minimum(caps + patches, 0.03 + 0.8 * case.lesion_contrast)
     # Pulsation leaves bright fluid in the basal cisterns, air in the sinuses a bright base.
     low = np.clip(-(tissue.points[2] + 8) / 18, 0, 1)
-    fluid = 0.08 + 0.30 * low * np.clip(noise.cloud, 0, 1)
+    fluid = case.fluid + 0.30 * low * np.clip(noise.cloud, 0, 1)
     near_base = low * np.exp(-((tissue.inner / 7) ** 2)) * np.clip(noise.drift, 0, 1.2)
     brain += 0.22 * near_base * (tissue.points[1] > -30)
     signal = brain * (1 - tissue.csf) + fluid * tissue.csf

@@ -37,6 +37,7 @@ class SiteDice:
     patients: int
     mean: float
     median: float
+    mean_interval: Interval | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +104,7 @@ def summarize(scores: Sequence[PatientScore], *, seed: int = 0) -> Summary:
         hd95_median=None if mixed else median(distances),
         hd95_missing=sum(score.hd95_missing for score in scores),
         unit="mixed" if mixed else units.pop(),
-        by_site=_by_site(scores),
+        by_site=_by_site(scores, seed),
     )
 
 
@@ -123,12 +124,24 @@ def _positive_slice_dice(scores: Sequence[PatientScore], tumour_slices: int) -> 
     return fsum(sums) / tumour_slices if tumour_slices else None
 
 
-def _by_site(scores: Sequence[PatientScore]) -> dict[str, SiteDice]:
+def site_means(scores: Sequence[PatientScore]) -> dict[str, tuple[int, float]]:
+    """Patients and mean Dice by site."""
+    sites = sorted({score.site for score in scores})
+    own = {site: [score.dice for score in scores if score.site == site] for site in sites}
+    return {site: (len(dices), fmean(dices)) for site, dices in own.items()}
+
+
+def bootstrap_mean(values: Sequence[float], seed: int) -> Interval | None:
+    """The interval of a mean over patients; None for one patient."""
+    return _interval(sorted(values), np.mean, seed)
+
+
+def _by_site(scores: Sequence[PatientScore], seed: int) -> dict[str, SiteDice]:
     dices: dict[str, list[float]] = {}
     for score in scores:
         dices.setdefault(score.site, []).append(score.dice)
     return {
-        site: SiteDice(len(values), fmean(values), median(values))
+        site: SiteDice(len(values), fmean(values), median(values), bootstrap_mean(values, seed))
         for site, values in sorted(dices.items())
     }
 

@@ -62,6 +62,7 @@ def fit(
     stop: Stop,
     recipe: Recipe,
     machine: Machine,
+    after_backward: Callable[[], None],
     after_step: Callable[[], None],
     on_step: OnStep,
 ) -> float:
@@ -90,6 +91,7 @@ def fit(
             )
         optimiser.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
+        after_backward()
         optimiser.step()
         after_step()
         total, seen = total + value * len(images), seen + len(images)

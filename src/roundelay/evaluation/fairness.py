@@ -1,0 +1,115 @@
+"""For whom a model works: Dice by hospital and by what the cohort says of its patients."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from statistics import fmean
+
+from roundelay.evaluation.scores import PatientScore
+from roundelay.evaluation.summary import Interval, bootstrap_mean
+
+SMALL = 5
+"""Groups below this many patients are marked: one patient moves them far."""
+
+ATTRIBUTES: Mapping[str, tuple[str, ...]] = {
+    "sex": ("gender", "sex"),
+    "age": ("age_at_initial_pathologic", "age"),
+    "grade": ("neoplasm_histologic_grade", "grade"),
+}
+"""What a group is called, and the columns of a cohort's table in which it is looked for."""
+
+SEX = {"1": "female", "2": "male", "f": "female", "m": "male"}
+GRADE = {"1": "II", "2": "III"}
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Patients who share something: `kind` is hospital, sex, age, grade or tumour size."""
+
+    kind: str
+    name: str
+    patients: int
+    mean: float
+    interval: Interval | None
+
+    @property
+    def small(self) -> bool:
+        return self.patients < SMALL
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """The distance between the best and the worst hospital."""
+
+    best: Group
+    worst: Group
+
+    @property
+    def size(self) -> float:
+        return self.best.mean - self.worst.mean
+
+
+def groups(scores: Sequence[PatientScore], *, seed: int = 0) -> list[Group]:
+    """All groups of one model's patients; a kind that the cohort says nothing of is left out."""
+    found: list[Group] = []
+    sizes = size_names([score.reference_volume for score in scores])
+    kinds: dict[str, Callable[[PatientScore], str | None]] = {
+        "hospital": lambda score: score.site,
+        "tumour size": lambda score: sizes(score.reference_volume),
+        **{kind: partial(attribute, kind=kind) for kind in ATTRIBUTES},
+    }
+    for kind, name_of in kinds.items():
+        members: dict[str, list[float]] = {}
+        for score in scores:
+            if name := name_of(score):
+                members.setdefault(name, []).append(score.dice)
+        found += [
+            Group(kind, name, len(values), fmean(values), bootstrap_mean(values, seed))
+            for name, values in sorted(members.items(), key=lambda item: _rank(item[0]))
+        ]
+    return found
+
+
+def gap(found: Sequence[Group]) -> Gap | None:
+    """Best and worst hospital; None for a single one."""
+    hospitals = sorted((g for g in found if g.kind == "hospital"), key=lambda g: g.mean)
+    return Gap(hospitals[-1], hospitals[0]) if len(hospitals) > 1 else None
+
+
+def attribute(score: PatientScore, kind: str) -> str | None:
+    """A patient's sex, age group or grade, in words; None where it isn't known.
+
+    The LGG set codes sex 1 and 2 and grade 1 and 2 (WHO II and III).
+    """
+    for column in ATTRIBUTES[kind]:
+        value = score.attributes.get(column, "").strip()
+        if not value:
+            continue
+        if kind == "sex":
+            return SEX.get(value.lower(), value)
+        if kind == "grade":
+            return GRADE.get(value, value)
+        try:
+            age = float(value)
+        except ValueError:
+            return None
+        return "under 40" if age < 40 else "40 to 59" if age < 60 else "60 and over"
+    return None
+
+
+def size_names(volumes: Sequence[float]) -> Callable[[float], str]:
+    """Names for the terciles of these volumes."""
+    ordered = sorted(volumes)
+    first, second = (ordered[max(0, -(-len(ordered) * k // 3) - 1)] for k in (1, 2))
+
+    def name(volume: float) -> str:
+        return "small third" if volume <= first else "middle" if volume <= second else "large third"
+
+    return name
+
+
+_ORDER = ("under 40", "40 to 59", "60 and over", "small third", "middle", "large third")
+
+
+def _rank(name: str) -> tuple[int, str]:
+    return (_ORDER.index(name) if name in _ORDER else len(_ORDER), name)

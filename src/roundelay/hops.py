@@ -1,0 +1,84 @@
+"""Validation on the way: the model's Dice at every hospital after a hop, and the choice among them.
+
+Only means by site are kept. Validation patients choose; test patients never do.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from roundelay.arms import Arm
+from roundelay.atomic import write_json
+from roundelay.baton import Baton, join
+from roundelay.evaluation.forgetting import Hop
+from roundelay.evaluation.summary import site_means
+from roundelay.itinerary import Leg
+from roundelay.ledger import Ledger
+from roundelay.merging import final_model
+from roundelay.relay import Courier
+from roundelay.study import Evaluation
+from roundelay.survey import VALIDATION
+
+HOPS = "hops.json"
+
+
+class Hops:
+    """The matrix *hop by site* of one arm, written after every hop that the study follows."""
+
+    def __init__(
+        self, place: Path, arm: Arm, settings: Evaluation, courier: Courier, sites: Sequence[str]
+    ) -> None:
+        """`sites` are those with validation patients."""
+        self._path, self._courier, self._sites = place / HOPS, courier, tuple(sites)
+        self._legs = followed(arm, settings) if sites else frozenset()
+        self.rows = read_hops(place)
+
+    def after_leg(self, leg: Leg, baton: Baton) -> None:
+        """Validate the model of a leg that the study follows, and write the matrix."""
+        if leg.index not in self._legs:
+            return
+        scores = self._courier.evaluate(join(model=final_model(baton)), self._sites, VALIDATION)
+        means = site_means(scores)
+        hop = Hop(
+            leg=leg.index,
+            round=leg.stops[0].round,
+            visited=tuple(stop.site for stop in leg.stops) if leg.task == "train" else (),
+            dice={site: mean for site, (_, mean) in means.items()},
+            patients={site: count for site, (count, _) in means.items()},
+        )
+        self.rows = [*(row for row in self.rows if row.leg < leg.index), hop]
+        write_json(self._path, [row.as_json() for row in self.rows])
+
+    def catch_up(self, arm: Arm, ledger: Ledger) -> None:
+        """Validate the last leg where a kill came between its ledger line and its row."""
+        last = ledger.legs_done - 1
+        if last >= 0 and all(row.leg != last for row in self.rows):
+            self.after_leg(arm.legs[last], ledger.baton_of(last))
+
+    def best_leg(self, arm: Arm, choose: str) -> int:
+        """The round whose model is best, by the mean over sites or by the worst site."""
+
+        def value(row: Hop) -> float:
+            dices = row.dice.values()
+            return min(dices) if choose == "worst-site" else sum(dices) / len(dices)
+
+        ends = [row for row in self.rows if row.leg in arm.round_ends]
+        return max(ends, key=lambda row: (value(row), -row.leg)).leg
+
+
+def followed(arm: Arm, settings: Evaluation) -> frozenset[int]:
+    """The legs after which the study validates: none, the end of each round, or every visit."""
+    if settings.follow == "visit":
+        return frozenset(leg.index for leg in arm.legs)
+    if settings.follow != "none" or settings.choose != "last":
+        return frozenset(arm.round_ends)
+    return frozenset()
+
+
+def read_hops(place: Path) -> list[Hop]:
+    """The matrix as far as it has come; empty where the study follows nothing."""
+    path = place / HOPS
+    if not path.exists():
+        return []
+    rows = json.loads(path.read_text(encoding="utf-8"))
+    return [Hop(**{**row, "visited": tuple(row["visited"])}) for row in rows]

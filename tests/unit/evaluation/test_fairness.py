@@ -1,0 +1,64 @@
+"""Groups of patients: who is in them, and what is said of small ones."""
+
+import pytest
+from test_summary import patient
+
+from roundelay.evaluation.fairness import attribute, gap, groups, size_names
+
+
+def members(found, kind):
+    return {g.name: (g.patients, pytest.approx(g.mean)) for g in found if g.kind == kind}
+
+
+SCORES = [
+    patient("a", 0.9, site="NORTH", reference_volume=10.0, attributes={"gender": "1", "age": "30"}),
+    patient("b", 0.7, site="NORTH", reference_volume=20.0, attributes={"gender": "2", "age": "40"}),
+    patient("c", 0.5, site="EAST", reference_volume=30.0, attributes={"gender": "2", "age": ""}),
+]
+
+
+def test_every_patient_stands_in_a_group_of_each_kind_that_is_known():
+    found = groups(SCORES)
+
+    assert members(found, "hospital") == {"EAST": (1, 0.5), "NORTH": (2, 0.8)}
+    assert members(found, "sex") == {"female": (1, 0.9), "male": (2, 0.6)}
+    assert members(found, "age") == {"under 40": (1, 0.9), "40 to 59": (1, 0.7)}
+    assert members(found, "tumour size") == {
+        "small third": (1, 0.9), "middle": (1, 0.7), "large third": (1, 0.5),
+    }  # fmt: skip
+
+
+def test_what_the_cohort_does_not_say_makes_no_group():
+    assert {g.kind for g in groups(SCORES)} == {"hospital", "tumour size", "sex", "age"}
+
+
+def test_small_groups_are_marked_and_one_patient_has_no_interval():
+    found = groups(SCORES)
+
+    assert all(group.small for group in found)
+    assert next(g for g in found if g.name == "EAST").interval is None
+
+
+def test_the_gap_is_between_the_best_and_the_worst_hospital():
+    found = gap(groups(SCORES))
+
+    assert (found.best.name, found.worst.name) == ("NORTH", "EAST")
+    assert found.size == pytest.approx(0.3)
+    assert gap(groups(SCORES[:1])) is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "name"),
+    [
+        ("sex", "1", "female"), ("sex", "M", "male"), ("sex", "other", "other"),
+        ("grade", "1", "II"), ("grade", "III", "III"),
+        ("age", "39.5", "under 40"), ("age", "60", "60 and over"), ("age", "unknown", None),
+        ("age", " ", None),
+    ],
+)  # fmt: skip
+def test_attributes_are_read_in_words(kind, value, name):
+    assert attribute(patient("a", 0.5, attributes={kind: value}), kind) == name
+
+
+def test_terciles_of_equal_volumes_are_one_group():
+    assert {size_names([5.0, 5.0, 5.0])(v) for v in (5.0,)} == {"small third"}
