@@ -14,12 +14,13 @@ from roundelay.arms import Arm
 from roundelay.atomic import write_json, write_text
 from roundelay.errors import LedgerError, RunFolderError
 from roundelay.evaluation.scores import PatientScore
-from roundelay.itinerary import as_json
-from roundelay.ledger import Receipt, read_ledger
+from roundelay.itinerary import Leg, as_json, legs_from_json
+from roundelay.itinerary import digest as itinerary_digest
+from roundelay.ledger import Receipt, read_ledger, verify
 from roundelay.study import Study
 from roundelay.study_file import read_study, to_toml
 
-RECORD, STUDY, SUMMARY = "run.json", "study.toml", "summary.json"
+RECORD, STUDY, SUMMARY, SCORES = "run.json", "study.toml", "summary.json", "scores.json"
 SAME = ("study", "cohort", "threads")
 """What a resumed run must have in common with its beginning, to give the same bytes."""
 
@@ -106,15 +107,13 @@ def write_curve(place: Path, receipts: Sequence[Receipt]) -> None:
 
 def write_scores(place: Path, scores: Sequence[PatientScore], *, chosen_leg: int) -> None:
     """The last file of an arm: where it stands, the arm is done."""
-    write_json(
-        place / "scores.json", {"chosen_leg": chosen_leg, "scores": [s.as_json() for s in scores]}
-    )
+    write_json(place / SCORES, {"chosen_leg": chosen_leg, "scores": [s.as_json() for s in scores]})
 
 
 def read_arm(place: Path) -> dict[str, Any]:
     """A finished arm: receipts, head of its ledger, digest of its model, chosen leg, scores."""
     lines = read_ledger(place / "ledger.jsonl")
-    done = json.loads((place / "scores.json").read_text(encoding="utf-8"))
+    done = json.loads((place / SCORES).read_text(encoding="utf-8"))
     return {
         "receipts": [Receipt(**r) for line in lines[1:] for r in line["receipts"]],
         "head": lines[-1]["digest"],
@@ -122,6 +121,42 @@ def read_arm(place: Path) -> dict[str, Any]:
         "chosen_leg": done["chosen_leg"],
         "scores": [PatientScore(**score) for score in done["scores"]],
     }
+
+
+def read_legs(place: Path) -> tuple[Leg, ...]:
+    """The planned way of an arm. Raises LedgerError where its file can't be read."""
+    path = place / "itinerary.json"
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        legs = legs_from_json(values)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise LedgerError(f"{path} can't be read ({error}).") from error
+    if json.loads(json.dumps(as_json(legs))) != values:
+        raise LedgerError(f"{path} holds what no itinerary holds: it was changed.")
+    return legs
+
+
+def verify_arm(out: Path, label: str) -> str:
+    """Check an arm's ledger, plan, batons, end and summary; return the ledger's head.
+
+    Raises LedgerError naming what does not fit.
+    """
+    place = out / "arms" / label
+    legs = read_legs(place)
+    lines = verify(place, legs=legs, itinerary=itinerary_digest(legs))
+    if (place / SCORES).exists() and len(lines) - 1 < len(legs):
+        raise LedgerError(
+            f"{place / 'ledger.jsonl'} ends after {len(lines) - 1} of {len(legs)} legs, but the arm"
+            " is finished: lines were cut."
+        )
+    head = str(lines[-1]["digest"])
+    if (out / SUMMARY).exists():
+        rows = json.loads((out / SUMMARY).read_text(encoding="utf-8"))["arms"]
+        model = hashlib.sha256((place / "model.safetensors").read_bytes()).hexdigest()
+        for row in rows:
+            if row["label"] == label and (row["head"], row["model"]) != (head, model):
+                raise LedgerError(f"{out / SUMMARY} notes another head or model for {label}.")
+    return head
 
 
 def write_patients(out: Path, arms: Sequence[Arm]) -> None:
@@ -133,10 +168,11 @@ def write_patients(out: Path, arms: Sequence[Arm]) -> None:
             values = score.as_json()
             attributes = values.pop("attributes")
             known.update(dict.fromkeys(attributes))
-            rows.append([arm.name, arm.seed, arm.site or "", *values.values(), attributes])
+            own = [arm.name, arm.seed, arm.order or "", arm.site or ""]
+            rows.append([*own, *values.values(), attributes])
     rows = [[*row[:-1], *(row[-1].get(name, "") for name in known)] for row in rows]
     scores = [name for name in PatientScore.__slots__ if name != "attributes"]
-    columns = ["arm", "seed", "model_site", *scores, *known]
+    columns = ["arm", "seed", "order", "model_site", *scores, *known]
     write_text(out / "patients.csv", _table(columns, rows))
 
 
@@ -150,7 +186,7 @@ def check_summary(out: Path, rows: Sequence[Mapping[str, Any]]) -> None:
         for key in ("head", "model"):
             if before[key] != now[key]:
                 raise LedgerError(
-                    f"{path} notes another {key} for {now['arm']}, seed {now['seed']}:"
+                    f"{path} notes another {key} for {now['label']}:"
                     f" {before[key][:12]}, not {now[key][:12]}. Something was changed since."
                 )
 

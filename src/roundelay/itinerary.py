@@ -111,6 +111,20 @@ def as_json(legs: Sequence[Leg]) -> list[dict[str, Any]]:
     return [{"index": leg.index, "stops": [asdict(stop) for stop in leg.stops]} for leg in legs]
 
 
+def legs_from_json(values: Sequence[Mapping[str, Any]]) -> tuple[Leg, ...]:
+    """What `as_json` made, read back. Raises KeyError or TypeError for anything else."""
+    return tuple(
+        Leg(
+            value["index"],
+            tuple(
+                Stop(**{**stop, "slices": tuple((site, n) for site, n in stop["slices"])})
+                for stop in value["stops"]
+            ),
+        )
+        for value in values
+    )
+
+
 def digest(legs: Sequence[Leg]) -> str:
     """SHA-256 of the itinerary: the ledger's first line vouches for it."""
     return hashlib.sha256(canonical_json(as_json(legs))).hexdigest()

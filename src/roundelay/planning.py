@@ -63,18 +63,6 @@ def measure(study: Study, arms: Sequence[Arm], machine: Machine) -> Cost:
     return Cost(visits / rate, rate, peak, baton_bytes)
 
 
-def bytes_to_travel(study: Study, arm: Arm, baton_bytes: int) -> int:
-    """Bytes sent and returned: a baton each way for every stop; a calibration returns little.
-
-    The first baton of an arm carries no optimiser state and no average yet.
-    """
-    travels = study.recipe.optimiser_state == "travel"
-    full = baton_bytes * (1 + 2 * travels + (study.recipe.average == "ema"))
-    stops = [stop for leg in arm.legs for stop in leg.stops]
-    sent = [baton_bytes if stop.index == 0 else full for stop in stops]
-    return sum(sent) + full * sum(stop.task == "train" for stop in stops)
-
-
 def check_room(out: Path, arms: Sequence[Arm], baton_bytes: int, *, keep_all: bool) -> None:
     """Raise DiskFullError where the run folder will not fit on the disk."""
     copies = sum((len(arm.legs) if keep_all else KEPT) + 1 for arm in arms)

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from roundelay import folder
-from roundelay.arms import Arm, lay
+from roundelay.arms import RELAYS, Arm, lay
 from roundelay.baton import Baton, join
 from roundelay.couriers import open_courier
 from roundelay.errors import LedgerError
@@ -28,8 +28,10 @@ from roundelay.ledger import Header, Ledger
 from roundelay.merging import final_model
 from roundelay.planning import check_room, weak_places
 from roundelay.relay import Courier, relay
+from roundelay.samples import SAMPLES, write_samples
 from roundelay.study import Study
 from roundelay.survey import TEST, VALIDATION, SiteSurvey, cohort_digest
+from roundelay.travel import passed_bytes, planned_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +84,11 @@ def run_study(
         starts = {seed: start_baton(study, seed) for seed in study.seeds}
         check_room(out, arms, len(starts[study.seeds[0]].data), keep_all=study.keep == "all")
         with folder.locked(out):
-            folder.begin_run(study, out, record, _facts(study, surveys, machine))
+            folder.begin_run(study, out, record, _facts(study, surveys, machine, arms))
             on_event(Planned(tuple(arms), surveys, tuple(weak_places(arms, surveys))))
             for arm in arms:
                 _run_arm(study, arm, starts[arm.seed], courier, surveys, out, on_event)
-            return _finish(study, arms, out)
+            return _finish(study, arms, out, machine)
     finally:
         courier.close()
 
@@ -110,7 +112,9 @@ def machine_for(study: Study, record: Mapping[str, Any] | None = None) -> Machin
     return Machine(**record["machine"])
 
 
-def _facts(study: Study, surveys: Mapping[str, SiteSurvey], machine: Machine) -> dict[str, Any]:
+def _facts(
+    study: Study, surveys: Mapping[str, SiteSurvey], machine: Machine, arms: Sequence[Arm]
+) -> dict[str, Any]:
     return {
         "roundelay": version("roundelay"),
         "torch": torch.__version__,
@@ -124,6 +128,7 @@ def _facts(study: Study, surveys: Mapping[str, SiteSurvey], machine: Machine) ->
             "channels_last": machine.channels_last,
         },
         "threads": torch.get_num_threads(),
+        "arms": [arm.label for arm in arms],
         "sites": [survey.as_json() for survey in surveys.values()],
     }
 
@@ -146,12 +151,12 @@ def _run_arm(
     ledger = Ledger(place, header, keep=keep)
     done = sum(s.steps for leg in arm.legs[: ledger.legs_done] for s in leg.stops)
     on_event(ArmBegun(arm, done))
-    if (place / "scores.json").exists() and ledger.legs_done < len(arm.legs):
+    if (place / folder.SCORES).exists() and ledger.legs_done < len(arm.legs):
         raise LedgerError(
             f"{ledger.path} ends after {ledger.legs_done} of {len(arm.legs)} legs, but {arm.label}"
             " was finished: lines were cut. Restore the ledger, or begin again with another --out."
         )
-    if not (place / "scores.json").exists():
+    if not (place / folder.SCORES).exists():
         validated = [site for site, survey in surveys.items() if survey.patients[VALIDATION]]
         hops = Hops(place, arm, study.evaluation, courier, validated)
         hops.catch_up(arm, ledger)
@@ -173,8 +178,12 @@ def _run_arm(
     on_event(ArmDone(arm))
 
 
-def _finish(study: Study, arms: Sequence[Arm], out: Path) -> dict[str, Any]:
+def _finish(study: Study, arms: Sequence[Arm], out: Path, machine: Machine) -> dict[str, Any]:
     rows = [_row(study, arm, out) for arm in arms]
+    shown = next((arm for arm in arms if arm.name in RELAYS), arms[0])
+    scores = [s for s in folder.read_arm(out / "arms" / shown.label)["scores"] if s.split == TEST]
+    if study.evaluation.samples and scores and not (out / SAMPLES).exists():
+        write_samples(study, out, shown.label, scores, machine)
     summary = {
         "name": study.name,
         "study": study.digest,
@@ -192,14 +201,16 @@ def _row(study: Study, arm: Arm, out: Path) -> dict[str, Any]:
     facts = folder.read_arm(place)
     receipts = facts["receipts"]
     return {
+        "label": arm.label,
         "arm": arm.name,
         "seed": arm.seed,
         "site": arm.site,
+        "order": arm.order,
         "slice_visits": arm.slice_visits,
         "legs": len(arm.legs),
         "chosen_leg": facts["chosen_leg"],
-        "bytes_sent": sum(r.sent_bytes for r in receipts),
-        "bytes_returned": sum(r.returned_bytes for r in receipts),
+        "bytes_passed": passed_bytes(arm.name, receipts),
+        "bytes_planned": planned_bytes(study, arm.name, arm.legs, receipts[0].sent_bytes),
         "seconds": round(sum(r.seconds for r in receipts), 3),
         "head": facts["head"],
         "model": facts["model"],

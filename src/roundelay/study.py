@@ -113,6 +113,7 @@ class Evaluation(Section):
     leave_out: str | None = None
     threshold: Annotated[float, Field(gt=0, lt=1)] = 0.5
     flips: bool = False
+    samples: bool = True
 
 
 class CourierSettings(Section):

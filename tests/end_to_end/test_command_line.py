@@ -1,5 +1,6 @@
 """The command line on a tiny cohort: a whole run, a killed one, and everything that is refused."""
 
+import csv
 import json
 import os
 import re
@@ -170,8 +171,8 @@ def test_a_finished_run_resumes_to_its_table_and_a_model_evaluates(home):
     assert json.loads(again.stdout) == json.loads((home / "summary.out").read_text())
     found = json.loads(scored.stdout)
     assert found["summary"]["patients"] == 7
-    rows = [line.split(",") for line in (home / "RUN" / "patients.csv").read_text().splitlines()]
-    dice = {row[3]: float(row[6]) for row in rows[1:] if row[0] == "cwt"}
+    with (home / "RUN" / "patients.csv").open(newline="") as file:
+        dice = {r["patient"]: float(r["dice"]) for r in csv.DictReader(file) if r["arm"] == "cwt"}
     outside = {p["patient"]: p["dice"] for p in found["patients"]}
     assert {name: outside[name] for name in dice} == pytest.approx(dice, abs=0.02)
 

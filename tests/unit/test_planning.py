@@ -7,7 +7,7 @@ import pytest
 
 from roundelay.arms import lay
 from roundelay.errors import DataError, DiskFullError, StudyError
-from roundelay.planning import bytes_to_travel, check_room, exposed, weak_places
+from roundelay.planning import check_room, exposed, weak_places
 from surveys import SIZES, study, survey, surveys
 
 
@@ -43,15 +43,6 @@ def test_a_site_with_one_patient_is_named_where_it_stands_weakly():
     assert any("LAKE has one patient, used for training" in n for n in notices)
     assert any("stands last in cwt-0" in n for n in notices)
     assert not weak_places(lay(plan, surveys()), surveys())
-
-
-def test_bytes_are_a_baton_each_way_for_every_stop():
-    plan = study(recipe={"rounds": 2, "epochs": 1})
-    arm = lay(plan, surveys())[0]
-
-    assert bytes_to_travel(plan, arm, 100) == 2 * 6 * 100
-    travels = study(recipe={"rounds": 2, "epochs": 1, "optimiser_state": "travel"})
-    assert bytes_to_travel(travels, arm, 100) == 100 + 5 * 300 + 6 * 300
 
 
 def test_a_run_that_will_not_fit_is_refused_before_it_begins(tmp_path, monkeypatch):

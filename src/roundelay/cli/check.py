@@ -8,10 +8,11 @@ from roundelay.cli import show
 from roundelay.cli.progress import duration
 from roundelay.couriers import open_courier
 from roundelay.itinerary import as_json
-from roundelay.planning import Cost, bytes_to_travel, measure, weak_places
+from roundelay.planning import Cost, measure, weak_places
 from roundelay.runner import machine_for
 from roundelay.study import Study
 from roundelay.survey import SPLITS, SiteSurvey
+from roundelay.travel import planned_bytes
 
 
 def check_study(study: Study, *, json_: bool) -> None:
@@ -34,7 +35,7 @@ def check_study(study: Study, *, json_: bool) -> None:
                     {
                         "arm": arm.label,
                         "slice_visits": arm.slice_visits,
-                        "bytes": bytes_to_travel(study, arm, cost.baton_bytes),
+                        "bytes": planned_bytes(study, arm.name, arm.legs, cost.baton_bytes),
                         "itinerary": as_json(arm.legs),
                     }
                     for arm in arms
@@ -70,7 +71,7 @@ def _print(
             arm.label,
             _way(arm),
             f"{arm.slice_visits:,}",
-            f"{bytes_to_travel(study, arm, cost.baton_bytes) / 1e6:,.0f}",
+            show.megabytes(planned_bytes(study, arm.name, arm.legs, cost.baton_bytes)),
         ]
         for arm in arms
     ]
@@ -85,8 +86,9 @@ def _print(
 def _way(arm: Arm) -> str:
     rounds: dict[int, list[str]] = {}
     for leg in arm.legs:
+        side_by_side = " + ".join(stop.site for stop in leg.stops)
         rounds.setdefault(leg.stops[0].round, []).append(
-            leg.stops[0].site if leg.task == "train" else "(statistics of all)"
+            side_by_side if leg.task == "train" else "(statistics of all)"
         )
     ways = [" → ".join(sites) for sites in rounds.values()]
     if len(ways) > 1 and len(set(ways)) == 1:

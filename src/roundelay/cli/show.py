@@ -54,7 +54,7 @@ def arms(summary: Mapping[str, Any]) -> None:
         line("  roundelay evaluate RUN DATA")
         return
     names = sorted({site for row in rows if row[split] for site in row[split]["by_site"]})
-    columns = ["arm", "seed", "Dice mean", "95 % interval", "median", "HD95", *names, "MB sent"]
+    columns = ["arm", "seed", "Dice mean", "95 % interval", "median", "HD95", *names, "MB"]
     shown = [_arm_row(row, split, names) for row in rows]
     stamp = " of SYNTHETIC patients" if summary["synthetic"] else ""
     line("")
@@ -62,16 +62,18 @@ def arms(summary: Mapping[str, Any]) -> None:
     first = next(row[split] for row in rows if row[split])
     line(
         f"A model that marks nothing: patient Dice 0.000 (1 where a patient has no tumour),"
-        f" slice Dice {first['slice_dice_of_nothing']:.3f} with two empty masks counted as 1."
+        f" slice Dice {first['slice_dice_of_nothing']:.3f} with two empty masks counted as 1.\n"
+        "MB: models that went from place to place; – where the images would have to."
     )
 
 
 def _arm_row(row: Mapping[str, Any], split: str, names: Sequence[str]) -> list[str]:
-    name = row["arm"] + (f" {row['site']}" if row["site"] else "")
-    megabytes = f"{(row['bytes_sent'] + row['bytes_returned']) / 1e6:.0f}"
+    own = row["site"] or row["order"]
+    name = row["arm"] + (f" {own}" if own else "")
+    passed = megabytes(row["bytes_passed"])
     score = row[split]
     if not score:
-        return [name, str(row["seed"]), *["–"] * (4 + len(names)), megabytes]
+        return [name, str(row["seed"]), *["–"] * (4 + len(names)), passed]
     by_site = [
         f"{score['by_site'][n]['mean']:.3f}" if n in score["by_site"] else "–" for n in names
     ]
@@ -83,7 +85,7 @@ def _arm_row(row: Mapping[str, Any], split: str, names: Sequence[str]) -> list[s
         f"{score['dice_median']:.3f}",
         _distance(score),
         *by_site,
-        megabytes,
+        passed,
     ]
 
 
@@ -126,6 +128,11 @@ def scores(summary: Mapping[str, Any], *, synthetic: bool) -> None:
 
 def interval(found: Mapping[str, Any] | None) -> str:
     return f"{found['low']:.3f}–{found['high']:.3f}" if found else ""
+
+
+def megabytes(count: int | None) -> str:
+    """Bytes of models that passed; a dash where the images themselves would have to."""
+    return "–" if count is None else f"{count / 1e6:,.0f}"
 
 
 def _distance(score: Mapping[str, Any]) -> str:

@@ -1,0 +1,211 @@
+"""The figures of a report. Each function takes a run and returns an SVG, or None without data."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from roundelay.evaluation.scores import PatientScore
+from roundelay.report.drawing import FAINT, INK, PAPER, WAYS, draw
+from roundelay.report.reading import ArmRun, Run
+
+WIDTH = 9.2  # inches of a figure on the page
+MANY_HOPS = 30  # from here on names and numbers would overlap
+
+
+def colour_of(run: Run, way: str) -> str:
+    ways = list(dict.fromkeys(arm.way for arm in run.arms))
+    return WAYS[ways.index(way) % len(WAYS)]
+
+
+def draw_way(run: Run, arm: ArmRun) -> str:
+    """The model's way: a lane for each hospital, a disc for each visit, time from left to right."""
+    lanes = {site: i for i, site in enumerate(arm_sites(run, arm))}
+    trained = [leg for leg in arm.legs if leg.task == "train"]
+    largest = max(stop.slice_visits for leg in trained for stop in leg.stops)
+    colour = colour_of(run, arm.way)
+    width = WIDTH if len(trained) > 6 else min(WIDTH, 3.0 + 0.8 * len(trained))
+
+    def paint(axes: Any) -> None:
+        axes.hlines(list(lanes.values()), -0.6, len(trained) - 0.4, color=FAINT, lw=0.6, alpha=0.6)
+        _draw_rounds(axes, arm, len(lanes))
+        last: list[tuple[int, int]] = []
+        for x, leg in enumerate(trained):
+            here = [(x, lanes[stop.site]) for stop in leg.stops]
+            for before in last:
+                for after in here:
+                    if len(here) == 1 or len(last) == 1 or before[1] == after[1]:
+                        axes.plot(*zip(before, after, strict=True), color=colour, lw=1.6, zorder=2)
+            if len(here) > 1:  # side by side: one mean of all
+                axes.plot([x + 0.28] * 2, [0, len(lanes) - 1], color=colour, lw=3, alpha=0.5)
+            for stop, (_, y) in zip(leg.stops, here, strict=True):
+                done = leg.index < arm.legs_done
+                axes.scatter(
+                    x, y, s=30 + 170 * stop.slice_visits / largest, zorder=3, lw=1.6,
+                    color=colour if done else PAPER, edgecolor=colour,
+                )  # fmt: skip
+            last = here
+        axes.set_yticks(list(lanes.values()), list(lanes))
+        axes.set_ylim(len(lanes) - 0.5, -0.9)
+        axes.set_xlim(-0.6, len(trained) - 0.3)
+        axes.tick_params(length=0)
+        axes.spines[:].set_visible(False)
+        axes.set_xticks([])
+
+    return draw(width, 0.6 + 0.42 * len(lanes), paint)
+
+
+def _draw_rounds(axes: Any, arm: ArmRun, lanes: int) -> None:
+    start = 0
+    rounds: dict[int, int] = {}
+    for leg in (leg for leg in arm.legs if leg.task == "train"):
+        rounds[leg.stops[0].round] = rounds.get(leg.stops[0].round, 0) + 1
+    for number, count in rounds.items():
+        if number % 2 == 0:
+            axes.axvspan(start - 0.5, start + count - 0.5, color=FAINT, alpha=0.1, lw=0)
+        label = f"round {number}" if count > 2 or len(rounds) < 8 else str(number)
+        axes.text(start + count / 2 - 0.5, -0.6, label, ha="center", color=INK, size=8.5)
+        start += count
+
+
+def arm_sites(run: Run, arm: ArmRun) -> list[str]:
+    """The hospitals of an arm as the run gives them, then any other name."""
+    visited = dict.fromkeys(stop.site for leg in arm.legs for stop in leg.stops)
+    return [*(s for s in run.sites if s in visited), *(s for s in visited if s not in run.sites)]
+
+
+def draw_losses(run: Run) -> str | None:
+    """Training loss of each arm over the slice-visits seen; hops of the relay carry their names."""
+    first = run.arms[0].seed if run.arms else 0
+    arms = [arm for arm in run.arms if arm.receipts and arm.seed == first and not arm.site]
+    if not arms:
+        return None
+
+    def paint(axes: Any) -> None:
+        for arm in arms:
+            xs, ys = _losses(arm)
+            axes.plot(xs, ys, "o-", ms=3.5, lw=1.4, color=colour_of(run, arm.way), label=arm.way)
+            if arm is run.relay_arm() and len(xs) <= MANY_HOPS:
+                for x, y, leg in zip(xs, ys, arm.legs, strict=False):
+                    axes.annotate(
+                        leg.stops[0].site, (x, y), (0, 7), textcoords="offset points",
+                        size=7.5, ha="center", rotation=45 if len(xs) > 12 else 0,
+                    )  # fmt: skip
+        axes.set_xlabel("slice-visits seen")
+        axes.set_ylabel("training loss")
+        axes.set_ylim(bottom=0)
+        axes.margins(y=0.15)
+        axes.legend(ncols=6, loc="upper right", fontsize=9)
+
+    return draw(WIDTH, 3.2, paint)
+
+
+def _losses(arm: ArmRun) -> tuple[list[int], list[float]]:
+    """Slice-visits seen after each leg, and the mean loss over those of the leg."""
+    seen, xs, ys = 0, [], []
+    by_stop = {receipt.stop: receipt for receipt in arm.receipts}
+    for leg in arm.legs[: arm.legs_done]:
+        own = [by_stop[stop.index] for stop in leg.stops if stop.task == "train"]
+        visits = sum(receipt.slice_visits for receipt in own)
+        if visits:
+            seen += visits
+            xs.append(seen)
+            ys.append(sum((r.loss or 0.0) * r.slice_visits for r in own) / visits)
+    return xs, ys
+
+
+def draw_hops(run: Run) -> str | None:
+    """Validation Dice, mean over hospitals, of every arm that was followed."""
+    arms = [a for a in run.arms if len(a.hops) > 1 and a.seed == run.arms[0].seed and not a.site]
+    if not arms:
+        return None
+
+    def paint(axes: Any) -> None:
+        for arm in arms:
+            ends = {leg.index: i for i, leg in enumerate(arm.legs)}
+            xs = [(ends[hop.leg] + 1) / len(arm.legs) for hop in arm.hops]
+            ys = [sum(hop.dice.values()) / len(hop.dice) for hop in arm.hops]
+            axes.plot(xs, ys, "o-", ms=3.5, lw=1.4, color=colour_of(run, arm.way), label=arm.way)
+        axes.set_xlabel("part of the way")
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+        axes.set_ylabel("validation Dice, mean of hospitals")
+        axes.set_ylim(0, 1)
+        axes.legend(ncols=6, loc="lower right", fontsize=9)
+
+    return draw(WIDTH, 3.0, paint)
+
+
+def draw_matrix(run: Run, arm: ArmRun) -> str | None:
+    """What the model knew at each hospital after each hop; the hospital just visited is framed."""
+    if len(arm.hops) < 2:
+        return None
+    sites = [site for site in run.sites if site in arm.hops[0].dice]
+    values = [[hop.dice[site] for hop in arm.hops] for site in sites]
+    many = len(arm.hops) > MANY_HOPS
+
+    def paint(axes: Any) -> None:
+        axes.imshow(values, vmin=0, vmax=1, cmap="cividis", aspect="auto")
+        for y, row in enumerate(values):
+            for x, value in enumerate(row):
+                if not many:
+                    ink = "#101418" if value > 0.55 else "#f4f6f8"
+                    axes.text(x, y, f"{value:.2f}", ha="center", va="center", size=8, color=ink)
+                if sites[y] in arm.hops[x].visited:
+                    axes.add_patch(
+                        _frame(x, y, "#101418" if value > 0.55 else "#f4f6f8")
+                    )  # fmt: skip
+        names = [" + ".join(hop.visited) if len(hop.visited) == 1 else
+                 ("all" if hop.visited else "calibration") for hop in arm.hops]  # fmt: skip
+        axes.set_xticks(range(len(names)), names, rotation=45, ha="right", size=8)
+        axes.set_yticks(range(len(sites)), sites)
+        axes.tick_params(length=0)
+        axes.spines[:].set_visible(False)
+
+    return draw(WIDTH, 1.1 + 0.36 * len(sites), paint)
+
+
+def _frame(x: int, y: int, colour: str) -> Any:
+    from matplotlib.patches import Rectangle
+
+    return Rectangle((x - 0.46, y - 0.44), 0.92, 0.88, fill=False, edgecolor=colour, lw=1.6)
+
+
+def draw_patients(run: Run) -> str | None:
+    """Dice of every patient, by hospital and way of training; a bar at each mean."""
+    ways = {way: run.scores_of(way) for way in run.ways}
+    ways = {way: scores for way, scores in ways.items() if scores}
+    if not ways:
+        return None
+    sites = sorted({score.site for scores in ways.values() for score in scores})
+
+    def paint(axes: Any) -> None:
+        step = 0.8 / len(ways)
+        for i, (way, scores) in enumerate(ways.items()):
+            colour = colour_of(run, way)
+            for x, site in enumerate(sites):
+                centre = x - 0.4 + step * (i + 0.5)
+                _draw_strip(axes, centre, step, [s for s in scores if s.site == site], colour)
+            axes.plot([], [], "o", ms=5, color=colour, label=way)
+        counts = {s: sum(x.site == s for x in next(iter(ways.values()))) for s in sites}
+        axes.set_xticks(range(len(sites)), [f"{s}\n{counts[s]} patients" for s in sites])
+        axes.set_xlim(-0.55, len(sites) - 0.45)
+        for x in range(len(sites) - 1):
+            axes.axvline(x + 0.5, color=FAINT, lw=0.5)
+        axes.set_ylim(-0.03, 1.03)
+        axes.set_ylabel("patient Dice")
+        axes.tick_params(axis="x", length=0)
+        axes.legend(ncols=len(ways), loc="lower center", bbox_to_anchor=(0.5, 1.0), fontsize=9)
+
+    return draw(WIDTH, 3.8, paint)
+
+
+def _draw_strip(
+    axes: Any, centre: float, width: float, scores: Sequence[PatientScore], colour: str
+) -> None:
+    if not scores:
+        return
+    values = sorted(score.dice for score in scores)
+    # Spread by rank, so that the picture is the same each time.
+    spread = [((k * 0.618) % 1 - 0.5) * width * 0.6 for k in range(len(values))]
+    xs = [centre + s for s in spread] if len(values) > 1 else [centre]
+    axes.scatter(xs, values, s=16, color=colour, alpha=0.75, lw=0)
+    mean = sum(values) / len(values)
+    axes.hlines(mean, centre - width * 0.4, centre + width * 0.4, color=colour, lw=2.4)

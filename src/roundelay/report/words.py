@@ -1,0 +1,130 @@
+"""What a run says, in sentences: the answer first, never a claim without its size."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from roundelay.arms import PARALLEL, RELAYS
+from roundelay.evaluation.comparison import Comparison, compare
+from roundelay.evaluation.summary import Summary, summarize
+from roundelay.report.reading import FULL_NAMES, ArmRun, Run
+
+COORDINATOR = "the coordinator"
+EVERYONE = "anyone"
+
+
+@dataclass(frozen=True, slots=True)
+class WayRow:
+    """One way of training, over all its seeds. `spread` are the mean Dices of the single seeds."""
+
+    way: str
+    full_name: str
+    summary: Summary
+    spread: tuple[float, ...]
+    worst: tuple[str, float]
+    gap: float
+    bytes_passed: int | None
+    models_passed: float | None
+    seconds: float
+
+
+def way_rows(run: Run) -> list[WayRow]:
+    """The table of the answer, in the order of the study."""
+    rows = []
+    for way in run.ways:
+        scores = run.scores_of(way)
+        if not scores:
+            continue
+        arms = [arm for arm in run.arms if arm.way == way and arm.scores]
+        summary = summarize(scores)
+        sites = sorted((site.mean, name) for name, site in summary.by_site.items())
+        seeds = [list(seed.values()) for seed in run.seeds_of(way)]
+        passed, first = arms[0].bytes_passed, arms[0].receipts[0].sent_bytes
+        rows.append(
+            WayRow(
+                way=way,
+                full_name=FULL_NAMES[arms[0].name],
+                summary=summary,
+                spread=tuple(sum(s.dice for s in seed) / len(seed) for seed in seeds),
+                worst=(sites[0][1], sites[0][0]),
+                gap=sites[-1][0] - sites[0][0],
+                bytes_passed=passed,
+                models_passed=None if passed is None else passed / first,
+                seconds=sum(arm.seconds for arm in arms) / len(seeds),
+            )
+        )
+    return rows
+
+
+def comparisons(run: Run) -> list[Comparison]:
+    """The first way of the study against each other one, over the patients both scored."""
+    dices = {way: run.dice_of(way) for way in run.ways}
+    dices = {way: dice for way, dice in dices.items() if dice}
+    return compare(dices) if len(dices) > 1 else []
+
+
+def answer(run: Run, rows: Sequence[WayRow], found: Sequence[Comparison]) -> list[str]:
+    """The answer in one to three sentences."""
+    if not rows:
+        return ["No arm is finished yet."] if not run.finished else [NO_PATIENT]
+    first = rows[0]
+    interval = first.summary.dice_mean_interval
+    around = f" (95 % interval {interval.low:.2f} to {interval.high:.2f})" if interval else ""
+    sentences = [
+        f"{first.full_name[0].upper()}{first.full_name[1:]} ({first.way}) reaches a mean patient"
+        f" Dice of {first.summary.dice_mean:.2f}{around} on {_patients(run, first)}."
+    ]
+    clear = [c for c in found if c.beyond_noise]
+    open_ = [c for c in found if not c.beyond_noise]
+    if clear:
+        parts = [
+            f"{abs(c.difference):.2f} {'above' if c.difference > 0 else 'below'} {c.second}"
+            for c in clear
+        ]
+        sentences.append(f"That is {_list(parts)}, more than chance explains.")
+    if open_:
+        parts = [f"{c.second} ({c.difference:+.2f})" for c in open_]
+        sentences.append(f"Its distance from {_list(parts)} may be chance.")
+    return sentences
+
+
+NO_PATIENT = (
+    "No patient was kept for test or validation, so this page gives no scores. Score the model on"
+    " other patients: roundelay evaluate RUN DATA."
+)
+
+
+def _patients(run: Run, row: WayRow) -> str:
+    sites = len(row.summary.by_site)
+    kind = "synthetic " if run.synthetic else ""
+    return (
+        f"{row.summary.patients} {kind}{run.split} patients of {sites} hospital{'s' * (sites > 1)}"
+    )
+
+
+def _list(parts: Sequence[str]) -> str:
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+
+
+def subtractors(arm: ArmRun) -> dict[str, list[str]]:
+    """For each site of an arm, who holds a model from before and from after one of its visits.
+
+    The coordinator always does: on one machine, and on a cluster that one party runs, every baton
+    passes through it in the clear. The start weights and the final model count as held by anyone;
+    where a calibration follows, the last trained model goes out to all sites of the study.
+    """
+    trained = [leg for leg in arm.legs if leg.task == "train"]
+    sites = list(dict.fromkeys(stop.site for leg in trained for stop in leg.stops))
+    found: dict[str, set[str]] = {site: {COORDINATOR} for site in sites}
+    if arm.name in PARALLEL:
+        return {site: [COORDINATOR] for site in sites}
+    if arm.name not in RELAYS:
+        return {}
+    way = [leg.stops[0].site for leg in trained]
+    for i, site in enumerate(way):
+        before = {EVERYONE} if i == 0 else {way[i - 1]}
+        after = {EVERYONE} if i == len(way) - 1 else {way[i + 1]}
+        if EVERYONE in before or EVERYONE in after:
+            found[site] |= (before | after) - {EVERYONE} or {EVERYONE}
+        found[site] |= (before & after) - {EVERYONE}
+        found[site].discard(site)
+    return {site: sorted(who, key=lambda w: (w != COORDINATOR, w)) for site, who in found.items()}

@@ -1,0 +1,45 @@
+"""Bytes that pass: the arithmetic of each way of training, and what receipts come to."""
+
+import pytest
+
+from roundelay.arms import lay
+from roundelay.ledger import Receipt
+from roundelay.travel import passed_bytes, planned_bytes
+from surveys import study, surveys
+
+ARMS = ("swt", "cwt", "fedavg", "fedprox", "pooled", "local")
+
+
+def planned(**recipe):
+    plan = study(top={"arms": ARMS}, recipe={"rounds": 4, "epochs": 1, **recipe})
+    return {arm.name: planned_bytes(plan, arm.name, arm.legs, 100) for arm in lay(plan, surveys())}
+
+
+def test_a_model_a_site_a_round_in_a_relay_and_two_side_by_side():
+    assert planned() == {
+        "swt": 3 * 100, "cwt": 4 * 3 * 100, "fedavg": 4 * 3 * 2 * 100, "fedprox": 4 * 3 * 2 * 100,
+        "pooled": None, "local": 0,
+    }  # fmt: skip
+
+
+def test_a_travelling_optimiser_triples_all_but_the_first_baton():
+    found = planned(optimiser_state="travel")
+
+    assert found["swt"] == 100 + 2 * 300
+    assert found["fedavg"] == 3 * (100 + 300) + 3 * 3 * (300 + 300)
+
+
+def test_a_calibration_goes_out_to_every_site_once():
+    assert planned(calibrate=True)["cwt"] == (4 * 3 + 3) * 100
+
+
+@pytest.mark.parametrize(
+    ("name", "total"), [("cwt", 100 + 7), ("fedavg", 150 + 7), ("pooled", None), ("local", 0)]
+)
+def test_receipts_are_counted_the_same_way(name, total):
+    def receipt(task, sent, returned):
+        return Receipt(0, "NORTH", 1, task, "a", "b", 1, 1, 1, 1, None, 1.0, sent, returned, "cpu")
+
+    trained, calibrated = receipt("train", 100, 50), receipt("calibrate", 5, 2)
+
+    assert passed_bytes(name, [trained, calibrated]) == total
