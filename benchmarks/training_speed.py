@@ -176,7 +176,7 @@ def measure(study: Study, machine, home: Path, plain_steps: int) -> dict[str, li
     def go_bare(leg):  # type: ignore[no-untyped-def]
         fit(
             bare, optimiser, draws(leg), stop=leg.stops[0], recipe=study.recipe, machine=machine,
-            after_step=lambda: None, on_step=lambda _: None,
+            after_backward=lambda: None, after_step=lambda: None, on_step=lambda _: None,
         )  # fmt: skip
         return leg.stops[0].slice_visits
 

@@ -17,6 +17,7 @@ from roundelay.errors import LedgerError
 from roundelay.evaluation.scores import PatientScore
 from roundelay.evaluation.summary import summarize
 from roundelay.hops import Hops
+from roundelay.itinerary import Leg
 from roundelay.itinerary import digest as itinerary_digest
 from roundelay.learning.fit import Step
 from roundelay.learning.model_file import write_model
@@ -28,6 +29,9 @@ from roundelay.ledger import Header, Ledger
 from roundelay.merging import final_model
 from roundelay.planning import check_room, weak_places
 from roundelay.relay import Courier, relay
+from roundelay.report.page import judgement, write_report
+from roundelay.report.reading import read_run
+from roundelay.report.refresh import Refresh
 from roundelay.samples import SAMPLES, write_samples
 from roundelay.study import Study
 from roundelay.survey import TEST, VALIDATION, SiteSurvey, cohort_digest
@@ -86,8 +90,9 @@ def run_study(
         with folder.locked(out):
             folder.begin_run(study, out, record, _facts(study, surveys, machine, arms))
             on_event(Planned(tuple(arms), surveys, tuple(weak_places(arms, surveys))))
+            refresh = Refresh(out)
             for arm in arms:
-                _run_arm(study, arm, starts[arm.seed], courier, surveys, out, on_event)
+                _run_arm(study, arm, starts[arm.seed], courier, surveys, out, on_event, refresh)
             return _finish(study, arms, out, machine)
     finally:
         courier.close()
@@ -141,6 +146,7 @@ def _run_arm(
     surveys: Mapping[str, SiteSurvey],
     out: Path,
     on_event: OnEvent,
+    refresh: Refresh,
 ) -> None:
     place = folder.begin_arm(out, arm)
     header = Header(
@@ -160,7 +166,12 @@ def _run_arm(
         validated = [site for site, survey in surveys.items() if survey.patients[VALIDATION]]
         hops = Hops(place, arm, study.evaluation, courier, validated)
         hops.catch_up(arm, ledger)
-        last = relay(start, arm, courier, ledger, hops.after_leg)
+
+        def after_leg(leg: Leg, baton: Baton) -> None:
+            hops.after_leg(leg, baton)
+            refresh.after_leg(arm, leg)
+
+        last = relay(start, arm, courier, ledger, after_leg)
         leg, baton = len(arm.legs) - 1, last
         if choosing:
             leg = hops.best_leg(arm, study.evaluation.choose)
@@ -192,7 +203,9 @@ def _finish(study: Study, arms: Sequence[Arm], out: Path, machine: Machine) -> d
     }
     folder.check_summary(out, rows)
     folder.write_patients(out, arms)
+    summary |= judgement(read_run(out))
     folder.write_summary(out, summary)
+    write_report(out)
     return summary
 
 

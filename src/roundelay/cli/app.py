@@ -168,12 +168,28 @@ def predict(
         show.line(f"Wrote masks and overlays of {len(sheets)} patients to {out}.")
 
 
+@app.command()
+def report(
+    run: Annotated[Path, typer.Argument(help="A run folder, finished or not.")],
+    json_: JsonOption = False,
+) -> None:
+    """Write report.html of a run folder: scores, way, forgetting, fairness, bytes, provenance."""
+    from roundelay.report.page import write_report
+
+    page = write_report(run)
+    if json_:
+        show.json_line({"report": str(page)})
+    else:
+        show.line(f"Wrote {page}.")
+
+
 def _end(summary: dict[str, Any], place: Path, json_: bool) -> None:
     if json_:
         show.json_line(summary)
     else:
         show.arms(summary)
-        show.line(f"\nEverything is in {place}. Who trained when:  roundelay ledger show {place}")
+        show.line(f"\nThe report:  {place / 'report.html'}")
+        show.line(f"Who trained when:  roundelay ledger show {place}")
 
 
 def _free_folder(wanted: Path) -> Path:

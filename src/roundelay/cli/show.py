@@ -65,6 +65,8 @@ def arms(summary: Mapping[str, Any]) -> None:
         f" slice Dice {first['slice_dice_of_nothing']:.3f} with two empty masks counted as 1.\n"
         "MB: models that went from place to place; – where the images would have to."
     )
+    for comparison in summary["comparisons"]:
+        line(comparison["words"])
 
 
 def _arm_row(row: Mapping[str, Any], split: str, names: Sequence[str]) -> list[str]:

@@ -10,6 +10,9 @@ INK, FAINT, PAPER = "#1c2127", "#8a929c", "#fdfdfe"
 WAYS = ("#2f6fd0", "#0f8f8a", "#b8620f", "#8a55c4", "#6a7280", "#c43d55", "#5d7f1e", "#a0487e")
 """One a way of training; each has a contrast of 3 or more on the light and the dark page."""
 
+FILL = 952 / (9.2 * 72)
+"""Pixels of the page for a point of a figure: the widest figure fills the page."""
+
 _MARKERS = {INK: "var(--ink)", FAINT: "var(--faint)", PAPER: "var(--paper)"}
 
 SETTINGS: Any = {
@@ -60,7 +63,10 @@ def on_page(svg: str, *, label: str, key: str) -> str:
     svg = svg.replace('id="', f'id="{key}-').replace("url(#", f"url(#{key}-")
     svg = svg.replace('href="#', f'href="#{key}-')
     head, _, rest = svg.partition(">")
-    return f'{_without_size(head)} role="img" aria-label="{label}">{rest}'
+    # A small figure isn't blown up to the page's width: its letters stay as large as all others'.
+    width = float(head.split('width="')[1].split("pt")[0]) * FILL
+    style = f'style="max-width:{width:.0f}px" role="img" aria-label="{label}"'
+    return f"{_without_size(head)} {style}>{rest}"
 
 
 def _without_size(head: str) -> str:

@@ -1,0 +1,171 @@
+"""The sections on what it took and what is proven: bytes and time, protection, provenance."""
+
+from collections.abc import Sequence
+
+from roundelay.arms import PARALLEL, RELAYS
+from roundelay.report.blocks import Block, Cell, Items, Section, Table, Text, cells
+from roundelay.report.figures import colour_of
+from roundelay.report.reading import ArmRun, Run
+from roundelay.report.words import WayRow, subtractors
+from roundelay.survey import TRAIN
+
+FEW = 5
+"""Training patients below which a hospital's update says much of each of them."""
+
+
+def bytes_section(run: Run) -> Section:
+    """What travelled, against the arithmetic, and how long it took."""
+    firsts: dict[str, ArmRun] = {}
+    for arm in run.arms:
+        if arm.done:
+            firsts.setdefault(arm.way, arm)
+    least = next(
+        (arm.bytes_passed for arm in firsts.values() if arm.name == "swt" and arm.bytes_passed),
+        None,
+    )
+    rows = []
+    for way, arm in firsts.items():
+        passed, planned = arm.bytes_passed, arm.bytes_planned(run.study)
+        stops = sum(len(leg.stops) for leg in arm.legs)
+        visits = sum(r.slice_visits for r in arm.receipts if r.task == "train")
+        rows.append(
+            [
+                Cell(way, words=True, colour=colour_of(run, way)),
+                Cell(str(stops)),
+                Cell(f"{visits:,}"),
+                Cell(_megabytes(planned)),
+                Cell(_megabytes(passed)),
+                Cell(f"{passed / planned - 1:+.2%}" if passed and planned else "–"),
+                Cell(f"{passed / least:.1f}×" if passed and least else "–"),
+                Cell(f"{arm.seconds:,.0f} s"),
+            ]
+        )
+    if not rows:
+        return Section("bytes", "Bytes and time", [])
+    columns = [
+        "way of training", "stops", "slice-visits", "MB planned", "MB passed", "off by",
+        "against swt", "work at sites",
+    ]  # fmt: skip
+    state = run.study.recipe.optimiser_state
+    moments = " The optimiser's moments travel too, which triples a model." * (state == "travel")
+    return Section(
+        "bytes",
+        "Bytes and time",
+        [
+            Table("One seed of each way of training (of local: one model)", columns, rows),
+            Text(
+                "A relay passes a model on once for each stop; side by side it goes out and comes"
+                " back. A dash stands where the images themselves would have to travel, 0 where"
+                f" nothing does.{moments} Work at sites is the sum over them, not clock time.",
+                soft=True,
+            ),
+        ],
+    )
+
+
+def protection_section(run: Run) -> Section:
+    """What stays at home, what doesn't, and who could subtract whose update."""
+    blocks: list[Block] = [
+        Items(
+            [
+                "Images and masks stay at their hospital in cwt, swt, fedavg, fedprox and local;"
+                " in pooled they would all have to leave it.",
+                "Every hand-over is proven: each hospital's receipt names the digest it began with"
+                " and the one it returned, and the ledger chains them.",
+                "Not protected here: the coordinator of this run holds every model in the clear,"
+                " and a model can tell of the images it saw. Nothing was added to hide it.",
+                "Who holds a hospital's model from before and from after its visit can subtract"
+                " the two, and has the hospital's own update.",
+            ]
+        )
+    ]
+    seen: dict[str, ArmRun] = {}
+    for arm in run.arms:
+        if arm.name in RELAYS + PARALLEL:
+            seen.setdefault(arm.way, arm)
+    ways = {way: subtractors(arm) for way, arm in seen.items()}
+    if ways:
+        sites = list(dict.fromkeys(site for found in ways.values() for site in found))
+        rows = [
+            [Cell(site, words=True), *(Cell(", ".join(found.get(site, ["–"])), words=True)
+                                       for found in ways.values())]
+            for site in sites
+        ]  # fmt: skip
+        blocks.append(Table("Who could subtract this hospital's update", ["", *ways], rows))
+    few = [
+        f"{site['site']} ({site['patients'][TRAIN]})"
+        for site in run.record["sites"]
+        if site["patients"][TRAIN] < FEW and site["site"] in run.sites
+    ]
+    if few:
+        blocks.append(
+            Text(f"With fewer than {FEW} training patients, whose update says much of each of"
+                 f" them: {', '.join(few)}.")
+        )  # fmt: skip
+    return Section("protection", "What is protected, and what isn't", blocks)
+
+
+def other_scores_section(run: Run, rows: Sequence[WayRow]) -> Section:
+    """The scores of other papers, beside what they are worth."""
+    table = [
+        [
+            Cell(row.way, words=True, colour=colour_of(run, row.way)),
+            Cell(f"{row.summary.pooled_dice:.3f}"),
+            Cell(_number(row.summary.positive_slice_dice)),
+            Cell(f"{row.summary.slice_dice:.3f}"),
+            Cell(f"{row.summary.slice_dice_of_nothing:.3f}"),
+            Cell(f"{row.summary.hd95_missing}"),
+        ]
+        for row in rows
+    ]
+    columns = [
+        "way of training", "all slices as one", "slices with tumour", "all slices, empty = 1",
+        "of marking nothing", "HD95 by diagonal",
+    ]  # fmt: skip
+    blocks: list[Block] = (
+        [Table("Other Dice scores, first seed", columns, table, small=True)] if table else []
+    )
+    return Section("other", "Other scores", blocks)
+
+
+def provenance_section(run: Run) -> Section:
+    """What ran, on what, and the heads of the ledgers."""
+    record, machine = run.record, run.record["machine"]
+    numbers = "bfloat16" if machine["bfloat16"] else "float32"
+    facts = [
+        ("study", f"{run.study.name}, digest {record['study']}"),
+        ("cohort", f"digest {record['cohort']}"),
+        ("software", f"Roundelay {record['roundelay']}, PyTorch {record['torch']}, Python"
+                     f" {record['python']}"),
+        ("machine", f"{machine['device']}, {numbers}, {record['threads']} threads"),
+        ("seeds", ", ".join(str(seed) for seed in run.study.seeds)),
+        ("encoder", f"{run.study.model.encoder}, weights {run.study.model.weights}"),
+    ]  # fmt: skip
+    if run.study.evaluation.leave_out:
+        facts.append(("left out", f"{run.study.evaluation.leave_out}: it never trained"))
+    sites = [
+        cells(site["site"], *(f"{site['patients'][split]} ({site['slices'][split]})"
+                              for split in ("train", "validation", "test")))
+        for site in record["sites"]
+    ]  # fmt: skip
+    heads = [[Cell(arm.label, words=True), Cell(arm.head, words=True)] for arm in run.arms]
+    return Section(
+        "provenance",
+        "Where this comes from",
+        [
+            Table("The run", ["", ""], [[Cell(a, words=True), Cell(b, words=True)]
+                                        for a, b in facts]),
+            Table("Patients (slices) of each hospital",
+                  ["hospital", "train", "validation", "test"], sites),
+            Table("Heads of the ledgers", ["arm", "digest"], heads, folded=True, small=True),
+            Text("Check the ledgers:  roundelay ledger verify RUN", soft=True),
+        ],
+    )  # fmt: skip
+
+
+def _megabytes(count: int | None) -> str:
+    return "–" if count is None else f"{count / 1e6:,.1f}"
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"

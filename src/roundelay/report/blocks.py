@@ -1,0 +1,97 @@
+"""What a page is made of: sections of text, tables, figures and pictures, as plain values."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A cell of a table. `words` are set left and may wrap; `colour` puts a dot before the text."""
+
+    text: str
+    words: bool = False
+    colour: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    kind: ClassVar[str] = "text"
+    text: str
+    soft: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    kind: ClassVar[str] = "heading"
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Items:
+    kind: ClassVar[str] = "list"
+    rows: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A drawing. `svg` is as drawn; `key` names it on the page and as a file."""
+
+    kind: ClassVar[str] = "figure"
+    key: str
+    svg: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A PNG as a data address, with words for who can't see it."""
+
+    source: str
+    alt: str
+    caption: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pictures:
+    kind: ClassVar[str] = "samples"
+    rows: Sequence[Picture]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows of cells; a plain string is a cell. A `folded` table opens on demand."""
+
+    kind: ClassVar[str] = "table"
+    caption: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Cell]]
+    folded: bool = False
+    small: bool = False
+
+
+Block = Text | Heading | Items | Figure | Pictures | Table
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    key: str
+    title: str
+    blocks: Sequence[Block]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A whole page; `sections` without blocks are left out by who builds it."""
+
+    title: str
+    answer: Sequence[str]
+    sections: Sequence[Section]
+    problems: Sequence[str] = field(default=())
+    synthetic: bool = False
+    running: str = ""
+
+
+def cells(*texts: str) -> list[Cell]:
+    """A row: the first cell in words, the others figures."""
+    return [Cell(texts[0], words=True), *(Cell(text) for text in texts[1:])]

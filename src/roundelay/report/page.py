@@ -1,0 +1,126 @@
+"""The report of a run: one file that needs nothing else, and its figures as files."""
+
+from dataclasses import asdict
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+
+from roundelay.atomic import write_text
+from roundelay.evaluation.fairness import groups
+from roundelay.report import account, people, sections
+from roundelay.report.blocks import Figure, Page
+from roundelay.report.drawing import on_page
+from roundelay.report.reading import Run, read_run
+from roundelay.report.words import answer, comparisons, way_rows
+
+REPORT = "report.html"
+FIGURES = "figures"
+
+
+def write_report(place: Path) -> Path:
+    """Write ``report.html`` and ``figures/`` of a run folder, finished or not.
+
+    Raises RunFolderError where `place` holds no run.
+    """
+    return write_page(lay_page(read_run(place)), place)
+
+
+def write_page(page: Page, out: Path) -> Path:
+    """Write a page and its figures into a folder; return the page's path."""
+    for section in page.sections:
+        for block in section.blocks:
+            if isinstance(block, Figure):
+                drawn = block.svg.replace("<svg ", '<svg style="background:#fff" ', 1)
+                write_text(out / FIGURES / f"{block.key}.svg", drawn)
+    write_text(out / REPORT, render(page))
+    return out / REPORT
+
+
+def lay_page(run: Run) -> Page:
+    """The page of one run."""
+    rows, found = way_rows(run), comparisons(run)
+    parts = [
+        sections.scores_section(run, rows, found),
+        sections.way_section(run),
+        sections.curves_section(run),
+        sections.forgetting_section(run),
+        people.patients_section(run),
+        people.samples_section(run),
+        people.fairness_section(run),
+        account.bytes_section(run),
+        account.protection_section(run),
+        account.other_scores_section(run, rows),
+        account.provenance_section(run),
+    ]
+    return Page(
+        title=f"{run.study.name}: {len(run.sites)} hospitals, one model on its way",
+        answer=answer(run, rows, found),
+        sections=[part for part in parts if part.blocks],
+        problems=run.problems,
+        synthetic=run.synthetic,
+        running="" if run.finished else _how_far(run),
+    )
+
+
+def _how_far(run: Run) -> str:
+    done = [arm.label for arm in run.arms if arm.done]
+    under_way = [
+        f"{arm.label} has {arm.legs_done} of {len(arm.legs)} legs"
+        for arm in run.arms
+        if not arm.done
+    ]
+    left = len(run.record["arms"]) - len(run.arms)
+    parts = [f"Done: {', '.join(done)}." if done else "No arm is done yet."]
+    parts += [f"{'; '.join(under_way)}."] if under_way else []
+    parts += [f"{left} more to begin."] if left else []
+    return " ".join(parts) + " Or stopped: roundelay run --resume goes on."
+
+
+def render(page: Page) -> str:
+    """The page as HTML. The same page gives the same bytes."""
+    environment = Environment(
+        loader=PackageLoader("roundelay", "report"),
+        autoescape=select_autoescape(default_for_string=True, default=True),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["inline"] = _inline
+    return environment.get_template("page.html.j2").render(page=page)
+
+
+def _inline(figure: Figure) -> str:
+    return on_page(figure.svg, label=escape(figure.text, quote=True), key=figure.key)
+
+
+def judgement(run: Run) -> dict[str, Any]:
+    """What the report says, as values for summary.json."""
+    rows = way_rows(run)
+    first = run.scores_of(run.ways[0]) if run.ways else []
+    return {
+        "ways": [
+            {
+                "way": row.way,
+                "dice_mean": row.summary.dice_mean,
+                "single_seeds": list(row.spread),
+                "worst_site": row.worst[0],
+                "worst_site_dice": row.worst[1],
+                "gap": row.gap,
+            }
+            for row in rows
+        ],
+        "comparisons": [
+            {**asdict(one), "words": str(one), "beyond_noise": one.beyond_noise}
+            for one in comparisons(run)
+        ],
+        "groups": [{**asdict(group), "small": group.small} for group in groups(first)]
+        if first
+        else [],
+        "forgetting": {
+            arm.label: {**asdict(arm.forgetting), "mean": arm.forgetting.mean}
+            for arm in run.arms
+            if len(arm.hops) > 1
+        },
+    }

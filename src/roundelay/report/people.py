@@ -1,0 +1,89 @@
+"""The sections on patients: each as a point, samples as pictures, and groups of them."""
+
+from base64 import b64encode
+
+from roundelay.evaluation.fairness import gap, groups
+from roundelay.report import figures
+from roundelay.report.blocks import (
+    Block,
+    Figure,
+    Picture,
+    Pictures,
+    Section,
+    Table,
+    Text,
+    cells,
+)  # fmt: skip
+from roundelay.report.reading import Run
+
+
+def patients_section(run: Run) -> Section:
+    """Every patient as a point."""
+    strips = figures.draw_patients(run)
+    blocks: list[Block] = []
+    if strips:
+        blocks.append(
+            Figure("patients", strips, f"Dice of every {run.split} patient by hospital and way of"
+                   " training, the mean over seeds; a bar at each hospital's mean. local: the"
+                   " hospital's own model.")
+        )  # fmt: skip
+    return Section("patients", "Patient by patient", blocks)
+
+
+def samples_section(run: Run) -> Section:
+    """MRI, reference, prediction and both contours."""
+    if not run.samples:
+        return Section("samples", "Sample outputs", [])
+    pictures = []
+    for row in run.samples:
+        data = (run.folder / "samples" / row["file"]).read_bytes()
+        title = f"{row['site']}, {row['rank']}: {row['patient']}, Dice {row['dice']:.3f}"
+        pictures.append(
+            Picture(
+                "data:image/png;base64," + b64encode(data).decode(),
+                f"FLAIR slice, reference, prediction and both contours of the {row['rank']} patient"
+                f" of {row['site']}, Dice {row['dice']:.3f}",
+                f"{title}, slice {row['slice']} of {row['slices']}",
+            )
+        )
+    arm = run.samples[0]["arm"]
+    words = (
+        f"Of each hospital the {run.split} patient with the best, the median and the worst Dice of"
+        f" {arm}, at the slice with most tumour. From left: FLAIR; reference in blue; prediction"
+        " in orange; both contours. These pictures are patients' images: keep this page as safely."
+    )
+    if run.synthetic:
+        words = words[: words.rindex(" These")]
+    return Section("samples", "Sample outputs", [Text(words), Pictures(pictures)])
+
+
+def fairness_section(run: Run) -> Section:
+    """For whom the first way works."""
+    if not run.ways:
+        return Section("fairness", "For whom it works", [])
+    found = groups(run.scores_of(run.ways[0]))
+    kinds = list(dict.fromkeys(group.kind for group in found))
+    rows = [
+        cells(
+            f"{group.kind}: {group.name}",
+            f"{group.patients}{' (few)' if group.small else ''}",
+            f"{group.mean:.3f}",
+            f"{group.interval.low:.3f}–{group.interval.high:.3f}" if group.interval else "–",
+        )
+        for group in found
+    ]
+    blocks: list[Block] = [
+        Table(f"Dice of {run.ways[0]} by group", ["group", "patients", "mean Dice", "95 %"], rows)
+    ]
+    if distance := gap(found):
+        blocks.insert(
+            0,
+            Text(f"Best at {distance.best.name} ({distance.best.mean:.3f}), worst at"
+                 f" {distance.worst.name} ({distance.worst.mean:.3f}): a gap of"
+                 f" {distance.size:.3f}."),
+        )  # fmt: skip
+    missing = [kind for kind in ("sex", "age", "grade") if kind not in kinds]
+    words = "Few: fewer than 5 patients, one of whom moves the mean far. No group was used to tune."
+    if missing:
+        words += f" The cohort says nothing of its patients' {' or '.join(missing)}."
+    return Section("fairness", "For whom it works", [*blocks, Text(words, soft=True)])

@@ -1,0 +1,202 @@
+"""The sections on scores: the answer's table, the model's way, curves, forgetting."""
+
+from roundelay.arms import RELAYS
+from roundelay.evaluation.comparison import Comparison
+from roundelay.report import figures
+from roundelay.report.blocks import (
+    Block,
+    Cell,
+    Figure,
+    Heading,
+    Items,
+    Section,
+    Table,
+    Text,
+    cells,
+)  # fmt: skip
+from roundelay.report.reading import ArmRun, Run
+from roundelay.report.words import WayRow
+
+WAYS_DRAWN = ("cwt", "swt", "fedavg")
+
+
+def scores_section(run: Run, rows: list[WayRow], found: list[Comparison]) -> Section:
+    """Every way of training in a row, and what the differences are worth."""
+    columns = [
+        "way of training", "mean Dice", "95 % interval", "median", "single seeds",
+        "worst hospital", "gap", "HD95",
+    ]  # fmt: skip
+    table = [
+        [
+            Cell(f"{row.way}: {row.full_name}", words=True, colour=figures.colour_of(run, row.way)),
+            Cell(f"{row.summary.dice_mean:.3f}"),
+            Cell(_interval(row)),
+            Cell(f"{row.summary.dice_median:.3f}"),
+            Cell(_spread(row.spread)),
+            Cell(f"{row.worst[0]} {row.worst[1]:.3f}"),
+            Cell(f"{row.gap:.3f}"),
+            Cell(_distance(row)),
+        ]
+        for row in rows
+    ]
+    blocks: list[Block] = []
+    if rows:
+        nothing = rows[0].summary
+        blocks = [
+            Table(f"Dice of {run.split} patients, each patient's slices as one volume",
+                  columns, table),
+            Text(
+                "The interval says what other patients of these hospitals might have given"
+                " (bootstrap over patients), single seeds what chance in training did. The gap lies"
+                " between the best and the worst hospital. A model that marks nothing scores 0 by"
+                f" patient, but {nothing.slice_dice_of_nothing:.2f} by slice, where two empty masks"
+                " count as 1: read slice scores beside that figure. A patient for whom one mask is"
+                " empty counts in HD95 with the diagonal of the volume.",
+                soft=True,
+            ),
+        ]  # fmt: skip
+    if found:
+        blocks += [
+            Heading(f"Is {found[0].first} better?"),
+            Items([str(one) for one in found]),
+            Text(
+                "Paired by patient: Wilcoxon's signed-rank test, Holm's correction over these"
+                f" {len(found)} comparisons; a patient's Dice is the mean over seeds. The test asks"
+                " about patients, not about other seeds: a difference no larger than the spread"
+                " of single seeds is not a finding.",
+                soft=True,
+            ),
+        ]  # fmt: skip
+    return Section("scores", "Scores", blocks)
+
+
+def way_section(run: Run) -> Section:
+    """The itinerary as the model's way through the hospitals."""
+    blocks: list[Block] = []
+    for arm in _first_of(run, WAYS_DRAWN):
+        stops = sum(len(leg.stops) for leg in arm.legs if leg.task == "train")
+        legs = sum(leg.task == "train" for leg in arm.legs)
+        shape = (
+            f"{stops} visits one after the other"
+            if arm.name in RELAYS
+            else f"{legs} rounds of visits side by side, a mean after each"
+        )
+        calibrated = any(leg.task != "train" for leg in arm.legs)
+        end = "; a calibration leg at every hospital ends it" if calibrated else ""
+        blocks.append(
+            Figure(
+                f"way-{arm.label}",
+                figures.draw_way(run, arm),
+                f"{arm.way}: {shape}{end}. A disc is a visit, as large as its share of slices;"
+                " a ring is still to come.",
+            )
+        )
+    return Section("way", "The model's way", blocks)
+
+
+def curves_section(run: Run) -> Section:
+    """Loss and validation over the way."""
+    blocks: list[Block] = []
+    if losses := figures.draw_losses(run):
+        blocks.append(
+            Figure("losses", losses, "Training loss of each visit (of each round side by side),"
+                   " first seed; the hospital of each hop of the relay beside its point.")
+        )  # fmt: skip
+    if hops := figures.draw_hops(run):
+        blocks.append(
+            Figure("validation", hops, "Dice of validation patients on the way, mean over"
+                   " hospitals, first seed.")
+        )  # fmt: skip
+    return Section("curves", "Over the hops", blocks)
+
+
+def forgetting_section(run: Run) -> Section:
+    """What was learned at a hospital and lost at the next ones; what the order changes."""
+    blocks: list[Block] = []
+    if run.study.evaluation.follow == "none":
+        blocks.append(
+            Text('Not measured: the study has follow = "none". With [evaluation] follow = "visit"'
+                 " the model is validated at every hospital after every hop.")
+        )  # fmt: skip
+        return Section("forgetting", "Forgetting", [*blocks, *_orders(run)])
+    for arm in _first_of(run, tuple(RELAYS)):
+        if matrix := figures.draw_matrix(run, arm):
+            blocks.append(
+                Figure(f"matrix-{arm.label}", matrix, f"{arm.way}: validation Dice at each hospital"
+                       " (rows) after each hop (columns), first seed. Framed: the hospital just"
+                       " visited.")
+            )  # fmt: skip
+    table = [_forgetting_row(arm) for arm in run.arms if arm.done and len(arm.hops) > 1]
+    if table:
+        columns = [
+            "arm and seed", "forgotten, mean", "most", "backward transfer", "last-site bias",
+        ]  # fmt: skip
+        blocks.append(Table("Validation Dice lost and kept", columns, table))
+        blocks.append(
+            Text(
+                "Forgotten: the best Dice a hospital had on the way less its last one. Backward"
+                " transfer: the last Dice less that right after the hospital's own last visit;"
+                " below 0 means lost. Last-site bias: how much better a hospital does right after"
+                " its own visit than on average over the last round.",
+                soft=True,
+            )
+        )
+    return Section("forgetting", "Forgetting", [*blocks, *_orders(run)])
+
+
+def _forgetting_row(arm: ArmRun) -> list[Cell]:
+    found = arm.forgetting
+    most = max(found.forgotten.items(), key=lambda item: item[1], default=None)
+    return cells(
+        arm.label,
+        _signed(found.mean),
+        f"{most[0]} {most[1]:+.3f}" if most else "–",
+        _signed(found.backward_transfer),
+        _signed(found.last_site_bias),
+    )
+
+
+def _orders(run: Run) -> list[Block]:
+    """How far the order alone moves the score: arms that differ in nothing else."""
+    named = [arm for arm in run.arms if arm.order and arm.summary]
+    by_arm = {(arm.name, arm.seed) for arm in named}
+    sentences = []
+    for name, seed in sorted(by_arm):
+        means = {
+            str(a.order): a.summary.dice_mean
+            for a in named
+            if (a.name, a.seed) == (name, seed) and a.summary
+        }
+        if len(means) > 1:
+            each = ", ".join(f"{order} {mean:.3f}" for order, mean in means.items())
+            apart = max(means.values()) - min(means.values())
+            sentences.append(f"{name}, seed {seed}: {each}; {apart:.3f} apart by order alone.")
+    return [Heading("Sensitivity to the order"), Items(sentences)] if sentences else []
+
+
+def _first_of(run: Run, names: tuple[str, ...]) -> list[ArmRun]:
+    """The first arm of each way among these names."""
+    seen: dict[str, ArmRun] = {}
+    for arm in run.arms:
+        if arm.name in names:
+            seen.setdefault(arm.way, arm)
+    return list(seen.values())
+
+
+def _interval(row: WayRow) -> str:
+    found = row.summary.dice_mean_interval
+    return f"{found.low:.3f}–{found.high:.3f}" if found else "–"
+
+
+def _spread(values: tuple[float, ...]) -> str:
+    return "one seed" if len(values) == 1 else " ".join(f"{value:.3f}" for value in sorted(values))
+
+
+def _distance(row: WayRow) -> str:
+    found = row.summary
+    unit = {"pixels": "px", "mm": "mm"}.get(found.unit, "")
+    return "–" if found.hd95_mean is None else f"{found.hd95_mean:.1f} {unit}"
+
+
+def _signed(value: float | None) -> str:
+    return "–" if value is None else f"{value:+.3f}"
