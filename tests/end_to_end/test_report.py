@@ -10,7 +10,7 @@ import pytest
 
 from roundelay.cohort.phantom import make_toy
 from roundelay.errors import RunFolderError
-from roundelay.report.page import write_report
+from roundelay.report.page import write_report, write_reports
 from roundelay.runner import run_study
 from roundelay.study_file import parse_study
 
@@ -114,6 +114,21 @@ def test_a_damaged_ledger_is_a_red_line_never_silence(run, tmp_path):
 
     assert text.index('class="problem"') < text.index("<h1>")
     assert "cwt-0" in text[text.index('class="problem"') : text.index("<h1>")]
+
+
+@pytest.mark.slow
+def test_runs_side_by_side_are_of_one_cohort(run, tmp_path):
+    shutil.copytree(run, tmp_path / "OTHER")
+
+    text = write_reports([run, tmp_path / "OTHER"], tmp_path / "BOTH").read_text()
+    assert "2 runs side by side" in text and "cwt of RUN" in text and "swt of OTHER" in text
+
+    record = tmp_path / "OTHER" / "run.json"
+    facts = json.loads(record.read_text())
+    record.write_text(json.dumps({**facts, "cohort": "0" * 64}))
+    with pytest.raises(RunFolderError, match="different cohorts"):
+        write_reports([run, tmp_path / "OTHER"], tmp_path / "NEVER")
+    assert not (tmp_path / "NEVER").exists()
 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path):

@@ -170,13 +170,16 @@ def predict(
 
 @app.command()
 def report(
-    run: Annotated[Path, typer.Argument(help="A run folder, finished or not.")],
+    runs: Annotated[list[Path], typer.Argument(help="A run folder, finished or not; or several.")],
+    out: Annotated[Path | None, typer.Option(help="Folder of the page of several runs.")] = None,
     json_: JsonOption = False,
 ) -> None:
-    """Write report.html of a run folder: scores, way, forgetting, fairness, bytes, provenance."""
-    from roundelay.report.page import write_report
+    """Write report.html: of one run into its folder, of several side by side into --out."""
+    from roundelay.report.page import write_report, write_reports
 
-    page = write_report(run)
+    if len(runs) > 1 and out is None:
+        raise UserError("Several runs side by side need a folder for their page: give --out.")
+    page = write_report(runs[0], out) if len(runs) == 1 else write_reports(runs, out or Path())
     if json_:
         show.json_line({"report": str(page)})
     else:

@@ -1,5 +1,6 @@
 """The report of a run: one file that needs nothing else, and its figures as files."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from html import escape
 from pathlib import Path
@@ -13,18 +14,27 @@ from roundelay.report import account, people, sections
 from roundelay.report.blocks import Figure, Page
 from roundelay.report.drawing import on_page
 from roundelay.report.reading import Run, read_run
+from roundelay.report.several import lay_side_by_side
 from roundelay.report.words import answer, comparisons, way_rows
 
 REPORT = "report.html"
 FIGURES = "figures"
 
 
-def write_report(place: Path) -> Path:
-    """Write ``report.html`` and ``figures/`` of a run folder, finished or not.
+def write_report(place: Path, out: Path | None = None) -> Path:
+    """Write ``report.html`` and ``figures/`` of a run, finished or not; into its folder, or `out`.
 
     Raises RunFolderError where `place` holds no run.
     """
-    return write_page(lay_page(read_run(place)), place)
+    return write_page(lay_page(read_run(place)), out or place)
+
+
+def write_reports(places: Sequence[Path], out: Path) -> Path:
+    """Write one page over several runs of the same cohort into `out`.
+
+    Raises RunFolderError where one is no run, or is of another cohort.
+    """
+    return write_page(lay_side_by_side([read_run(place) for place in places]), out)
 
 
 def write_page(page: Page, out: Path) -> Path:

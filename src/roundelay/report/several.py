@@ -1,0 +1,58 @@
+"""Several runs side by side: the same patients, other studies."""
+
+from collections.abc import Sequence
+
+from roundelay.errors import RunFolderError
+from roundelay.evaluation.comparison import compare
+from roundelay.report.blocks import Block, Cell, Heading, Items, Page, Section, Table, Text
+from roundelay.report.reading import Run, refuse_other_cohorts
+from roundelay.report.words import way_rows
+
+
+def lay_side_by_side(runs: Sequence[Run]) -> Page:
+    """A page over several runs; the first way of the first one is compared with all others.
+
+    Raises RunFolderError where the runs are of different cohorts or splits, or a name comes twice.
+    """
+    refuse_other_cohorts(list(runs))
+    names = [run.folder.resolve().name for run in runs]
+    if len(set(names)) < len(names):
+        raise RunFolderError("Two of these run folders have the same name. Rename one of them.")
+    named = list(zip(names, runs, strict=True))
+    rows = [
+        [
+            Cell(name, words=True),
+            Cell(row.way, words=True),
+            Cell(f"{row.summary.dice_mean:.3f}"),
+            Cell(f"{i.low:.3f}–{i.high:.3f}" if (i := row.summary.dice_mean_interval) else "–"),
+            Cell(f"{row.summary.dice_median:.3f}"),
+            Cell(f"{row.worst[0]} {row.worst[1]:.3f}"),
+            Cell(f"{row.bytes_passed / 1e6:,.1f}" if row.bytes_passed is not None else "–"),
+            Cell(f"{row.seconds:,.0f} s"),
+        ]
+        for name, run in named
+        for row in way_rows(run)
+    ]
+    dices = {f"{way} of {name}": run.dice_of(way) for name, run in named for way in run.ways}
+    found = compare(dices) if len(dices) > 1 else []
+    columns = [
+        "run", "way of training", "mean Dice", "95 % interval", "median", "worst hospital",
+        "MB passed", "work at sites",
+    ]  # fmt: skip
+    blocks: list[Block] = [Table(f"Dice of {runs[0].split} patients", columns, rows)]
+    if found:
+        blocks += [
+            Heading(f"Is {found[0].first} better?"),
+            Items([str(one) for one in found]),
+            Text("Paired by patient: Wilcoxon's signed-rank test, Holm's correction over all"
+                 f" {len(found)} comparisons; a patient's Dice is the mean over seeds.", soft=True),
+        ]  # fmt: skip
+    unfinished = [name for name, run in named if not run.finished]
+    return Page(
+        title=f"{len(runs)} runs side by side",
+        answer=[str(found[0])] if found else ["No two ways of training are finished yet."],
+        sections=[Section("scores", "Scores", blocks)],
+        problems=[f"{name}: {problem}" for name, run in named for problem in run.problems],
+        synthetic=any(run.synthetic for run in runs),
+        running=f"Unfinished: {', '.join(unfinished)}." if unfinished else "",
+    )
