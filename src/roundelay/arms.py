@@ -63,7 +63,7 @@ def lay(study: Study, surveys: Mapping[str, SiteSurvey]) -> list[Arm]:
     Raises DataError where a site has nothing to train on, StudyError for an impossible order.
     """
     trained = _without(study.evaluation.leave_out, surveys)
-    order = _given_order(study.recipe, trained)
+    order = _given_order(study, trained)
     slices = site_slices(study, {site: trained[site] for site in order})
     works = {site: _work(study.recipe, site, slices) for site in order}
     arms = []
@@ -111,14 +111,15 @@ def site_slices(study: Study, surveys: Mapping[str, SiteSurvey]) -> dict[str, in
     return counts
 
 
-def _given_order(recipe: Recipe, surveys: Mapping[str, SiteSurvey]) -> tuple[str, ...]:
-    if not recipe.site_order:
-        return tuple(surveys)
-    if set(recipe.site_order) != set(surveys):
+def _given_order(study: Study, trained: Mapping[str, SiteSurvey]) -> tuple[str, ...]:
+    if not study.recipe.site_order:
+        return tuple(trained)
+    order = tuple(s for s in study.recipe.site_order if s != study.evaluation.leave_out)
+    if set(order) != set(trained):
         raise StudyError(
-            f"site_order names {', '.join(recipe.site_order)}; the sites are {', '.join(surveys)}."
+            f"site_order names {', '.join(order)}; the sites are {', '.join(trained)}."
         )
-    return recipe.site_order
+    return order
 
 
 def _work(recipe: Recipe, site: str, slices: Mapping[str, int]) -> Work:

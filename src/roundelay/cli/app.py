@@ -1,5 +1,6 @@
 """The commands and their arguments; errors become sentences and exit codes here."""
 
+import contextlib
 import errno
 import json
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ import typer
 from roundelay.cli import ledger, show
 from roundelay.cli.progress import Watch, patients_watch
 from roundelay.errors import RoundelayError, UserError
+from roundelay.study import Study
 from roundelay.study_file import parse_study, preset_names, preset_text, read_study
 
 app = typer.Typer(
@@ -120,10 +122,20 @@ def run(
     out: Annotated[Path, typer.Option(help="Folder of the run.")],
     data: DataOption = None,
     resume: Annotated[bool, typer.Option(help="Go on after the last finished visit.")] = False,
+    leave_one_site_out: Annotated[
+        bool,
+        typer.Option(
+            "--leave-one-site-out",
+            help="A run for each site, into OUT/SITE, with that site left out of training.",
+        ),
+    ] = False,
     json_: JsonOption = False,
 ) -> None:
     """The main job: run all arms of a study."""
     plan = read_study(study, data=data)  # before torch: a broken study is answered at once
+    if leave_one_site_out:
+        _leave_out(plan, out, resume, json_)
+        return
     from roundelay.runner import run_study
 
     with Watch(quiet=json_) as watch:
@@ -184,6 +196,40 @@ def report(
         show.json_line({"report": str(page)})
     else:
         show.line(f"Wrote {page}.")
+
+
+@app.command()
+def watch(
+    run: Annotated[Path, typer.Argument(help="A run folder; the run may be under way.")],
+    port: Annotated[int, typer.Option(help="Port on this machine; 0 is any free one.")] = 0,
+) -> None:
+    """Show a run's report in a browser on this machine; it reloads when the report changes."""
+    import threading
+
+    from roundelay.report.watching import watched
+
+    with watched(run, port=port) as address:
+        show.line(f"{address}  (Ctrl-C ends)")
+        with contextlib.suppress(KeyboardInterrupt):
+            threading.Event().wait()
+
+
+def _leave_out(plan: Study, out: Path, resume: bool, json_: bool) -> None:
+    from roundelay.leaving import run_leaving_out
+
+    with Watch(quiet=json_) as watch:
+        summary = run_leaving_out(
+            plan,
+            out,
+            resume=resume,
+            on_event=watch.event,
+            on_site=lambda site, n, of: watch.say(f"\n{site} left out ({n} of {of})"),
+        )
+    if json_:
+        show.json_line(summary)
+    else:
+        show.left_out(summary)
+        show.line(f"\nThe report:  {out / 'report.html'}")
 
 
 def _end(summary: dict[str, Any], place: Path, json_: bool) -> None:

@@ -69,6 +69,21 @@ def arms(summary: Mapping[str, Any]) -> None:
         line(comparison["words"])
 
 
+def left_out(summary: Mapping[str, Any]) -> None:
+    """The table of hospitals left out in turn: a hospital a row."""
+    ways = [way["way"] for way in summary["ways"]]
+    rows = [
+        [site, *(_number(found[way]) for way in ways)]
+        for site, found in summary["left_out"].items()
+    ]
+    rows.append(["all", *(_number(way["dice_mean"]) for way in summary["ways"])])
+    stamp = " of SYNTHETIC patients" if summary["synthetic"] else ""
+    line("")
+    table(f"Mean patient Dice{stamp} at the hospital left out", ["left out", *ways], rows)
+    for comparison in summary["comparisons"]:
+        line(comparison["words"])
+
+
 def _arm_row(row: Mapping[str, Any], split: str, names: Sequence[str]) -> list[str]:
     own = row["site"] or row["order"]
     name = row["arm"] + (f" {own}" if own else "")

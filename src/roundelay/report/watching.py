@@ -1,0 +1,113 @@
+"""A run's report on loopback, in a browser that reloads it when it changes."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+from roundelay.errors import UserError
+from roundelay.folder import read_record
+from roundelay.report.page import REPORT
+
+LOOPBACK = "127.0.0.1"
+STAMP = "/stamp"
+SECONDS = 2
+
+RELOADING = f"""<script>
+let seen = null;
+setInterval(async () => {{
+  try {{
+    const stamp = await (await fetch("{STAMP}", {{cache: "no-store"}})).text();
+    if (seen !== null && stamp !== seen) location.reload();
+    seen = stamp;
+  }} catch {{
+    if (!document.title.startsWith("(")) document.title = "(not watched) " + document.title;
+  }}
+}}, {SECONDS * 1000});
+</script>
+</body>"""
+
+WAITING = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="color-scheme" content="light dark">
+<link rel="icon" href="data:,"><title>Roundelay report</title></head>
+<body style="font:16px system-ui,sans-serif;margin:2rem"><p>The first round is under way.
+The report appears here when it ends.</p>
+</body></html>
+"""
+
+
+@contextmanager
+def watched(run: Path, *, port: int = 0) -> Iterator[str]:
+    """Serve ``report.html`` of a run folder on loopback; yields its address.
+
+    Nothing else of the folder is served, and no request that names another host is answered: a
+    page from elsewhere can't reach it under a name of its own. Port 0 is any free one. Raises
+    RunFolderError where `run` holds neither run nor report, UserError where the port is taken.
+    """
+    if not (run / REPORT).exists():
+        read_record(run)
+    try:
+        server = _Server(run / REPORT, port)
+    except (OSError, OverflowError) as error:
+        raise UserError(
+            f"Port {port} can't be used on {LOOPBACK} ({error}). Choose another --port."
+        ) from error
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://{LOOPBACK}:{server.server_port}/"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(self, page: Path, port: int) -> None:
+        self.page = page
+        super().__init__((LOOPBACK, port), _Answer)
+
+
+class _Answer(BaseHTTPRequestHandler):
+    server: _Server
+
+    def do_GET(self) -> None:
+        hosts = {f"{host}:{self.server.server_port}" for host in (LOOPBACK, "localhost")}
+        if self.headers.get("Host") not in hosts:
+            self._send(HTTPStatus.FORBIDDEN, "text/plain", "Only this machine may read it.")
+        elif self.path == STAMP:
+            self._send(HTTPStatus.OK, "text/plain", _stamp(self.server.page))
+        elif self.path == "/":
+            text = _read(self.server.page).replace("</body>", RELOADING)
+            self._send(HTTPStatus.OK, "text/html", text)
+        else:
+            self._send(HTTPStatus.NOT_FOUND, "text/plain", "Only the report is here.")
+
+    def _send(self, status: HTTPStatus, kind: str, text: str) -> None:
+        data = text.encode()
+        self.send_response(status)
+        self.send_header("Content-Type", f"{kind}; charset=utf-8")
+        self.send_header("Content-Length", str(len(data)))
+        self.send_header("Cache-Control", "no-store")
+        self.send_header("X-Content-Type-Options", "nosniff")
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, *_: object) -> None:
+        """Requests are nobody's business."""
+
+
+def _read(page: Path) -> str:
+    return page.read_text(encoding="utf-8") if page.exists() else WAITING
+
+
+def _stamp(page: Path) -> str:
+    """Changes whenever the page was written again: it is renamed into place each time."""
+    if not page.exists():
+        return "none"
+    state = page.stat()
+    return f"{state.st_ino}-{state.st_mtime_ns}"

@@ -1,0 +1,82 @@
+"""Every site left out in turn: patients scored by the model that never saw their hospital."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from roundelay.cli.app import run_app
+from roundelay.cohort.phantom import make_toy
+
+SITES = {"NORTH": 4, "EAST": 5, "WEST": 4}
+STUDY = """
+name = "elsewhere"
+arms = ["cwt", "pooled", "local"]
+[data]
+root = "data"
+split = { validation = 0.0, test = 0.25 }
+size = 32
+[model]
+encoder = "resnet18"
+[recipe]
+rounds = 1
+steps = 1
+batch = 2
+deterministic = true
+site_order = ["WEST", "NORTH", "EAST"]
+[evaluation]
+samples = false
+"""
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory) -> Path:
+    home = tmp_path_factory.mktemp("elsewhere")
+    make_toy(home / "data", seed=1, patients=SITES, slices=4, size=64)
+    (home / "study.toml").write_text(STUDY)
+    return home / "study.toml"
+
+
+@pytest.mark.slow
+def test_every_site_is_left_out_once_and_scored_by_models_that_never_saw_it(study, capsys):
+    out = study.parent / "OUT"
+    arguments = ["run", str(study), "--out", str(out), "--leave-one-site-out"]
+    assert run_app([*arguments, "--json"]) == 0
+    summary = json.loads(capsys.readouterr().out)
+
+    assert summary == json.loads((out / "summary.json").read_text())
+    assert list(summary["left_out"]) == sorted(SITES)
+    expected: dict[str, list[float]] = {}
+    for site, patients in SITES.items():
+        ledger = (out / site / "arms" / "cwt-0" / "ledger.jsonl").read_text()
+        trained = {r["site"] for x in ledger.splitlines()[1:] for r in json.loads(x)["receipts"]}
+        assert trained == set(SITES) - {site}
+        scores = json.loads((out / site / "arms" / "cwt-0" / "scores.json").read_text())["scores"]
+        own = [score["dice"] for score in scores if score["site"] == site]
+        assert len(own) == patients  # all of them test: none trained
+        assert summary["left_out"][site]["cwt"] == pytest.approx(sum(own) / len(own))
+        expected["cwt"] = expected.get("cwt", []) + own
+    ways = {way["way"]: way["dice_mean"] for way in summary["ways"]}
+    assert list(ways) == ["cwt", "pooled"]  # a hospital's own model can't be of the one left out
+    assert ways["cwt"] == pytest.approx(sum(expected["cwt"]) / len(expected["cwt"]))
+    page = (out / "report.html").read_text()
+    assert "Still running" not in page and "at hospitals the model never visited" in page
+
+    before = {p: p.stat().st_mtime_ns for p in out.rglob("model.safetensors")}
+    assert run_app([*arguments, "--resume"]) == 0
+    assert "left out" in capsys.readouterr().out
+    assert before == {p: p.stat().st_mtime_ns for p in out.rglob("model.safetensors")}
+    assert run_app(arguments) == 2
+    assert "isn't empty" in capsys.readouterr().err
+
+
+def test_a_study_that_leaves_one_out_already_is_refused(study, tmp_path, capsys):
+    text = STUDY.replace('"data"', json.dumps(str(study.parent / "data")))
+    text = text.replace("samples = false", 'samples = false\nleave_out = "EAST"')
+    (tmp_path / "study.toml").write_text(text)
+    out = tmp_path / "OUT"
+
+    code = run_app(["run", str(tmp_path / "study.toml"), "--out", str(out), "--leave-one-site-out"])
+
+    assert code == 2 and "leave_out" in capsys.readouterr().err
+    assert not out.exists()
