@@ -44,7 +44,17 @@ def test_help_and_a_broken_study_need_no_torch(tmp_path):
 
 def test_every_command_and_every_key_of_a_study_stands_in_the_docs():
     text = "\n".join(page.read_text() for page in PAGES)
-    for command in ("demo", "init", "check", "run", "evaluate", "predict", "report", "watch", "ledger"):
+    for command in (
+        "demo",
+        "init",
+        "check",
+        "run",
+        "evaluate",
+        "predict",
+        "report",
+        "watch",
+        "ledger",
+    ):
         assert f"roundelay {command}" in text, command
     reference = (ROOT / "docs" / "reference" / "study-file.md").read_text()
     for section, field in Study.model_fields.items():

@@ -34,7 +34,7 @@ def open_run(study: Study, out: Path, *, resume: bool) -> dict[str, Any] | None:
     if out.exists() and not out.is_dir():
         raise RunFolderError(f"{out} is a file. Choose a folder for the run.")
     if not resume or not begun:
-        if out.exists() and any(p.name != ".lock" for p in out.iterdir()):
+        if out.exists() and not all(_left_by_a_beginning(p, study) for p in out.iterdir()):
             hint = " Go on with it by --resume, or choose" if begun else " Choose"
             raise RunFolderError(f"The folder {out} isn't empty.{hint} another --out.")
         return None
@@ -45,6 +45,17 @@ def open_run(study: Study, out: Path, *, resume: bool) -> dict[str, Any] | None:
             f"Resume it with its own study ({out / STUDY}), or choose another --out."
         )
     return record
+
+
+def _left_by_a_beginning(path: Path, study: Study) -> bool:
+    """Whether a beginning of this study that was cut off, before its record stood, left `path`."""
+    if path.name == STUDY:
+        return path.read_text(encoding="utf-8").startswith(_heading(study))
+    return path.name == ".lock" or path.name.endswith(".tmp")
+
+
+def _heading(study: Study) -> str:
+    return f"# digest {study.digest}\n"
 
 
 def read_record(out: Path) -> dict[str, Any]:
@@ -69,7 +80,7 @@ def begin_run(
                     " to the same bytes. Restore it, or choose another --out."
                 )
         return
-    write_text(out / STUDY, f"# digest {study.digest}\n\n{to_toml(study)}")
+    write_text(out / STUDY, f"{_heading(study)}\n{to_toml(study)}")
     write_json(out / RECORD, facts)
 
 

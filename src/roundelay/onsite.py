@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from torch import nn
 
 from roundelay.atomic import write_bytes
 from roundelay.baton import AVERAGE, MODEL, OPTIMISER, Arrays, Baton, join
@@ -80,26 +79,30 @@ def survey(ward: Ward) -> SiteSurvey:
 def train(ward: Ward, stop: Stop, baton: Baton, on_step: OnStep) -> Visit:
     """One visit: load, digest what was *loaded*, work, pack, sign with a receipt."""
     begin = time.perf_counter()
-    machine, parts = ward.machine, baton.arrays()
-    model = load_model(ward.study.model.encoder, _part(parts, MODEL))
-    model = machine.place(model)
     if stop.task == "calibrate":
-        received = Baton.of(parts).digest
-        model.load_state_dict(_tensors({**_part(parts, MODEL), **_part(parts, AVERAGE)}))
-        sums = statistics_sums(model, _batches(ward, stop), machine)
-        return _visit(ward, stop, baton, received, join(sums=sums), None, begin)
-    received, returned, loss = _train(ward, stop, model, parts, on_step)
+        received, returned = _calibrate(ward, stop, baton)
+        return _visit(ward, stop, baton, received, returned, None, begin)
+    received, returned, loss = _train(ward, stop, baton, on_step)
     return _visit(ward, stop, baton, received, returned, loss, begin)
 
 
-def _train(
-    ward: Ward, stop: Stop, model: nn.Module, parts: Arrays, on_step: OnStep
-) -> tuple[str, Baton, float]:
+def _calibrate(ward: Ward, stop: Stop, baton: Baton) -> tuple[str, Baton]:
+    parts = baton.arrays()
+    model = ward.machine.place(load_model(ward.study.model.encoder, _part(parts, MODEL)))
+    received = Baton.of(parts).digest
+    model.load_state_dict(_tensors({**_part(parts, MODEL), **_part(parts, AVERAGE)}))
+    return received, join(sums=statistics_sums(model, _batches(ward, stop), ward.machine))
+
+
+def _train(ward: Ward, stop: Stop, baton: Baton, on_step: OnStep) -> tuple[str, Baton, float]:
     recipe, travels = ward.study.recipe, ward.study.recipe.optimiser_state == "travel"
+    parts = baton.arrays()
+    model = ward.machine.place(load_model(ward.study.model.encoder, _part(parts, MODEL)))
     optimiser = make_optimiser(recipe, model)
     stayed = _stayed(ward, stop)
     load_optimiser(model, optimiser, stayed or _part(parts, OPTIMISER))
     average = Average(recipe, stop, model, _part(parts, AVERAGE))
+    del parts, stayed  # as large as all that was loaded from them
     # From the loaded model, not the wire: a site that keeps its own weights must not pass.
     received = join(
         model=model_arrays(model),
@@ -118,6 +121,7 @@ def _train(
         on_step=on_step,
     )
     average.after_visit()
+    optimiser.zero_grad(set_to_none=True)
     state = optimiser_arrays(model, optimiser)
     if recipe.optimiser_state == "stay":
         _stay(ward, stop, state)

@@ -3,19 +3,16 @@
 import hashlib
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from roundelay.atomic import canonical_json
+from roundelay.checked import Section
 
 ArmName = Literal["swt", "cwt", "fedavg", "fedprox", "pooled", "local"]
 Order = Literal["given", "shuffled", "reversed", "there-and-back", "size"]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Positive = Annotated[int, Field(ge=1)]
 SCHEMES = ("institution", "chunks:N", "table:FILE.csv")
-
-
-class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class Split(Section):

@@ -1,14 +1,11 @@
 """study.toml <-> Study: every fault of the file at once, each with the nearest right word."""
 
-import difflib
 import json
-import tomllib
 from importlib import resources
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
-from pydantic import ValidationError
-
+from roundelay.checked import check, parse_toml
 from roundelay.errors import StudyError
 from roundelay.study import Study
 
@@ -48,22 +45,9 @@ def read_study(study: Path | str, *, data: Path | None = None) -> Study:
 
 def parse_study(text: str, *, where: str, folder: Path, data: Path | None = None) -> Study:
     """Check the text of a study; `where` names it in errors, paths are relative to `folder`."""
-    try:
-        values = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise StudyError(f"{where} is no TOML: {error}.") from error
-    try:
-        # Through JSON: TOML's lists stand for tuples, which strict mode would otherwise refuse.
-        _place_root(values, folder, data)
-        return Study.model_validate_json(json.dumps(values))
-    except ValidationError as error:
-        faults = "\n".join(f"  {_fault(fault)}" for fault in error.errors())
-        count = error.error_count()
-        raise StudyError(
-            f"{where} has {count} fault{'s' * (count > 1)}:\n{faults}\nMend the file and try again."
-        ) from error
-    except TypeError as error:
-        raise StudyError(f"{where}: dates and times have no place in a study ({error}).") from error
+    values = parse_toml(text, where, StudyError)
+    _place_root(values, folder, data)
+    return check(Study, values, where, StudyError)
 
 
 def _place_root(values: dict[str, Any], folder: Path, data: Path | None) -> None:
@@ -77,25 +61,6 @@ def _place_root(values: dict[str, Any], folder: Path, data: Path | None) -> None
     scheme = section.get("sites")
     if isinstance(scheme, str) and scheme.startswith("table:") and len(scheme) > len("table:"):
         section["sites"] = f"table:{(folder / scheme.removeprefix('table:')).resolve()}"
-
-
-def _fault(fault: Any) -> str:
-    where = ".".join(str(part) for part in fault["loc"]) or "the study"
-    if fault["type"] != "extra_forbidden":
-        given = fault.get("input")
-        shown = f" (it is {given!r})" if isinstance(given, str | int | float) else ""
-        return f"{where}: {fault['msg'].removeprefix('Value error, ')}{shown}"
-    key = str(fault["loc"][-1])
-    near = difflib.get_close_matches(key, _keys_beside(fault["loc"]), n=1, cutoff=0.5)
-    return f"{where}: unknown key" + (f"; did you mean '{near[0]}'?" if near else "")
-
-
-def _keys_beside(loc: tuple[Any, ...]) -> list[str]:
-    section: Any = Study
-    for part in loc[:-1]:
-        annotation = section.model_fields[part].annotation
-        section = next(a for a in (annotation, *get_args(annotation)) if hasattr(a, "model_fields"))
-    return list(section.model_fields)
 
 
 def to_toml(study: Study) -> str:

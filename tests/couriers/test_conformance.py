@@ -143,6 +143,24 @@ def test_a_killed_process_is_a_lost_visit_and_is_tried_again(root, opened):
 
 
 @needs_ray
+def test_the_stops_of_a_leg_are_at_work_at_the_same_time(root, opened):
+    plan = toy(root, "cluster", steps=40)
+    plan = plan.model_copy(update={"arms": ("fedavg",)})
+    courier = opened("cluster", plan)
+    leg = lay(plan, courier.survey())[0].legs[0]
+    start = start_baton(plan, 0)
+
+    begin = time.perf_counter()
+    visits = courier.train(start, leg.stops)
+    passed = time.perf_counter() - begin
+
+    assert len(visits) == 2
+    # One after the other, the visits' own seconds would add up; on one processor too, where two at
+    # once each take twice as long.
+    assert passed < 0.75 * sum(visit.receipt.seconds for visit in visits)
+
+
+@needs_ray
 def test_a_process_that_ends_each_time_is_an_error_and_no_hang(root, opened):
     plan = toy(root, "cluster", steps=2000)
     courier = opened("cluster", plan)

@@ -1,0 +1,72 @@
+"""Files that people write: every fault at once, each with the nearest right word."""
+
+import difflib
+import json
+import tomllib
+from pathlib import Path
+from typing import Any, TypeVar, get_args
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from roundelay.errors import UserError
+
+
+class Section(BaseModel):
+    """A table of a file: unknown keys are refused, values never change their type unasked."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+Model = TypeVar("Model", bound=Section)
+
+
+def read_checked(model: type[Model], path: Path, error: type[UserError]) -> Model:
+    """The values of a TOML file. Raises `error` where it can't be read or has faults."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as fault:
+        why = getattr(fault, "strerror", None) or fault
+        raise error(f"{path} can't be read: {why}.") from fault
+    return check(model, parse_toml(text, str(path), error), str(path), error)
+
+
+def parse_toml(text: str, where: str, error: type[UserError]) -> dict[str, Any]:
+    """TOML as plain values. Raises `error` naming `where`."""
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as fault:
+        raise error(f"{where} is no TOML: {fault}.") from fault
+
+
+def check(model: type[Model], values: Any, where: str, error: type[UserError]) -> Model:
+    """Values as a model. Raises `error` naming all their faults."""
+    try:
+        # Through JSON: TOML's lists stand for tuples, which strict mode would otherwise refuse.
+        return model.model_validate_json(json.dumps(values))
+    except ValidationError as fault:
+        faults = "\n".join(f"  {_words(one, model)}" for one in fault.errors())
+        count = fault.error_count()
+        raise error(
+            f"{where} has {count} fault{'s' * (count > 1)}:\n{faults}\nMend the file and try again."
+        ) from fault
+    except TypeError as fault:
+        raise error(f"{where}: dates and times have no place in it ({fault}).") from fault
+
+
+def _words(fault: Any, model: type[BaseModel]) -> str:
+    where = ".".join(str(part) for part in fault["loc"]) or "the file"
+    if fault["type"] != "extra_forbidden":
+        given = fault.get("input")
+        shown = f" (it is {given!r})" if isinstance(given, str | int | float) else ""
+        return f"{where}: {fault['msg'].removeprefix('Value error, ')}{shown}"
+    key = str(fault["loc"][-1])
+    near = difflib.get_close_matches(key, _keys_beside(fault["loc"], model), n=1, cutoff=0.5)
+    return f"{where}: unknown key" + (f"; did you mean '{near[0]}'?" if near else "")
+
+
+def _keys_beside(loc: tuple[Any, ...], model: type[BaseModel]) -> list[str]:
+    section: Any = model
+    for part in loc[:-1]:
+        annotation = section.model_fields[part].annotation
+        section = next(a for a in (annotation, *get_args(annotation)) if hasattr(a, "model_fields"))
+    return list(section.model_fields)
