@@ -54,6 +54,12 @@ def test_every_command_and_every_key_of_a_study_stands_in_the_docs():
         "report",
         "watch",
         "ledger",
+        "network create",
+        "network status",
+        "server start",
+        "site start",
+        "site approve",
+        "submit",
     ):
         assert f"roundelay {command}" in text, command
     reference = (ROOT / "docs" / "reference" / "study-file.md").read_text()

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -23,9 +23,14 @@ class Baton:
     """Arrays in safetensors' format without metadata: equal arrays give equal bytes.
 
     Names begin with the part they belong to: ``model/``, ``optimiser/``, ``average/``, ``sums/``.
+
+    Between hospitals `data` may be an envelope that only some sites can open, and `proof` is what
+    the last holder states of it, signed: ``statement``, ``signature``, ``signer``. The statement's
+    ``sealed`` is the SHA-256 of the envelope, or empty where the baton goes open.
     """
 
     data: bytes
+    proof: Mapping[str, Any] | None = field(default=None, repr=False)
 
     @classmethod
     def of(cls, arrays: Mapping[str, NDArray[Any]]) -> "Baton":
@@ -35,8 +40,15 @@ class Baton:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of the bytes, in hexadecimal."""
+        """SHA-256 of the open bytes, in hexadecimal; of sealed ones, as the last holder states."""
+        if self.proof is not None and self.sealed:
+            return str(self.proof["statement"]["returned"])
         return hashlib.sha256(self.data).hexdigest()
+
+    @property
+    def sealed(self) -> bool:
+        """Whether `data` is an envelope."""
+        return self.proof is not None and bool(self.proof["statement"]["sealed"])
 
     def arrays(self) -> Arrays:
         """All arrays by name. Raises LedgerError for bytes that are no baton."""

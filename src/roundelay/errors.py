@@ -7,12 +7,15 @@ RoundelayError
 │   ├── ModelError          a model or weights file
 │   ├── RunFolderError      the output folder, or a run that can't be resumed
 │   ├── LedgerError         a ledger or baton that doesn't verify
+│   ├── NetworkError        NETWORK.toml, a kit, a policy, a roster
 │   ├── MissingExtraError   an optional part that isn't installed
 │   └── DiskFullError       no room to write
 └── SiteError            3: a site or the network failed; ``--resume`` goes on
     ├── HandoverError       a site did not begin with what it was sent
     ├── VisitError          training at a site went wrong
-    └── CourierError        a site can't be reached
+    ├── CourierError        a site can't be reached
+    │   └── SiteAbsentError    a site isn't there, and was waited for long enough
+    └── RefusedError        a site refuses what it was asked
 """
 
 
@@ -48,6 +51,10 @@ class LedgerError(UserError):
     """A ledger or a baton does not verify."""
 
 
+class NetworkError(UserError):
+    """A network's plan, kit, policy or roster is wrong."""
+
+
 class DiskFullError(UserError):
     """There is no room left to write."""
 
@@ -78,3 +85,18 @@ class VisitError(SiteError):
 
 class CourierError(SiteError):
     """A site can't be reached, or its process ended."""
+
+
+class SiteAbsentError(CourierError):
+    """A site isn't there, and was waited for long enough."""
+
+    def __init__(self, site: str, about: str, seconds: float) -> None:
+        self.site, self.seconds = site, seconds
+        super().__init__(
+            f"{about}: {site} isn't there, and was waited for {seconds:g} s. What was handed over"
+            " is kept. When it is back, go on with --resume."
+        )
+
+
+class RefusedError(SiteError):
+    """A site refuses what it was asked; its operator can say why."""

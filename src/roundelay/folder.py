@@ -11,17 +11,19 @@ from pathlib import Path
 from typing import Any
 
 from roundelay.arms import Arm
-from roundelay.atomic import write_json, write_text
+from roundelay.atomic import digest_of, write_json, write_text
 from roundelay.errors import LedgerError, RunFolderError
 from roundelay.evaluation.scores import PatientScore
 from roundelay.itinerary import Leg, as_json, legs_from_json
 from roundelay.itinerary import digest as itinerary_digest
-from roundelay.ledger import Receipt, read_ledger, verify
+from roundelay.ledger import Receipt, read_ledger
 from roundelay.study import Study
 from roundelay.study_file import read_study, to_toml
+from roundelay.verifying import verify
 
 RECORD, STUDY, SUMMARY, SCORES = "run.json", "study.toml", "summary.json", "scores.json"
-SAME = ("study", "cohort", "threads")
+MODEL, SEALED_MODEL = "model.safetensors", "model.sealed"
+SAME = ("study", "cohort", "threads", "network")
 """What a resumed run must have in common with its beginning, to give the same bytes."""
 
 
@@ -73,10 +75,11 @@ def begin_run(
     """Write study and record of a new run; check those of a resumed one."""
     if record is not None:
         for key in SAME:
-            if record[key] != facts[key]:
+            then, now = record.get(key), facts.get(key)
+            if then != now:
                 raise RunFolderError(
                     f"The {key} of {out} changed since the run began"
-                    f" ({_short(record[key])} then, {_short(facts[key])} now): it can't be resumed"
+                    f" ({_short(then)} then, {_short(now)} now): it can't be resumed"
                     " to the same bytes. Restore it, or choose another --out."
                 )
         return
@@ -128,10 +131,16 @@ def read_arm(place: Path) -> dict[str, Any]:
     return {
         "receipts": [Receipt(**r) for line in lines[1:] for r in line["receipts"]],
         "head": lines[-1]["digest"],
-        "model": hashlib.sha256((place / "model.safetensors").read_bytes()).hexdigest(),
+        "model": _model_digest(place),
         "chosen_leg": done["chosen_leg"],
         "scores": [PatientScore(**score) for score in done["scores"]],
     }
+
+
+def _model_digest(place: Path) -> str:
+    sealed = place / SEALED_MODEL
+    path = sealed if sealed.exists() else place / MODEL
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def read_legs(place: Path) -> tuple[Leg, ...]:
@@ -163,7 +172,7 @@ def verify_arm(out: Path, label: str) -> str:
     head = str(lines[-1]["digest"])
     if (out / SUMMARY).exists():
         rows = json.loads((out / SUMMARY).read_text(encoding="utf-8"))["arms"]
-        model = hashlib.sha256((place / "model.safetensors").read_bytes()).hexdigest()
+        model = _model_digest(place)
         for row in rows:
             if row["label"] == label and (row["head"], row["model"]) != (head, model):
                 raise LedgerError(f"{out / SUMMARY} notes another head or model for {label}.")
@@ -229,4 +238,4 @@ def _differences(study: Study, out: Path) -> str:
 
 
 def _short(value: Any) -> str:
-    return str(value)[:12]
+    return str(value)[:12] if isinstance(value, str | int) else digest_of(value)[:12]

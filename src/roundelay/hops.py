@@ -9,12 +9,12 @@ from pathlib import Path
 
 from roundelay.arms import Arm
 from roundelay.atomic import write_json
-from roundelay.baton import Baton, join
+from roundelay.baton import Baton
 from roundelay.evaluation.forgetting import Hop
 from roundelay.evaluation.summary import site_means
 from roundelay.itinerary import Leg
 from roundelay.ledger import Ledger
-from roundelay.merging import final_model
+from roundelay.merging import goes_home
 from roundelay.relay import Courier
 from roundelay.study import Evaluation
 from roundelay.survey import VALIDATION
@@ -37,7 +37,7 @@ class Hops:
         """Validate the model of a leg that the study follows, and write the matrix."""
         if leg.index not in self._legs:
             return
-        scores = self._courier.evaluate(join(model=final_model(baton)), self._sites, VALIDATION)
+        scores = self._courier.evaluate(goes_home(baton), self._sites, VALIDATION)
         means = site_means(scores)
         hop = Hop(
             leg=leg.index,

@@ -7,9 +7,10 @@ from typing import Any
 from roundelay.atomic import write_json
 from roundelay.cohort.sites import open_sites
 from roundelay.errors import RunFolderError, StudyError
+from roundelay.events import OnEvent
 from roundelay.folder import SUMMARY
 from roundelay.report.left_out import write_left_out
-from roundelay.runner import OnEvent, run_study
+from roundelay.runner import run_study
 from roundelay.study import Study
 
 OnSite = Callable[[str, int, int], None]

@@ -91,16 +91,23 @@ class Ledger:
 
     def baton_of(self, leg: int) -> Baton:
         """The kept baton of a leg. Raises LedgerError where it is missing or altered."""
-        return _read_baton(self.batons, str(self.lines[leg + 1]["baton"]))
+        return read_baton(self.batons, self.lines[leg + 1])
 
-    def append(self, leg: Leg, receipts: Sequence[Receipt], baton: Baton) -> None:
-        """Write the baton, then the line that vouches for it, then drop batons no longer needed."""
-        write_bytes(self.batons / f"{baton.digest}.safetensors", baton.data)
+    def append(
+        self, leg: Leg, receipts: Sequence[Receipt], baton: Baton, proofs: Sequence[Any] = ()
+    ) -> None:
+        """Write the baton, then the line that vouches for it, then drop batons no longer needed.
+
+        `proofs` are the sites' signed statements, where they sign.
+        """
+        write_bytes(self.batons / file_name(baton.digest, sealed=baton.sealed), baton.data)
         entry = {
             "leg": leg.index,
             "receipts": [asdict(receipt) for receipt in receipts],
             "baton": baton.digest,
         }
+        if any(proofs):
+            entry["proofs"] = list(proofs)
         self.lines.append(_sealed(entry, self.head))
         self._write()
         self._prune()
@@ -113,7 +120,7 @@ class Ledger:
             return
         legs = {*self._keep, self.legs_done - 1, self.legs_done - 2}
         needed = {line["baton"] for line in self.lines[1:] if line["leg"] in legs}
-        for path in self.batons.glob("*.safetensors"):
+        for path in self.batons.iterdir():
             if path.stem not in needed:
                 path.unlink()
 
@@ -136,51 +143,6 @@ def read_ledger(path: Path) -> list[dict[str, Any]]:
             )
         lines.append(json.loads(raw))
     return lines
-
-
-def verify(folder: Path, *, legs: Sequence[Leg], itinerary: str) -> list[dict[str, Any]]:
-    """Check an arm's folder: chain, plan, hand-overs and every baton kept. Raises LedgerError.
-
-    Can't show: a wholesale rewrite, or whole legs cut from the end of a run that isn't finished.
-    """
-    path = folder / "ledger.jsonl"
-    lines = read_ledger(path)
-    if lines[0]["itinerary"] != itinerary:
-        raise LedgerError(f"{folder / 'itinerary.json'} is not the plan that {path} began with.")
-    if len(lines) - 1 > len(legs):
-        raise LedgerError(f"{path} has {len(lines) - 1} legs, the itinerary {len(legs)}.")
-    sent = lines[0]["start"]
-    for line, leg in zip(lines[1:], legs, strict=False):
-        _check_leg(path, line, leg, sent)
-        sent = line["baton"]
-    known = {line["baton"] for line in lines[1:]}
-    for kept in sorted((folder / "batons").glob("*.safetensors")):
-        _read_baton(kept.parent, kept.stem)
-        # One baton without its line is what a kill between the two writes leaves behind.
-        if kept.stem not in known and (folder / "model.safetensors").exists():
-            raise LedgerError(
-                f"{kept} stands in no line of {path}: lines were cut, or it was added."
-            )
-    return lines
-
-
-def _check_leg(path: Path, line: dict[str, Any], leg: Leg, sent: str) -> None:
-    planned = [(stop.index, stop.site, stop.slice_visits) for stop in leg.stops]
-    stated = [(r["stop"], r["site"], r["slice_visits"]) for r in line["receipts"]]
-    if planned != stated:
-        raise LedgerError(
-            f"{path}, leg {leg.index + 1}: the visits are not those that were planned."
-        )
-    if any(receipt["received"] != sent for receipt in line["receipts"]):
-        raise LedgerError(
-            f"{path}, leg {leg.index + 1}: a site began with other weights than sent."
-        )
-    if (
-        len(stated) == 1
-        and leg.task == "train"
-        and line["receipts"][0]["returned"] != line["baton"]
-    ):
-        raise LedgerError(f"{path}, leg {leg.index + 1}: the baton is not the one returned.")
 
 
 def _sealed(entry: dict[str, Any], previous: str) -> dict[str, Any]:
@@ -217,12 +179,34 @@ def _other_header(path: Path, found: Header, wanted: Header) -> str:
     )
 
 
-def _read_baton(folder: Path, digest: str) -> Baton:
-    path = folder / f"{digest}.safetensors"
+def file_name(digest: str, *, sealed: bool) -> str:
+    """Under which name a baton is kept."""
+    return f"{digest}.sealed" if sealed else f"{digest}.safetensors"
+
+
+def proof_of(line: dict[str, Any]) -> dict[str, Any] | None:
+    """What the last holder of a leg's baton states of it; none where several were merged."""
+    proofs = line.get("proofs", [])
+    if len(proofs) != 1 or proofs[0]["statement"]["returned"] != line["baton"]:
+        return None
+    return dict(proofs[0])
+
+
+def sealed_as(line: dict[str, Any]) -> str:
+    """The digest of the envelope that a line's baton is kept in; empty where it lies open."""
+    proof = proof_of(line)
+    return str(proof["statement"]["sealed"]) if proof else ""
+
+
+def read_baton(folder: Path, line: dict[str, Any]) -> Baton:
+    """The kept baton of a line. Raises LedgerError where it is missing or altered."""
+    sealed = sealed_as(line)
+    path = folder / file_name(line["baton"], sealed=sealed != "")
     try:
-        baton = Baton(path.read_bytes())
+        baton = Baton(path.read_bytes(), proof_of(line))
     except OSError as error:
         raise LedgerError(f"The baton {path} is missing: the run can't go on from it.") from error
-    if baton.digest != digest:
-        raise LedgerError(f"{path} was altered: its digest is {baton.digest[:12]} now.")
+    found = hashlib.sha256(baton.data).hexdigest()
+    if found != (sealed or line["baton"]):
+        raise LedgerError(f"{path} was altered: its digest is {found[:12]} now.")
     return baton

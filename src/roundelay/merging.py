@@ -64,6 +64,11 @@ def calibrated(baton: Baton, sums: Sequence[Arrays]) -> Baton:
     return join(model=model)
 
 
+def goes_home(baton: Baton) -> Baton:
+    """The weights that predict alone; an envelope stays as it is, for those who can open it."""
+    return baton if baton.sealed else join(model=final_model(baton))
+
+
 def final_model(baton: Baton) -> Arrays:
     """The weights that predict: the average where one travels, else the last hand-over's."""
     return {**baton.part(MODEL), **baton.part(AVERAGE)}

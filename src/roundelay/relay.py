@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from roundelay.arms import Arm
 from roundelay.baton import Baton
@@ -37,6 +37,12 @@ class Courier(Protocol):
     def evaluate(self, baton: Baton, sites: Sequence[str], split: str) -> list[PatientScore]:
         """Scores of the patients of one split, site by site."""
 
+    def opened(self, baton: Baton) -> Baton:
+        """The baton as whoever runs the study may read it: itself, or opened; else still sealed."""
+
+    def facts(self) -> Mapping[str, Any]:
+        """What run.json records of the way that batons take; the same when a run is resumed."""
+
     def close(self) -> None:
         """End what was started."""
 
@@ -57,7 +63,8 @@ def relay(
         for stop, visit in zip(leg.stops, visits, strict=True):
             check_handover(stop, visit, sent=baton)
         baton = merge(leg, baton, [visit.baton for visit in visits])
-        ledger.append(leg, [visit.receipt for visit in visits], baton)
+        proofs = [visit.baton.proof for visit in visits]
+        ledger.append(leg, [visit.receipt for visit in visits], baton, proofs)
         if after_leg is not None:
             after_leg(leg, baton)
     return baton

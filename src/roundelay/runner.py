@@ -2,7 +2,6 @@
 
 import platform
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -11,22 +10,23 @@ import torch
 
 from roundelay import folder
 from roundelay.arms import RELAYS, Arm, lay
+from roundelay.atomic import write_bytes
 from roundelay.baton import Baton, join
 from roundelay.couriers import open_courier
 from roundelay.errors import LedgerError
 from roundelay.evaluation.scores import PatientScore
 from roundelay.evaluation.summary import summarize
+from roundelay.events import ArmBegun, ArmDone, Event, OnEvent, Planned
 from roundelay.hops import Hops
 from roundelay.itinerary import Leg
 from roundelay.itinerary import digest as itinerary_digest
-from roundelay.learning.fit import Step
 from roundelay.learning.model_file import write_model
 from roundelay.learning.precision import Machine, find_machine
 from roundelay.learning.state import model_arrays
 from roundelay.learning.unet import build_unet
 from roundelay.learning.weights import load_encoder
 from roundelay.ledger import Header, Ledger
-from roundelay.merging import final_model
+from roundelay.merging import final_model, goes_home
 from roundelay.planning import check_room, weak_places
 from roundelay.relay import Courier, relay
 from roundelay.report.page import judgement, write_report
@@ -37,33 +37,8 @@ from roundelay.study import Study
 from roundelay.survey import TEST, VALIDATION, SiteSurvey, cohort_digest
 from roundelay.travel import passed_bytes, planned_bytes
 
-
-@dataclass(frozen=True, slots=True)
-class Planned:
-    """The whole way is known; training begins."""
-
-    arms: tuple[Arm, ...]
-    surveys: Mapping[str, SiteSurvey]
-    notices: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class ArmBegun:
-    """An arm begins, or goes on after `steps_done` steps."""
-
-    arm: Arm
-    steps_done: int
-
-
-@dataclass(frozen=True, slots=True)
-class ArmDone:
-    """An arm's model is written and scored."""
-
-    arm: Arm
-
-
-Event = Planned | ArmBegun | ArmDone | Step
-OnEvent = Callable[[Event], None]
+CourierOf = Callable[..., Courier]
+"""Opens a courier: ``courier_of(study, home=, machine=, on_step=)``."""
 
 
 def _ignore(_: Event) -> None:
@@ -71,29 +46,37 @@ def _ignore(_: Event) -> None:
 
 
 def run_study(
-    study: Study, out: Path, *, resume: bool = False, on_event: OnEvent = _ignore
+    study: Study,
+    out: Path,
+    *,
+    resume: bool = False,
+    on_event: OnEvent = _ignore,
+    courier_of: CourierOf = open_courier,
 ) -> dict[str, Any]:
     """Run all arms of a study into the folder `out` and return what summary.json holds.
 
     With `resume`, go on after the last finished visit: the same final bytes as a run that was
-    never stopped. Raises UserError before anything is written where the user can mend it, and
-    SiteError where a site failed.
+    never stopped. `courier_of` opens the way to the sites. Raises UserError before anything is
+    written where the user can mend it, and SiteError where a site failed.
     """
     record = folder.open_run(study, out, resume=resume)
     machine = machine_for(study, record)
-    courier = open_courier(study, home=out / "sites", machine=machine, on_step=on_event)
+    courier = courier_of(study, home=out / "sites", machine=machine, on_step=on_event)
     try:
         surveys = courier.survey()
         arms = lay(study, surveys)
         starts = {seed: start_baton(study, seed) for seed in study.seeds}
         check_room(out, arms, len(starts[study.seeds[0]].data), keep_all=study.keep == "all")
         with folder.locked(out):
-            folder.begin_run(study, out, record, _facts(study, surveys, machine, arms))
+            facts = _facts(study, surveys, machine, arms) | dict(courier.facts())
+            folder.begin_run(study, out, record, facts)
             on_event(Planned(tuple(arms), surveys, tuple(weak_places(arms, surveys))))
             refresh = Refresh(out)
             for arm in arms:
                 _run_arm(study, arm, starts[arm.seed], courier, surveys, out, on_event, refresh)
-            return _finish(study, arms, out, machine)
+            # Between hospitals the images of the pictures are elsewhere.
+            pictures = study.evaluation.samples and not courier.facts()
+            return _finish(study, arms, out, machine if pictures else None)
     finally:
         courier.close()
 
@@ -176,24 +159,31 @@ def _run_arm(
         if choosing:
             leg = hops.best_leg(arm, study.evaluation.choose)
             baton = ledger.baton_of(leg)
-        model = final_model(baton)
-        write_model(place / "model.safetensors", model, study)
-        goes_home = join(model=model)
+        _write_model(study, place, courier.opened(baton))
         scores = [
             score
             for split in (VALIDATION, TEST)
-            for score in courier.evaluate(goes_home, tuple(surveys), split)
+            for score in courier.evaluate(goes_home(baton), tuple(surveys), split)
         ]
         folder.write_curve(place, ledger.receipts)
         folder.write_scores(place, scores, chosen_leg=leg)
     on_event(ArmDone(arm))
 
 
-def _finish(study: Study, arms: Sequence[Arm], out: Path, machine: Machine) -> dict[str, Any]:
+def _write_model(study: Study, place: Path, baton: Baton) -> None:
+    if baton.sealed:  # for the sites alone: each keeps what it could open
+        write_bytes(place / folder.SEALED_MODEL, baton.data)
+    else:
+        write_model(place / folder.MODEL, final_model(baton), study)
+
+
+def _finish(
+    study: Study, arms: Sequence[Arm], out: Path, machine: Machine | None
+) -> dict[str, Any]:
     rows = [_row(study, arm, out) for arm in arms]
     shown = next((arm for arm in arms if arm.name in RELAYS), arms[0])
     scores = [s for s in folder.read_arm(out / "arms" / shown.label)["scores"] if s.split == TEST]
-    if study.evaluation.samples and scores and not (out / SAMPLES).exists():
+    if machine is not None and scores and not (out / SAMPLES).exists():
         write_samples(study, out, shown.label, scores, machine)
     summary = {
         "name": study.name,

@@ -117,6 +117,10 @@ class CourierSettings(Section):
     kind: Literal["here", "cluster"] = "here"
     threads: Positive | None = None
     address: str | None = None
+    seal: Literal["sites", "owner", "none"] = "sites"
+    absent: Literal["wait", "skip"] = "wait"
+    patience: Annotated[float, Field(gt=0)] = 86400.0
+    stuck_after: Annotated[float, Field(gt=0)] = 600.0
 
 
 class Study(Section):

@@ -67,7 +67,7 @@ class Keep:
     def last_baton(self):
         return None
 
-    def append(self, leg, receipts, baton):
+    def append(self, leg, receipts, baton, proofs):
         self.batons.append(baton)
 
 

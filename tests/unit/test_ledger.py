@@ -13,7 +13,8 @@ from roundelay.atomic import canonical_json
 from roundelay.baton import Baton
 from roundelay.errors import LedgerError
 from roundelay.itinerary import digest
-from roundelay.ledger import Header, Ledger, Receipt, read_ledger, verify
+from roundelay.ledger import Header, Ledger, Receipt, read_ledger
+from roundelay.verifying import verify
 from surveys import study, surveys
 
 LEGS = lay(study(), surveys())[0].legs

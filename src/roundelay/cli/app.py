@@ -5,11 +5,11 @@ import errno
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from roundelay.cli import ledger, show
+from roundelay.cli import ledger, network, show
 from roundelay.cli.progress import Watch, patients_watch
 from roundelay.errors import RoundelayError, UserError
 from roundelay.study import Study
@@ -23,6 +23,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(ledger.app, name="ledger")
+app.add_typer(network.network, name="network")
+app.add_typer(network.server, name="server")
+app.add_typer(network.site, name="site")
 
 StudyArgument = Annotated[
     str, typer.Argument(help=f"A study.toml, or {', '.join(preset_names())}.")
@@ -75,7 +78,7 @@ def demo(
             "Five hospitals of synthetic patients (made from a template; no patient is in them)."
         )
         summary = run_study(study, place, on_event=watch.event)
-    _end(summary, place, json_)
+    show.ended(summary, place, json_=json_)
 
 
 @app.command()
@@ -140,7 +143,7 @@ def run(
 
     with Watch(quiet=json_) as watch:
         summary = run_study(plan, out, resume=resume, on_event=watch.event)
-    _end(summary, out, json_)
+    show.ended(summary, out, json_=json_)
 
 
 @app.command()
@@ -214,6 +217,9 @@ def watch(
             threading.Event().wait()
 
 
+app.command()(network.submit)
+
+
 def _leave_out(plan: Study, out: Path, resume: bool, json_: bool) -> None:
     from roundelay.leaving import run_leaving_out
 
@@ -230,15 +236,6 @@ def _leave_out(plan: Study, out: Path, resume: bool, json_: bool) -> None:
     else:
         show.left_out(summary)
         show.line(f"\nThe report:  {out / 'report.html'}")
-
-
-def _end(summary: dict[str, Any], place: Path, json_: bool) -> None:
-    if json_:
-        show.json_line(summary)
-    else:
-        show.arms(summary)
-        show.line(f"\nThe report:  {place / 'report.html'}")
-        show.line(f"Who trained when:  roundelay ledger show {place}")
 
 
 def _free_folder(wanted: Path) -> Path:

@@ -7,7 +7,7 @@ import typer
 
 from roundelay.cli import show
 from roundelay.errors import LedgerError
-from roundelay.folder import verify_arm
+from roundelay.folder import read_record, verify_arm
 from roundelay.ledger import read_ledger
 
 app = typer.Typer(help="Who trained when on what; what is proven.", no_args_is_help=True)
@@ -43,15 +43,41 @@ def show_ledger(run: RunArgument, json_: JsonOption = False) -> None:
 def verify_ledger(run: RunArgument, json_: JsonOption = False) -> None:
     """Check chains, hand-overs, plans and batons; say what that can't prove."""
     heads = {place.name: verify_arm(run, place.name) for place in _arms(run)}
+    record, signed = read_record(run), 0
+    if "network" in record:
+        from roundelay.network.proving import check_signatures
+
+        signed = sum(
+            check_signatures(record, place.name, read_ledger(place / "ledger.jsonl"))
+            for place in _arms(run)
+        )
     if json_:
-        show.json_line({"verified": True, "heads": heads})
+        show.json_line({"verified": True, "heads": heads, "signed_receipts": signed})
         return
     for label, head in heads.items():
         show.line(f"{label}: every line follows from the one before it. Head {head}")
+    if "network" in record:
+        _say_signed(signed, record["network"])
+        return
     show.line(
         "Proven: nothing was altered, dropped, swapped or added within these ledgers and batons.\n"
         "Not proven: that they were not rewritten as a whole, or cut at the end before the run\n"
         "was finished. Compare the heads with those that somebody else noted down."
+    )
+
+
+def _say_signed(signed: int, network: dict[str, Any]) -> None:
+    from roundelay.network.keys import fingerprint
+
+    show.line(f"{signed} receipts are signed by the hospitals that they name, with these keys:")
+    for name, public in network["roster"].items():
+        show.line(f"  {name:<16}{fingerprint(public)}")
+    show.line(
+        "Proven: each of these parties signed its receipts, and each baton is the one that the\n"
+        "receipt before it names. Nothing was altered, dropped, swapped or added in between.\n"
+        "Not proven: that a key is a hospital's own (compare the fingerprints with what it says\n"
+        "itself); what a hospital really trained on; that legs of an unfinished run were not cut\n"
+        "at the end (compare the heads with those that somebody else noted down)."
     )
 
 

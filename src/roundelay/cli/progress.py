@@ -25,6 +25,7 @@ class Watch:
         )
         self._task = self._bar.add_task("opening the cohort", total=None, detail="")
         self._label, self._rounds = "", 1
+        self._waited: dict[str, str] = {}
         self._steps = self._done = self._seen = 0
         self._begin = time.perf_counter()
 
@@ -47,6 +48,7 @@ class Watch:
             "ArmBegun": self._arm_begun,
             "ArmDone": self._arm_done,
             "Step": self._step,
+            "Waiting": self._waiting,
         }[type(event).__name__](event)
 
     def _planned(self, event: Any) -> None:
@@ -67,6 +69,11 @@ class Watch:
         self._done += event.steps_done
         if event.steps_done:
             self.say(f"{self._label}: goes on after {event.steps_done} steps.")
+
+    def _waiting(self, event: Any) -> None:
+        if self._waited.get(event.site) != event.why:
+            self.say(f"{event.site}: {event.why or 'is there again.'}")
+        self._waited[event.site] = event.why
 
     def _arm_done(self, event: Any) -> None:
         self.say(f"{event.arm.label}: done.")

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -24,6 +25,11 @@ def error(text: str) -> None:
     err.print(text, style="red", markup=False)
 
 
+def notice(text: str) -> None:
+    """A line that is no result."""
+    err.print(text, markup=False)
+
+
 def json_line(value: Any) -> None:
     """JSON alone, never styled or wrapped."""
     out.file.write(json.dumps(value, allow_nan=False, ensure_ascii=False) + "\n")
@@ -38,6 +44,16 @@ def table(title: str | None, columns: Sequence[str], rows: Sequence[Sequence[str
     for row in rows:
         grid.add_row(*row)
     out.print(grid)
+
+
+def ended(summary: dict[str, Any], place: Path, *, json_: bool) -> None:
+    """What the end of a run says."""
+    if json_:
+        json_line(summary)
+        return
+    arms(summary)
+    line(f"\nThe report:  {place / 'report.html'}")
+    line(f"Who trained when:  roundelay ledger show {place}")
 
 
 def sites(found: Mapping[str, Sequence[Any]]) -> None:
@@ -99,7 +115,7 @@ def _arm_row(row: Mapping[str, Any], split: str, names: Sequence[str]) -> list[s
         str(row["seed"]),
         f"{score['dice_mean']:.3f}",
         interval(score["dice_mean_interval"]),
-        f"{score['dice_median']:.3f}",
+        _number(score["dice_median"]),
         _distance(score),
         *by_site,
         passed,
@@ -118,7 +134,7 @@ def scores(summary: Mapping[str, Any], *, synthetic: bool) -> None:
         ],
         [
             "patient Dice, median",
-            f"{summary['dice_median']:.3f}",
+            _number(summary["dice_median"]),
             interval(summary["dice_median_interval"]),
         ],
         ["pooled Dice (all slices as one)", f"{summary['pooled_dice']:.3f}", ""],

@@ -78,6 +78,12 @@ class ClusterCourier:
         answers = self._all([Call(site, "evaluate", (sent, split)) for site in sites])
         return [score for scores in answers for score in scores]
 
+    def opened(self, baton: Baton) -> Baton:
+        return baton
+
+    def facts(self) -> Mapping[str, str]:
+        return {}
+
     def close(self) -> None:
         for site in list(self._actors):
             self._drop(site)

@@ -35,6 +35,12 @@ class HereCourier:
     def evaluate(self, baton: Baton, sites: Sequence[str], split: str) -> list[PatientScore]:
         return [score for site in sites for score in evaluate(self._ward(site), baton, split)]
 
+    def opened(self, baton: Baton) -> Baton:
+        return baton
+
+    def facts(self) -> Mapping[str, str]:
+        return {}
+
     def close(self) -> None:
         self._wards.clear()
 

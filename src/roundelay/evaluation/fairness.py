@@ -6,7 +6,7 @@ from functools import partial
 from statistics import fmean
 
 from roundelay.evaluation.scores import PatientScore
-from roundelay.evaluation.summary import Interval, bootstrap_mean
+from roundelay.evaluation.summary import Interval, bootstrap_mean, by_patient
 
 SMALL = 5
 """Groups below this many patients are marked: one patient moves them far."""
@@ -58,16 +58,24 @@ def groups(scores: Sequence[PatientScore], *, seed: int = 0) -> list[Group]:
         "tumour size": lambda score: sizes(score.reference_volume),
         **{kind: partial(attribute, kind=kind) for kind in ATTRIBUTES},
     }
+    if not by_patient(scores):  # a row of a whole hospital belongs to no other group
+        kinds = {"hospital": kinds["hospital"]}
     for kind, name_of in kinds.items():
-        members: dict[str, list[float]] = {}
+        members: dict[str, list[PatientScore]] = {}
         for score in scores:
             if name := name_of(score):
-                members.setdefault(name, []).append(score.dice)
+                members.setdefault(name, []).append(score)
         found += [
-            Group(kind, name, len(values), fmean(values), bootstrap_mean(values, seed))
-            for name, values in sorted(members.items(), key=lambda item: _rank(item[0]))
+            _group(kind, name, own, seed)
+            for name, own in sorted(members.items(), key=lambda item: _rank(item[0]))
         ]
     return found
+
+
+def _group(kind: str, name: str, scores: Sequence[PatientScore], seed: int) -> Group:
+    dices, weights = [score.dice for score in scores], [score.patients for score in scores]
+    interval = bootstrap_mean(dices, seed) if by_patient(scores) else None
+    return Group(kind, name, sum(weights), fmean(dices, weights), interval)
 
 
 def gap(found: Sequence[Group]) -> Gap | None:

@@ -25,7 +25,8 @@ class PatientScore:
     `slice_dice` is the mean over all slices, a slice with two empty masks counting 1;
     `slice_dice_of_nothing` is the same for a model that marks nothing. `positive_slice_dice` is
     the mean over the slices with tumour, None where there is none.
-    `attributes` are what the cohort says of the patient, as text.
+    `attributes` are what the cohort says of the patient, as text. Where a hospital gives no scores
+    by patient, one row stands for several `patients`; `hd95_missing` then counts them.
     """
 
     patient: str
@@ -33,7 +34,7 @@ class PatientScore:
     split: str
     dice: float
     hd95: float
-    hd95_missing: bool
+    hd95_missing: int
     slices: int
     reference_slices: int
     reference_volume: float
@@ -45,6 +46,7 @@ class PatientScore:
     slice_dice_of_nothing: float
     positive_slice_dice: float | None
     unit: Unit
+    patients: int = 1
     attributes: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

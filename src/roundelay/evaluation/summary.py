@@ -32,11 +32,11 @@ class Interval:
 
 @dataclass(frozen=True, slots=True)
 class SiteDice:
-    """Patient Dice at one site."""
+    """Patient Dice at one site; the median is None where the site gave no scores by patient."""
 
     patients: int
     mean: float
-    median: float
+    median: float | None
     mean_interval: Interval | None
 
 
@@ -45,7 +45,8 @@ class Summary:
     """Scores of a set of patients; what can't be said is None, never NaN.
 
     `dice_...` are over patients, each patient's slices as one volume: the main figures. Their
-    intervals are None for one patient. `pooled_dice` takes all slices of all patients as one.
+    intervals are None for one patient; so are medians and intervals where sites gave no scores by
+    patient. `pooled_dice` takes all slices of all patients as one.
     `positive_slice_dice` is the mean over the slices with tumour; `slice_dice` over all slices,
     two empty masks counting 1, and `slice_dice_of_nothing` is the same for a model that marks
     nothing: the first says little without the second. All slices weigh the same in the three.
@@ -59,7 +60,7 @@ class Summary:
     tumour_slices: int
     dice_mean: float
     dice_mean_interval: Interval | None
-    dice_median: float
+    dice_median: float | None
     dice_median_interval: Interval | None
     pooled_dice: float
     positive_slice_dice: float | None
@@ -83,28 +84,39 @@ def summarize(scores: Sequence[PatientScore], *, seed: int = 0) -> Summary:
     """
     _check(scores)
     dices = sorted(score.dice for score in scores)
-    distances = [score.hd95 for score in scores]
+    singly = by_patient(scores)
     units = {score.unit for score in scores}
     mixed = len(units) > 1
     slices = sum(score.slices for score in scores)
     tumour_slices = sum(score.reference_slices for score in scores)
     return Summary(
-        patients=len(scores),
+        patients=sum(score.patients for score in scores),
         slices=slices,
         tumour_slices=tumour_slices,
-        dice_mean=fmean(dices),
-        dice_mean_interval=_interval(dices, np.mean, seed),
-        dice_median=median(dices),
-        dice_median_interval=_interval(dices, np.median, seed),
+        dice_mean=_mean(scores, "dice"),
+        dice_mean_interval=_interval(dices, np.mean, seed) if singly else None,
+        dice_median=median(dices) if singly else None,
+        dice_median_interval=_interval(dices, np.median, seed) if singly else None,
         pooled_dice=sum((score.overlap for score in scores), Overlap(0, 0, 0)).dice,
         positive_slice_dice=_positive_slice_dice(scores, tumour_slices),
         slice_dice=fsum(score.slice_dice * score.slices for score in scores) / slices,
         slice_dice_of_nothing=(slices - tumour_slices) / slices,
-        hd95_mean=None if mixed else fmean(distances),
-        hd95_median=None if mixed else median(distances),
+        hd95_mean=None if mixed else _mean(scores, "hd95"),
+        hd95_median=median(score.hd95 for score in scores) if singly and not mixed else None,
         hd95_missing=sum(score.hd95_missing for score in scores),
         unit="mixed" if mixed else units.pop(),
         by_site=_by_site(scores, seed),
+    )
+
+
+def by_patient(scores: Sequence[PatientScore]) -> bool:
+    """Whether every score is of one patient alone."""
+    return all(score.patients == 1 for score in scores)
+
+
+def _mean(scores: Sequence[PatientScore], name: str) -> float:
+    return fmean(
+        [getattr(score, name) for score in scores], weights=[score.patients for score in scores]
     )
 
 
@@ -126,9 +138,15 @@ def _positive_slice_dice(scores: Sequence[PatientScore], tumour_slices: int) -> 
 
 def site_means(scores: Sequence[PatientScore]) -> dict[str, tuple[int, float]]:
     """Patients and mean Dice by site."""
+    return {
+        site: (sum(score.patients for score in own), _mean(own, "dice"))
+        for site, own in _grouped(scores).items()
+    }
+
+
+def _grouped(scores: Sequence[PatientScore]) -> dict[str, list[PatientScore]]:
     sites = sorted({score.site for score in scores})
-    own = {site: [score.dice for score in scores if score.site == site] for site in sites}
-    return {site: (len(dices), fmean(dices)) for site, dices in own.items()}
+    return {site: [score for score in scores if score.site == site] for site in sites}
 
 
 def bootstrap_mean(values: Sequence[float], seed: int) -> Interval | None:
@@ -137,13 +155,16 @@ def bootstrap_mean(values: Sequence[float], seed: int) -> Interval | None:
 
 
 def _by_site(scores: Sequence[PatientScore], seed: int) -> dict[str, SiteDice]:
-    dices: dict[str, list[float]] = {}
-    for score in scores:
-        dices.setdefault(score.site, []).append(score.dice)
-    return {
-        site: SiteDice(len(values), fmean(values), median(values), bootstrap_mean(values, seed))
-        for site, values in sorted(dices.items())
-    }
+    found = {}
+    for site, own in _grouped(scores).items():
+        dices, singly = [score.dice for score in own], by_patient(own)
+        found[site] = SiteDice(
+            sum(score.patients for score in own),
+            _mean(own, "dice"),
+            median(dices) if singly else None,
+            bootstrap_mean(dices, seed) if singly else None,
+        )
+    return found
 
 
 def _interval(values: Sequence[float], statistic: Callable[..., Any], seed: int) -> Interval | None:

@@ -19,6 +19,13 @@ from roundelay.report.reading import Run
 
 def patients_section(run: Run) -> Section:
     """Every patient as a point."""
+    if not run.by_patient:
+        words = (
+            "Each hospital gave one row for all its patients, and nothing by patient: means and"
+            " counts are exact, but there is no median, no interval over patients and no comparison"
+            " of ways by patient. A hospital's policy may allow scores by patient, under numbers."
+        )
+        return Section("patients", "Patient by patient", [Text(words)])
     strips = figures.draw_patients(run)
     blocks: list[Block] = []
     if strips:

@@ -13,7 +13,7 @@ from roundelay.errors import LedgerError, RunFolderError
 from roundelay.evaluation.comparison import mean_over_seeds
 from roundelay.evaluation.forgetting import Forgetting, Hop, measure_forgetting
 from roundelay.evaluation.scores import PatientScore
-from roundelay.evaluation.summary import Summary, summarize
+from roundelay.evaluation.summary import Summary, by_patient, summarize
 from roundelay.hops import read_hops
 from roundelay.itinerary import Leg
 from roundelay.ledger import Receipt, read_ledger
@@ -105,6 +105,11 @@ class Run:
         return tuple(site["site"] for site in self.record["sites"])
 
     @property
+    def by_patient(self) -> bool:
+        """Whether every hospital gave its scores by patient."""
+        return all(by_patient(arm.scores) for arm in self.arms)
+
+    @property
     def ways(self) -> tuple[str, ...]:
         """The finished ways of training, as the study names them."""
         return tuple(dict.fromkeys(arm.way for arm in self.arms if arm.scores))
@@ -112,14 +117,16 @@ class Run:
     def seeds_of(self, way: str) -> list[dict[str, PatientScore]]:
         """For each seed, the scores by patient; for ``local`` each patient's own hospital's model.
 
-        A patient of a hospital without a model of its own has no score there.
+        A patient of a hospital without a model of its own has no score there. While a run goes, a
+        seed some of whose models are still to come is left out.
         """
         found: dict[int, dict[str, PatientScore]] = {}
         for arm in self.arms:
             if arm.way == way:
                 own = [s for s in arm.scores if arm.site in (None, s.site)]
                 found.setdefault(arm.seed, {}).update({s.patient: s for s in own})
-        return [scores for scores in found.values() if scores]
+        whole = max((len(scores) for scores in found.values()), default=0)
+        return [scores for scores in found.values() if scores and len(scores) == whole]
 
     def dice_of(self, way: str) -> dict[str, float]:
         """Dice by patient, the mean over seeds."""

@@ -15,7 +15,7 @@ from roundelay.report.blocks import (
     cells,
 )  # fmt: skip
 from roundelay.report.reading import ArmRun, Run
-from roundelay.report.words import WayRow
+from roundelay.report.words import WayRow, median_of
 
 WAYS_DRAWN = ("cwt", "swt", "fedavg")
 
@@ -31,7 +31,7 @@ def scores_section(run: Run, rows: list[WayRow], found: list[Comparison]) -> Sec
             Cell(f"{row.way}: {row.full_name}", words=True, colour=figures.colour_of(run, row.way)),
             Cell(f"{row.summary.dice_mean:.3f}"),
             Cell(_interval(row)),
-            Cell(f"{row.summary.dice_median:.3f}"),
+            Cell(median_of(row)),
             Cell(_spread(row.spread)),
             Cell(f"{row.worst[0]} {row.worst[1]:.3f}"),
             Cell(f"{row.gap:.3f}"),

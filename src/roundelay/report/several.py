@@ -6,7 +6,7 @@ from roundelay.errors import RunFolderError
 from roundelay.evaluation.comparison import compare
 from roundelay.report.blocks import Block, Cell, Heading, Items, Page, Section, Table, Text
 from roundelay.report.reading import Run, refuse_other_cohorts
-from roundelay.report.words import way_rows
+from roundelay.report.words import median_of, way_rows
 
 
 def lay_side_by_side(runs: Sequence[Run]) -> Page:
@@ -25,7 +25,7 @@ def lay_side_by_side(runs: Sequence[Run]) -> Page:
             Cell(row.way, words=True),
             Cell(f"{row.summary.dice_mean:.3f}"),
             Cell(f"{i.low:.3f}–{i.high:.3f}" if (i := row.summary.dice_mean_interval) else "–"),
-            Cell(f"{row.summary.dice_median:.3f}"),
+            Cell(median_of(row)),
             Cell(f"{row.worst[0]} {row.worst[1]:.3f}"),
             Cell(f"{row.bytes_passed / 1e6:,.1f}" if row.bytes_passed is not None else "–"),
             Cell(f"{row.seconds:,.0f} s"),
@@ -33,7 +33,9 @@ def lay_side_by_side(runs: Sequence[Run]) -> Page:
         for name, run in named
         for row in way_rows(run)
     ]
+    singly = all(run.by_patient for run in runs)
     dices = {f"{way} of {name}": run.dice_of(way) for name, run in named for way in run.ways}
+    dices = dices if singly else {}  # a row of a whole hospital can't be paired
     found = compare(dices) if len(dices) > 1 else []
     columns = [
         "run", "way of training", "mean Dice", "95 % interval", "median", "worst hospital",

@@ -44,7 +44,7 @@ def way_rows(run: Run) -> list[WayRow]:
                 way=way,
                 full_name=FULL_NAMES[arms[0].name],
                 summary=summary,
-                spread=tuple(sum(s.dice for s in seed) / len(seed) for seed in seeds),
+                spread=tuple(summarize(seed).dice_mean for seed in seeds),
                 worst=(sites[0][1], sites[0][0]),
                 gap=sites[-1][0] - sites[0][0],
                 bytes_passed=passed,
@@ -55,8 +55,19 @@ def way_rows(run: Run) -> list[WayRow]:
     return rows
 
 
+def median_of(row: WayRow) -> str:
+    """The median over patients, or a dash where hospitals gave no scores by patient."""
+    found = row.summary.dice_median
+    return "–" if found is None else f"{found:.3f}"
+
+
 def comparisons(run: Run) -> list[Comparison]:
-    """The first way of the study against each other one, over the patients both scored."""
+    """The first way of the study against each other one, over the patients both scored.
+
+    None where hospitals gave no scores by patient.
+    """
+    if not run.by_patient:
+        return []
     dices = {way: run.dice_of(way) for way in run.ways}
     dices = {way: dice for way, dice in dices.items() if dice}
     return compare(dices) if len(dices) > 1 else []

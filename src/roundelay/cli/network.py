@@ -1,0 +1,130 @@
+"""Between hospitals: ``roundelay network``, ``server``, ``site``, ``submit``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from roundelay.cli import show
+from roundelay.cli.progress import Watch
+from roundelay.errors import NetworkError
+from roundelay.study_file import read_study
+
+network = typer.Typer(help="The network between hospitals: make it, look at it.")
+server = typer.Typer(help="The one machine that all others call.")
+site = typer.Typer(help="A hospital: start it, approve studies.")
+
+KitArgument = Annotated[Path, typer.Argument(help="The folder that the network's maker sent.")]
+KitOption = Annotated[Path, typer.Option("--kit", help="The folder of the kit.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON alone on standard output.")]
+
+
+@network.command()
+def create(
+    plan: Annotated[Path, typer.Argument(help="NETWORK.toml: name, server, sites, days.")],
+    out: Annotated[Path, typer.Option(help="Folder for the kits.")],
+) -> None:
+    """Make a kit for the server, the coordinator and every site."""
+    from roundelay.network.certificates import days_left
+    from roundelay.network.kits import AUTHORITY, COORDINATOR, SERVER, create_kits
+    from roundelay.network.plan import read_network
+
+    found = read_network(plan)
+    kits = create_kits(found, out)
+    for name, kit in kits.items():
+        days = days_left(kit / "startup" / ("server.crt" if name == SERVER else "client.crt"))
+        show.line(f"{kit}  certificate holds {days} days")
+    show.line(
+        f"\nGive each hospital its own folder, by a safe way; keep {out / AUTHORITY}, whose key can"
+        " sign new kits, where nobody else reads it. Then:\n"
+        f"  roundelay server start {out / SERVER}\n"
+        f"  roundelay site start {out / found.sites[0]} --data FOLDER      (at each hospital)\n"
+        f"  roundelay network status --kit {out / COORDINATOR}"
+    )
+
+
+@network.command()
+def status(kit: KitOption, json_: JsonOption = False) -> None:
+    """Who is there and who isn't, since when; versions, clocks, days left on certificates."""
+    from roundelay.couriers.status import read_status
+
+    rows = read_status(kit)
+    if json_:
+        show.json_line({"sites": rows})
+        return
+    columns = ["site", "is", "Roundelay", "torch", "clock", "certificate", "keys"]
+    show.table("The network", columns, [[str(value) for value in row.values()] for row in rows])
+
+
+def submit(
+    study: Annotated[str, typer.Argument(help="A study.toml; where its data lies is not needed.")],
+    kit: KitOption,
+    out: Annotated[Path, typer.Option(help="Folder of the run.")],
+    resume: Annotated[bool, typer.Option(help="Go on after the last finished visit.")] = False,
+    json_: JsonOption = False,
+) -> None:
+    """The main job between hospitals: the same study, over the network of a kit."""
+    plan = read_study(study, data=Path())
+    from roundelay.submitting import submit_study
+
+    with Watch(quiet=json_) as watch:
+        summary = submit_study(plan, kit, out, resume=resume, on_event=watch.event)
+    show.ended(summary, out, json_=json_)
+
+
+@server.command("start")
+def start_server(kit: KitArgument) -> None:
+    """Run the server until it is stopped."""
+    from roundelay.network.starting import start_kit
+
+    show.notice(f"The server of {kit} runs; its log: {kit / 'roundelay' / 'log.txt'}. Ctrl-C ends.")
+    start_kit(kit, "server")
+
+
+@site.command("start")
+def start_site(
+    kit: KitArgument,
+    data: Annotated[Path, typer.Option(help="Folder of this hospital's patients.")],
+    format_: Annotated[str, typer.Option("--format", help="Its layout: lgg.")] = "lgg",
+    policy: Annotated[
+        Path | None, typer.Option(help="policy.toml: what this hospital takes part in.")
+    ] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="Threads to compute with.")] = None,
+) -> None:
+    """Run a hospital's site until it is stopped."""
+    from roundelay.network.keys import fingerprint, own_keys
+    from roundelay.network.starting import prepare_site, start_kit
+
+    name = prepare_site(kit, data, format_, policy)
+    home = kit / "roundelay"
+    show.notice(
+        f"{name} runs. Its keys: {fingerprint(own_keys(home).public())}. What came and left:"
+        f" {home / 'audit.jsonl'}. Ctrl-C ends."
+    )
+    start_kit(kit, "site", threads=threads)
+
+
+@site.command("approve")
+def approve_study(
+    study: Annotated[str, typer.Argument(help="The study's digest, or its beginning.")],
+    kit: KitOption,
+    yes: Annotated[bool, typer.Option("--yes", help="Approve without asking again.")] = False,
+) -> None:
+    """Show what a waiting study would do here, and approve it."""
+    from roundelay.network.consent import approve, waiting_study
+    from roundelay.network.kits import HOME, kit_role
+    from roundelay.network.proposal import in_words
+    from roundelay.network.starting import site_name
+    from roundelay.network.store import audit
+
+    if (role := kit_role(kit)) != "site":
+        raise NetworkError(f"{kit} is the kit of a {role}; a study is approved at a site.")
+    proposal = waiting_study(kit / HOME, study)
+    for sentence in in_words(proposal, site_name(kit)):
+        show.line(sentence)
+    if not yes and not typer.confirm("\nTake part in this study?", err=True):
+        show.line("Nothing was approved.")
+        return
+    approve(kit / HOME, proposal)
+    audit(kit / HOME, asked="approve", study=proposal.study.digest, proposal=proposal.digest)
+    show.line("Approved. The study goes on by itself.")

@@ -1,0 +1,204 @@
+"""Between hospitals: every question is a signed message, every baton proves whose hand it left.
+
+The coordinator sends, and checks what comes back; in a sealed study it can't read what it carries.
+"""
+
+import hashlib
+import json
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from roundelay.arms import Arm, lay
+from roundelay.baton import Baton
+from roundelay.errors import CourierError, RefusedError, SiteAbsentError
+from roundelay.evaluation.scores import PatientScore
+from roundelay.events import OnEvent, Waiting
+from roundelay.itinerary import Leg, Stop, as_json
+from roundelay.learning.fit import Step
+from roundelay.ledger import Receipt
+from roundelay.network.asking import ask, introduce
+from roundelay.network.errand import Transport
+from roundelay.network.keys import own_keys
+from roundelay.network.kits import COORDINATOR
+from roundelay.network.messages import Message, pack
+from roundelay.network.passage import check_proof, hand_over, opened, passed_over
+from roundelay.network.proposal import Proposal, check_study
+from roundelay.relay import Visit
+from roundelay.study import Study
+from roundelay.survey import SiteSurvey
+
+AGAIN = 10.0
+"""Seconds until a hospital whose operator hasn't approved yet is asked again."""
+
+
+class HospitalsCourier:
+    """A courier over any transport; `run` names the run at the sites, `home` holds the keys."""
+
+    def __init__(
+        self, study: Study, transport: Transport, sites: Sequence[str], *, home: Path, run: str,
+        on_event: OnEvent,
+    ) -> None:  # fmt: skip
+        check_study(study)
+        self._study, self._transport, self._sites = study, transport, sorted(sites)
+        self._keys, self._run, self._on_event = own_keys(home), run, on_event
+        self._proposal = Proposal(study, study.courier.seal, {})
+        self._arms: list[Arm] = []
+
+    def survey(self) -> Mapping[str, SiteSurvey]:
+        """Ask who is there, then for numbers; a hospital that has to approve is waited for."""
+        roster = {COORDINATOR: self._keys.public()}
+        for site, reply in introduce(self._transport, self._sites, self._keys, self._waits).items():
+            roster[site] = dict(reply.head["keys"])
+        self._proposal = Proposal(self._study, self._study.courier.seal, roster)
+        found: dict[str, SiteSurvey] = {}
+        until = time.monotonic() + self._study.courier.patience
+        while missing := [site for site in self._sites if site not in found]:
+            heads = {site: self._head("survey", site) for site in missing}
+            for site, reply in self._ask(heads, {}, "its numbers").items():
+                if "awaiting" not in reply.head:
+                    found[site] = SiteSurvey(**reply.head["survey"])
+                    continue
+                self._on_event(Waiting(site, str(reply.head["awaiting"])))
+                if time.monotonic() > until:
+                    raise RefusedError(f"{site}: {reply.head['awaiting']}")
+            if len(found) < len(self._sites):
+                time.sleep(AGAIN)
+        self._arms = lay(self._study, {site: found[site] for site in self._sites})
+        return {site: found[site] for site in self._sites}
+
+    def train(self, baton: Baton, stops: Sequence[Stop]) -> list[Visit]:
+        arm, leg = self._turn(stops)
+        try:
+            return self._train(arm, leg, baton)
+        except SiteAbsentError as error:
+            if self._study.courier.absent != "skip" or leg.task != "train":
+                raise
+            self._on_event(Waiting(error.site, "isn't there: its stop is skipped"))
+            return [self._absence(arm, leg, baton, error.seconds)]
+
+    def evaluate(self, baton: Baton, sites: Sequence[str], split: str) -> list[PatientScore]:
+        heads, payloads = {}, {}
+        for site in sites:
+            sent = baton
+            if baton.proof is None:
+                sent = self._owned(baton, self._place("scores", -1), [site])
+            proof = self._proof(sent)
+            place = {key: proof["statement"][key] for key in ("arm", "leg")}
+            heads[site] = self._head(
+                "evaluate", site, split=split, signer=proof["signer"], proof=proof, **place
+            )
+            payloads[site] = sent.data
+        replies = self._ask(heads, payloads, f"the scores of its {split} patients")
+        return [PatientScore(**s) for site in sites for s in replies[site].head["scores"]]
+
+    def opened(self, baton: Baton) -> Baton:
+        if not baton.sealed or self._study.courier.seal != "owner" or baton.proof is None:
+            return baton
+        statement = baton.proof["statement"]
+        place = self._place(statement["arm"], statement["leg"])
+        signer = str(baton.proof["signer"])
+        return opened(
+            baton.data, baton.proof, place, self._proposal, signer, COORDINATOR, self._keys
+        )
+
+    def facts(self) -> Mapping[str, Any]:
+        seal, roster = self._proposal.seal, dict(self._proposal.roster)
+        return {"network": {"run": self._run, "seal": seal, "roster": roster}}
+
+    def close(self) -> None:
+        self._transport.close()
+
+    def _train(self, arm: Arm, leg: Leg, baton: Baton) -> list[Visit]:
+        heads, payloads = {}, {}
+        for stop in leg.stops:
+            sent = baton
+            if baton.proof is None or baton.proof["signer"] == COORDINATOR:
+                before = self._place(arm.label, leg.index - 1)
+                sent = self._owned(Baton(baton.data), before, [stop.site])
+            absent = [one["statement"]["leg"] for one in (baton.proof or {}).get("absent", [])]
+            heads[stop.site] = self._head(
+                "train", stop.site, arm=arm.label, leg=leg.index, legs=as_json(arm.legs),
+                proof=self._proof(sent), absent=absent,
+                everyone=self._study.courier.absent == "skip",
+            )  # fmt: skip
+            payloads[stop.site] = sent.data
+        stops = {stop.site: stop for stop in leg.stops}
+        replies = self._ask(heads, payloads, f"stop of round {leg.stops[0].round}", stops)
+        return [self._visit(arm, leg, site, replies[site]) for site in stops]
+
+    def _visit(self, arm: Arm, leg: Leg, site: str, reply: Message) -> Visit:
+        place = self._place(arm.label, leg.index)
+        try:
+            receipt, proof = Receipt(**reply.head["receipt"]), reply.head["proof"]
+        except (KeyError, TypeError) as error:
+            raise CourierError(f"{site} answered without a receipt. Nothing was kept.") from error
+        statement = check_proof(proof, place, self._proposal, site)
+        found = hashlib.sha256(reply.payload).hexdigest()
+        stated = statement["sealed"] or statement["returned"]
+        if found != stated or statement["receipt"] != json.loads(json.dumps(asdict(receipt))):
+            raise RefusedError(f"{site} returned other bytes than it signed. Nothing was kept.")
+        return Visit(receipt, Baton(reply.payload, proof))
+
+    def _absence(self, arm: Arm, leg: Leg, baton: Baton, seconds: float) -> Visit:
+        """The stop is skipped: the baton goes on as it is, and the owner signs that it did."""
+        stop = leg.stops[0]
+        receipt = Receipt(
+            stop=stop.index, site=stop.site, round=stop.round, task="absent",
+            received=baton.digest, returned=baton.digest, patients=0, slices=0, slice_visits=0,
+            steps=0, loss=None, seconds=round(seconds, 3), sent_bytes=0, returned_bytes=0,
+            machine="",
+        )  # fmt: skip
+        place = self._place(arm.label, leg.index)
+        return Visit(receipt, passed_over(baton, place, asdict(receipt), COORDINATOR, self._keys))
+
+    def _ask(
+        self, heads: Mapping[str, Mapping[str, Any]], payloads: Mapping[str, bytes], about: str,
+        stops: Mapping[str, Stop] | None = None,
+    ) -> dict[str, Message]:  # fmt: skip
+        told, stops = Counter[str](), stops or {}
+
+        def on_word(site: str, word: Mapping[str, Any]) -> None:
+            self._waits(site, word)
+            if site in stops and "step" in word:
+                self._tell(stops[site], told, word)
+
+        requests = {
+            site: pack(head, payloads.get(site, b""), self._keys) for site, head in heads.items()
+        }
+        return ask(self._transport, requests, self._proposal.roster, about, on_word)
+
+    def _waits(self, site: str, word: Mapping[str, Any]) -> None:
+        if "waits" in word:
+            self._on_event(Waiting(site, str(word["waits"])))
+
+    def _tell(self, stop: Stop, told: Counter[str], word: Mapping[str, Any]) -> None:
+        """A step each, also for those between two words of progress."""
+        while told[stop.site] < int(word["step"]):
+            told[stop.site] += 1
+            loss, rate = float(word["loss"]), float(word["slices_per_second"])
+            self._on_event(Step(stop, told[stop.site], loss, rate))
+
+    def _owned(self, baton: Baton, place: Mapping[str, Any], to: Sequence[str]) -> Baton:
+        """A baton that the coordinator itself made: the start, or a mean."""
+        return hand_over(baton, place, self._proposal, to, COORDINATOR, self._keys)
+
+    def _proof(self, baton: Baton) -> dict[str, Any]:
+        return {key: value for key, value in (baton.proof or {}).items() if key != "absent"}
+
+    def _place(self, arm: str, leg: int) -> dict[str, Any]:
+        return {"run": self._run, "proposal": self._proposal.digest, "arm": arm, "leg": leg}
+
+    def _head(self, kind: str, site: str, **more: Any) -> dict[str, Any]:
+        proposal = self._proposal.as_json()
+        return {"ask": kind, "site": site, "run": self._run, "proposal": proposal, **more}
+
+    def _turn(self, stops: Sequence[Stop]) -> tuple[Arm, Leg]:
+        for arm in self._arms:
+            for leg in arm.legs:
+                if leg.stops == tuple(stops):
+                    return arm, leg
+        raise CourierError("These stops are in no arm of the study that was surveyed.")

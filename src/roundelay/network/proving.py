@@ -1,0 +1,70 @@
+"""Whether the hospitals themselves signed what a ledger says; works offline, with the roster."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from roundelay.atomic import canonical_json, digest_of
+from roundelay.errors import LedgerError
+from roundelay.network.keys import signed_by
+from roundelay.network.kits import COORDINATOR
+
+
+def check_signatures(
+    record: Mapping[str, Any], label: str, lines: Sequence[Mapping[str, Any]]
+) -> int:
+    """How many receipts of an arm are signed by the site that they name.
+
+    `record` is run.json with the roster, `lines` are the ledger's. Raises LedgerError for a
+    receipt that isn't signed, or whose signature is for other words, another place or another run.
+    """
+    network = record["network"]
+    roster = network["roster"]
+    proposal = digest_of({"study": record["study"], "seal": network["seal"], "roster": roster})
+    signed = 0
+    for number, line in enumerate(lines[1:], start=1):
+        proofs = _proofs(line)
+        if len(proofs) != len(line["receipts"]):
+            raise LedgerError(f"{label}, leg {number}: a receipt isn't signed.")
+        place = {"run": network["run"], "proposal": proposal, "arm": label, "leg": line["leg"]}
+        for receipt, proof in zip(line["receipts"], proofs, strict=True):
+            who = COORDINATOR if receipt["task"] == "absent" else receipt["site"]
+            if fault := _fault(proof, place, receipt, roster.get(who, {}), who):
+                raise LedgerError(f"{label}, leg {number}: {fault}. The ledger was forged.")
+            signed += 1
+    return signed
+
+
+def _proofs(line: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The statement for each receipt; of a stop that was skipped, the coordinator's word."""
+    found = []
+    for receipt, proof in zip(line["receipts"], line.get("proofs", []), strict=False):
+        if receipt["task"] == "absent":
+            words = [
+                w for w in (proof or {}).get("absent", []) if w["statement"]["leg"] == line["leg"]
+            ]
+            proof = words[0] if words else None
+        if proof:
+            found.append(proof)
+    return found
+
+
+def _fault(
+    proof: Mapping[str, Any],
+    place: Mapping[str, Any],
+    receipt: Mapping[str, Any],
+    public: Mapping[str, str],
+    who: str,
+) -> str | None:
+    try:
+        statement = proof["statement"]
+        if proof["signer"] != who or not signed_by(
+            public, canonical_json(statement), proof["signature"]
+        ):
+            return f"the receipt isn't signed by {who}"
+        if statement["receipt"] != receipt or statement["returned"] != receipt["returned"]:
+            return f"{who} signed another receipt"
+        if any(statement[key] != value for key, value in place.items()):
+            return f"{who} signed this receipt in another place"
+    except (KeyError, TypeError):
+        return f"what {who} signed can't be read"
+    return None

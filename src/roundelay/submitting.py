@@ -1,0 +1,45 @@
+"""Run a study between hospitals: the same runner, over the network of a coordinator's kit."""
+
+import secrets
+from pathlib import Path
+from typing import Any
+
+from roundelay.couriers.flare import FlareTransport
+from roundelay.couriers.hospitals import HospitalsCourier
+from roundelay.errors import RunFolderError
+from roundelay.events import OnEvent
+from roundelay.folder import RECORD, read_record
+from roundelay.network.kits import HOME, kit_sites
+from roundelay.network.proposal import check_study
+from roundelay.runner import run_study
+from roundelay.study import Study
+
+
+def submit_study(
+    study: Study, kit: Path, out: Path, *, resume: bool = False, on_event: OnEvent
+) -> dict[str, Any]:
+    """Run all arms of a study at the sites of a network, into the folder `out`.
+
+    As `runner.run_study`. Raises NetworkError where the study can't go between hospitals, or the
+    kit is not a coordinator's.
+    """
+    check_study(study)
+    run = _run_of(out) if resume and (out / RECORD).exists() else secrets.token_hex(8)
+
+    def courier_of(plan: Study, **_: Any) -> HospitalsCourier:
+        settings = plan.courier
+        transport = FlareTransport(
+            kit, run, patience=settings.patience, stuck_after=settings.stuck_after
+        )
+        return HospitalsCourier(
+            plan, transport, kit_sites(kit), home=kit / HOME, run=run, on_event=on_event
+        )
+
+    return run_study(study, out, resume=resume, on_event=on_event, courier_of=courier_of)
+
+
+def _run_of(out: Path) -> str:
+    record = read_record(out)
+    if "network" not in record:
+        raise RunFolderError(f"{out} was run on one machine: go on with  roundelay run --resume.")
+    return str(record["network"]["run"])

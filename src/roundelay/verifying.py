@@ -1,0 +1,59 @@
+"""Whether an arm's folder is what its ledger vouches for."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from roundelay.errors import LedgerError
+from roundelay.itinerary import Leg
+from roundelay.ledger import file_name, read_baton, read_ledger, sealed_as
+
+
+def verify(folder: Path, *, legs: Sequence[Leg], itinerary: str) -> list[dict[str, Any]]:
+    """Check an arm's folder: chain, plan, hand-overs and every baton kept. Raises LedgerError.
+
+    Can't show: a wholesale rewrite, or whole legs cut from the end of a run that isn't finished.
+    """
+    path = folder / "ledger.jsonl"
+    lines = read_ledger(path)
+    if lines[0]["itinerary"] != itinerary:
+        raise LedgerError(f"{folder / 'itinerary.json'} is not the plan that {path} began with.")
+    if len(lines) - 1 > len(legs):
+        raise LedgerError(f"{path} has {len(lines) - 1} legs, the itinerary {len(legs)}.")
+    sent = lines[0]["start"]
+    for line, leg in zip(lines[1:], legs, strict=False):
+        _check_leg(path, line, leg, sent)
+        sent = line["baton"]
+    by_name = {file_name(line["baton"], sealed=sealed_as(line) != ""): line for line in lines[1:]}
+    for kept in sorted((folder / "batons").glob("[!.]*")):
+        if kept.name in by_name:
+            read_baton(kept.parent, by_name[kept.name])
+        # One baton without its line is what a kill between the two writes leaves behind.
+        elif (folder / "scores.json").exists():
+            raise LedgerError(
+                f"{kept} stands in no line of {path}: lines were cut, or it was added."
+            )
+    return lines
+
+
+def _check_leg(path: Path, line: dict[str, Any], leg: Leg, sent: str) -> None:
+    planned = [(stop.index, stop.site, stop.slice_visits) for stop in leg.stops]
+    stated = [(r["stop"], r["site"], r["slice_visits"]) for r in line["receipts"]]
+    absent = [r["task"] == "absent" for r in line["receipts"]]
+    planned = [(*p[:2], 0) if a else p for p, a in zip(planned, absent, strict=False)] + planned[
+        len(absent) :
+    ]
+    if planned != stated:
+        raise LedgerError(
+            f"{path}, leg {leg.index + 1}: the visits are not those that were planned."
+        )
+    if any(receipt["received"] != sent for receipt in line["receipts"]):
+        raise LedgerError(
+            f"{path}, leg {leg.index + 1}: a site began with other weights than sent."
+        )
+    if (
+        len(stated) == 1
+        and leg.task == "train"
+        and line["receipts"][0]["returned"] != line["baton"]
+    ):
+        raise LedgerError(f"{path}, leg {leg.index + 1}: the baton is not the one returned.")

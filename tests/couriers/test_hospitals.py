@@ -1,0 +1,311 @@
+"""Between hospitals: the same bytes as on one machine, and nobody in the middle can read them."""
+
+import json
+from contextlib import contextmanager
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import safetensors.numpy
+import torch
+
+from hospitals import Network, by_site
+from roundelay.baton import Baton
+from roundelay.cohort.phantom import make_toy
+from roundelay.couriers import hospitals
+from roundelay.errors import NetworkError, RefusedError, RunFolderError, SiteAbsentError
+from roundelay.events import Waiting
+from roundelay.ledger import read_ledger
+from roundelay.network.door import answer
+from roundelay.network.messages import unpack
+from roundelay.runner import run_study
+from surveys import study
+
+PATIENTS = {"NORTH": 8, "EAST": 3, "WEST": 3}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    place = tmp_path_factory.mktemp("toy") / "data"
+    return make_toy(place, seed=0, patients=PATIENTS, slices=4, size=64)
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch):
+    monkeypatch.setattr(hospitals, "AGAIN", 0.0)
+    with one_thread():
+        yield
+
+
+@contextmanager
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def toy(data, top=None, evaluation=None, recipe=None, **courier):
+    return study(
+        top={"arms": ("swt", "cwt"), **(top or {})},
+        data={"root": str(data), "size": 32, "split": {"validation": 0.25, "test": 0.25}},
+        model={"encoder": "resnet18"},
+        recipe={
+            "rounds": 2, "steps": 1, "batch": 2, "deterministic": True, "order": "shuffled",
+            **(recipe or {}),
+        },
+        evaluation={"samples": False, **(evaluation or {})},
+        courier={"threads": 1, **courier},
+    )  # fmt: skip
+
+
+def network(place, data):
+    return Network(place, data, by_site(data))
+
+
+def approving(net, plan):
+    """Every operator approves when asked."""
+
+    def on_event(event):
+        if isinstance(event, Waiting) and "approve" in event.why:
+            net.approve(event.site, plan)
+
+    return on_event
+
+
+def batons(run):
+    return {
+        place.name: [line["baton"] for line in read_ledger(place / "ledger.jsonl")[1:]]
+        for place in sorted((run / "arms").iterdir())
+    }
+
+
+@pytest.fixture(scope="module")
+def expected(data, tmp_path_factory):
+    """The run on one machine."""
+    with one_thread():
+        out = tmp_path_factory.mktemp("here") / "RUN"
+        summary = run_study(toy(data), out)
+    return out, summary
+
+
+@pytest.fixture(scope="module")
+def patterns(expected):
+    """Bytes of a large layer of every baton of the run on one machine."""
+    found = []
+    for path in sorted(expected[0].rglob("batons/*.safetensors")):
+        array = Baton(path.read_bytes()).arrays()["model/encoder.layer4.0.conv1.weight"]
+        found.append(np.ascontiguousarray(array).tobytes()[:64])
+    assert found
+    return found
+
+
+@pytest.fixture(scope="module")
+def sealed(data, patterns, tmp_path_factory):
+    """The same study between hospitals; what crossed the wire is searched as it passes."""
+    place = tmp_path_factory.mktemp("sealed")
+    net, plan = network(place, data), toy(data)
+    seen = {"weights": 0, "train": None}
+
+    def watch(way, errand, message):
+        seen["weights"] += any(p in message for p in patterns)
+        if way == "request" and b'"ask":"train"' in message[:4096]:
+            seen["train"] = (errand.site, message)
+        return message
+
+    net.wire.tamper = watch
+    with one_thread():
+        summary = net.run(plan, place / "RUN", on_event=approving(net, plan))
+    return SimpleNamespace(net=net, out=place / "RUN", summary=summary, seen=seen)
+
+
+def test_the_same_study_gives_the_same_batons_and_the_same_scores(expected, sealed):
+    here, on_one_machine = expected
+    assert batons(sealed.out) == batons(here)
+    for ours, theirs in zip(sealed.summary["arms"], on_one_machine["arms"], strict=True):
+        for key in ("dice_mean", "pooled_dice", "hd95_mean", "slice_dice", "positive_slice_dice"):
+            assert ours["test"][key] == pytest.approx(theirs["test"][key], abs=1e-12)
+        for site, values in theirs["test"]["by_site"].items():
+            assert ours["test"]["by_site"][site]["mean"] == pytest.approx(values["mean"], abs=1e-12)
+            assert ours["test"]["by_site"][site]["patients"] == values["patients"]
+    assert "nothing by patient" in (sealed.out / "report.html").read_text()
+
+
+def held(run, patterns):
+    """How many files of a run hold weights that can be read."""
+    files = [p.read_bytes() for p in run.rglob("*") if p.is_file()]
+    return sum(any(pattern in data for pattern in patterns) for data in files)
+
+
+def test_whoever_carries_a_sealed_baton_finds_no_weights(expected, sealed, patterns):
+    assert held(expected[0], patterns) > 0  # the search finds what lies open
+    assert held(sealed.out, patterns) == 0
+    assert sealed.seen["weights"] == 0
+
+
+def test_the_hospitals_keep_the_model_that_the_coordinator_cannot_read(expected, sealed):
+    assert (sealed.out / "arms" / "cwt-0" / "model.sealed").exists()
+    ours = (expected[0] / "arms" / "cwt-0" / "model.safetensors").read_bytes()
+    for home in sealed.net.homes.values():
+        assert ours in [p.read_bytes() for p in (home / "models").iterdir()]
+
+
+def test_a_visit_is_made_once_however_often_it_is_asked_for(sealed):
+    site, request = sealed.seen["train"]
+    home = sealed.net.homes[site]
+    before = (home / "audit.jsonl").read_text().count("\n")
+    again = [answer(home, request, lambda _: pytest.fail("it trained again")) for _ in range(2)]
+    assert again[0] == again[1]
+    receipt = unpack(again[0]).head["receipt"]
+    lines = read_ledger(sealed.out / "arms" / "cwt-0" / "ledger.jsonl")
+    assert lines[-1]["receipts"] == [receipt]
+    assert (home / "audit.jsonl").read_text().count("\n") == before + 2
+
+
+def test_without_a_seal_weights_are_found_by_the_same_search(data, expected, patterns, tmp_path):
+    plan = toy(data, top={"arms": ("swt",)}, seal="none")
+    net = network(tmp_path, data)
+    seen = []
+
+    def watch(way, errand, message):
+        seen.append(any(p in message for p in patterns))
+        return message
+
+    net.wire.tamper = watch
+    net.run(plan, tmp_path / "RUN", on_event=approving(net, plan))
+    assert any(seen)
+    assert held(tmp_path / "RUN", patterns) > 0
+    assert batons(tmp_path / "RUN")["swt-0"] == batons(expected[0])["swt-0"]
+
+
+def test_only_the_study_that_says_so_gives_its_owner_the_model(data, expected, tmp_path):
+    plan = toy(data, top={"arms": ("swt",)}, seal="owner")
+    net = network(tmp_path, data)
+    out = tmp_path / "RUN"
+    net.run(plan, out, on_event=approving(net, plan))
+
+    with safetensors.safe_open(out / "arms/swt-0/model.safetensors", "numpy") as ours:
+        theirs = safetensors.numpy.load_file(expected[0] / "arms/swt-0/model.safetensors")
+        assert set(ours.keys()) == set(theirs)
+        assert all((ours.get_tensor(name) == theirs[name]).all() for name in theirs)
+    assert not list(out.rglob("model.sealed"))
+
+
+def test_a_stopped_coordinator_goes_on_to_the_same_bytes(data, expected, tmp_path):
+    net, plan = network(tmp_path, data), toy(data, top={"arms": ("swt",)})
+    out = tmp_path / "RUN"
+    approve = approving(net, plan)
+    seen = []
+
+    def stop_at(count):
+        def tamper(way, errand, data):
+            seen.append(way)
+            if len(seen) == count:
+                raise KeyboardInterrupt
+            return data
+
+        return tamper
+
+    resume = False
+    for count in (19, 38, 56):  # before a visit, after one, while scores are asked for
+        net.wire.tamper = stop_at(count)
+        with pytest.raises(KeyboardInterrupt):
+            net.run(plan, out, on_event=approve, resume=resume)
+        resume = (out / "run.json").exists()
+    net.wire.tamper = lambda _way, _errand, data: data
+    net.run(plan, out, on_event=approve, resume=resume)
+
+    assert batons(out)["swt-0"] == batons(expected[0])["swt-0"]
+
+
+def test_a_site_that_is_absent_is_skipped_where_the_study_says_so(data, tmp_path):
+    net, plan = network(tmp_path, data), toy(data, absent="skip", top={"arms": ("swt",)})
+    away = {"count": 0}
+
+    def tamper(way, errand, message):
+        if way == "request" and b'"ask":"train"' in message and errand.site == "EAST":
+            away["count"] += 1
+            if away["count"] == 1:
+                raise SiteAbsentError(errand.site, errand.about, 3.0)
+        return message
+
+    net.wire.tamper = tamper
+    out = tmp_path / "RUN"
+    events = []
+    approve = approving(net, plan)
+    net.run(plan, out, on_event=lambda e: (events.append(e), approve(e)))
+
+    receipts = [
+        r
+        for line in read_ledger(out / "arms" / "swt-0" / "ledger.jsonl")[1:]
+        for r in line["receipts"]
+    ]
+    absent = [r for r in receipts if r["task"] == "absent"]
+    assert [(r["site"], r["slice_visits"]) for r in absent] == [("EAST", 0)]
+    assert absent[0]["received"] == absent[0]["returned"]
+    assert len(receipts) == 3
+    assert any(isinstance(e, Waiting) and "skipped" in e.why for e in events)
+
+
+def test_a_site_that_is_absent_stops_the_run_where_the_study_waits(data, tmp_path):
+    net, plan = network(tmp_path, data), toy(data)
+
+    def tamper(way, errand, message):
+        if way == "request" and b'"ask":"train"' in message:
+            raise SiteAbsentError(errand.site, errand.about, 3.0)
+        return message
+
+    net.wire.tamper = tamper
+    with pytest.raises(SiteAbsentError, match="isn't there") as caught:
+        net.run(plan, tmp_path / "RUN", on_event=approving(net, plan))
+    assert caught.value.exit_code == 3
+
+
+def test_fedavg_runs_between_hospitals_where_nothing_is_sealed(data, tmp_path):
+    plan = toy(data, top={"arms": ("fedavg",)}, recipe={"optimiser_state": "reset"}, seal="none")
+    plan_here = tmp_path / "HERE"
+    run_study(plan, plan_here)
+    net = network(tmp_path / "net", data)
+    net.run(plan, tmp_path / "RUN", on_event=approving(net, plan))
+    assert batons(tmp_path / "RUN") == batons(plan_here)
+
+
+@pytest.mark.parametrize(
+    ("plan", "word"),
+    [
+        ({"top": {"arms": ("fedavg",)}}, "averages"),
+        ({"top": {"arms": ("pooled",)}}, "one place"),
+        ({"recipe": {"calibrate": True}}, "calibrate"),
+    ],
+)
+def test_what_cannot_be_between_hospitals_is_said_before_anything_is_asked(
+    data, tmp_path, plan, word
+):
+    net = network(tmp_path, data)
+    with pytest.raises(NetworkError, match=word):
+        net.run(toy(data, **plan), tmp_path / "RUN")
+    assert net.wire.passed == 0
+    assert not (tmp_path / "RUN").exists()
+
+
+def test_a_site_with_new_keys_is_noticed_when_a_run_is_resumed(data, tmp_path):
+    net, plan = network(tmp_path, data), toy(data, top={"arms": ("swt",)})
+    out = tmp_path / "RUN"
+    approve = approving(net, plan)
+    net.run(plan, out, on_event=approve)
+    (out / "summary.json").unlink()
+    for key in (net.homes["EAST"] / "keys").iterdir():
+        key.unlink()
+    with pytest.raises(RunFolderError, match="network"):
+        net.run(plan, out, on_event=approve, resume=True)
+
+
+def test_a_hospital_that_never_approves_is_not_waited_for_without_an_end(data, tmp_path):
+    net, plan = network(tmp_path, data), toy(data, patience=0.01)
+    with pytest.raises(RefusedError, match="site approve"):
+        net.run(plan, tmp_path / "RUN")
+    assert not (tmp_path / "RUN").exists()
+    for home in net.homes.values():
+        assert json.loads((home / "audit.jsonl").read_text().splitlines()[-1])["outcome"] == (
+            "awaiting"
+        )

@@ -1,0 +1,83 @@
+"""Hospitals in this process: the doors and the coordinator of a network, without NVIDIA FLARE.
+
+What is said through the doors is the same bytes; only what carries them is a function call.
+"""
+
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from roundelay.couriers.hospitals import HospitalsCourier
+from roundelay.network.consent import approve, waiting_study
+from roundelay.network.door import answer
+from roundelay.network.errand import Errand, OnProgress
+from roundelay.network.store import Settings, write_settings
+from roundelay.runner import run_study
+from roundelay.study import Study
+
+
+class Wire:
+    """A transport that calls the doors. `tamper` sees every request and answer on its way."""
+
+    def __init__(self, homes: dict[str, Path]) -> None:
+        self.homes = homes
+        self.tamper: Callable[[str, Errand, bytes], bytes] = lambda _way, _errand, data: data
+        self.passed = 0
+
+    def exchange(self, errands: Sequence[Errand], on_progress: OnProgress) -> list[bytes]:
+        answers = []
+        for errand in errands:
+            request = self.tamper("request", errand, errand.request)
+            self.passed += 1
+            reply = answer(
+                self.homes[errand.site], request, lambda word, e=errand: on_progress(e, word)
+            )
+            reply = self.tamper("answer", errand, reply)
+            answers.append(reply)
+        return answers
+
+    def close(self) -> None:
+        """Nothing was opened."""
+
+
+class Network:
+    """Sites with their own patients, each with a home; and the coordinator's home."""
+
+    def __init__(self, place: Path, data: Path, sites: dict[str, list[str]]) -> None:
+        """`sites` names the patients' folders of `data` that lie at each site."""
+        self.place, self.homes = place, {}
+        for site, folders in sites.items():
+            self.homes[site] = place / site
+            own = place / f"{site}-data"
+            for folder in folders:
+                shutil.copytree(data / folder, own / folder)
+            write_settings(self.homes[site], Settings(site, str(own), "lgg"))
+        self.wire = Wire(self.homes)
+
+    def courier(
+        self, study: Study, on_event: Callable[[Any], None] = lambda _: None, run: str = "r1"
+    ) -> HospitalsCourier:
+        return HospitalsCourier(
+            study, self.wire, list(self.homes), home=self.place / "coordinator", run=run,
+            on_event=on_event,
+        )  # fmt: skip
+
+    def approve(self, site: str, study: Study) -> None:
+        """What its operator does when asked."""
+        approve(self.homes[site], waiting_study(self.homes[site], study.digest))
+
+    def run(self, study: Study, out: Path, **settings: Any) -> dict[str, Any]:
+        on_event = settings.pop("on_event", lambda _: None)
+        return run_study(
+            study, out, on_event=on_event,
+            courier_of=lambda plan, **_: self.courier(plan, on_event), **settings,
+        )  # fmt: skip
+
+
+def by_site(data: Path) -> dict[str, list[str]]:
+    """The folders of a toy cohort's patients, by the institution in their names."""
+    found: dict[str, list[str]] = {}
+    for folder in sorted(p for p in data.iterdir() if p.is_dir()):
+        found.setdefault(folder.name.split("_")[1], []).append(folder.name)
+    return found
