@@ -163,11 +163,16 @@ def _run_arm(
         scores = [
             score
             for split in (VALIDATION, TEST)
-            for score in courier.evaluate(goes_home(baton), tuple(surveys), split)
+            for score in courier.evaluate(goes_home(baton), _judges(surveys, split), split)
         ]
         folder.write_curve(place, ledger.receipts)
         folder.write_scores(place, scores, chosen_leg=leg)
     on_event(ArmDone(arm))
+
+
+def _judges(surveys: Mapping[str, SiteSurvey], split: str) -> tuple[str, ...]:
+    """Sites with patients of this split. The last word on a model, the test, goes to all."""
+    return tuple(s for s, survey in surveys.items() if split == TEST or survey.patients[split])
 
 
 def _write_model(study: Study, place: Path, baton: Baton) -> None:

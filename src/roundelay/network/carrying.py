@@ -3,6 +3,7 @@
 They carry bytes and progress, and know nothing of what the bytes mean.
 """
 
+import shutil
 import threading
 import time
 from base64 import b64encode
@@ -24,6 +25,7 @@ TASK, BYTES, PROGRESS, ASK = "answer", "bytes", "roundelay-progress", "roundelay
 HELD = 60.0
 """Seconds that an answer waits to be taken while its job runs; afterwards it comes as its result,
 which costs the ten seconds that FLARE takes to end a job."""
+FORGOTTEN = 3600.0
 PULSE = 1.0
 """Seconds between two words of progress."""
 ALIVE = 5.0
@@ -95,15 +97,24 @@ class Door(Executor):  # type: ignore[misc]
     def execute(
         self, task_name: str, shareable: Shareable, fl_ctx: FLContext, abort_signal: Signal
     ) -> Shareable:
-        from roundelay.network.door import answer
-        from roundelay.network.kits import HOME
-
         workspace = fl_ctx.get_prop(FLContextKey.WORKSPACE_OBJECT)
-        home = Path(workspace.get_root_dir()) / HOME
+        kit = Path(workspace.get_root_dir())
         with _Pulse(fl_ctx) as pulse:
+            from roundelay.network.door import answer  # seconds, with torch
+            from roundelay.network.kits import HOME
+
             reply = make_reply(ReturnCode.OK)
-            reply[BYTES] = answer(home, shareable[BYTES], pulse.step)
+            reply[BYTES] = answer(kit / HOME, shareable[BYTES], pulse.step)
+        _forget_jobs(kit, but=fl_ctx.get_job_id())
         return reply
+
+
+def _forget_jobs(kit: Path, *, but: str) -> None:
+    """FLARE leaves a folder of logs for each job in the kit: those of an hour ago go."""
+    for folder in kit.iterdir():
+        is_job = len(folder.name) == len(but) and folder.name.count("-") == 4
+        if is_job and folder.name != but and time.time() - folder.stat().st_mtime > FORGOTTEN:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 class _Pulse:

@@ -6,6 +6,7 @@ Nothing here is needed elsewhere, and nothing lies elsewhere: removing the kit r
 import fcntl
 import json
 import os
+import shutil
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -110,10 +111,18 @@ class ArmStore:
         write_json(self.folder / "answers" / f"{key}.json", head)
         visits = {**self.visited(), leg: key}
         write_json(self.folder / "visits.json", {"legs": legs, "visits": visits})
+        self._end_others()
         newest = {visits[leg] for leg in sorted(visits)[-KEPT:]}
         for old in (self.folder / "answers").iterdir():
             if old.stem not in newest:
                 old.unlink()
+
+    def _end_others(self) -> None:
+        """Arms come one after the other: with the first visit of this one the others are done."""
+        for other in self.folder.parent.iterdir():
+            if other != self.folder and other.is_dir():
+                shutil.rmtree(other / "answers", ignore_errors=True)
+                (other / "last.safetensors").unlink(missing_ok=True)
 
     def last(self) -> bytes | None:
         """The plain baton that this site handed over last in this arm."""
