@@ -56,11 +56,11 @@ class Network:
         self.wire = Wire(self.homes)
 
     def courier(
-        self, study: Study, on_event: Callable[[Any], None] = lambda _: None, run: str = "r1"
+        self, study: Study, on_event: Callable[[Any], None], roster: Any = None
     ) -> HospitalsCourier:
         return HospitalsCourier(
-            study, self.wire, list(self.homes), home=self.place / "coordinator", run=run,
-            on_event=on_event,
+            study, self.wire, list(self.homes), home=self.place / "coordinator", run="r1",
+            on_event=on_event, roster=roster,
         )  # fmt: skip
 
     def approve(self, site: str, study: Study) -> None:
@@ -69,9 +69,10 @@ class Network:
 
     def run(self, study: Study, out: Path, **settings: Any) -> dict[str, Any]:
         on_event = settings.pop("on_event", lambda _: None)
+        roster = settings.pop("roster", None)
         return run_study(
             study, out, on_event=on_event,
-            courier_of=lambda plan, **_: self.courier(plan, on_event), **settings,
+            courier_of=lambda plan, **_: self.courier(plan, on_event, roster), **settings,
         )  # fmt: skip
 
 

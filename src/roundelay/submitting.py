@@ -24,22 +24,25 @@ def submit_study(
     kit is not a coordinator's.
     """
     check_study(study)
-    run = _run_of(out) if resume and (out / RECORD).exists() else secrets.token_hex(8)
+    known: dict[str, Any] = {"run": secrets.token_hex(8), "roster": None}
+    if resume and (out / RECORD).exists():
+        known = _network_of(out)
 
     def courier_of(plan: Study, **_: Any) -> HospitalsCourier:
         settings = plan.courier
         transport = FlareTransport(
-            kit, run, patience=settings.patience, stuck_after=settings.stuck_after
+            kit, known["run"], patience=settings.patience, stuck_after=settings.stuck_after
         )
         return HospitalsCourier(
-            plan, transport, kit_sites(kit), home=kit / HOME, run=run, on_event=on_event
-        )
+            plan, transport, kit_sites(kit), home=kit / HOME, run=known["run"], on_event=on_event,
+            roster=known["roster"],
+        )  # fmt: skip
 
     return run_study(study, out, resume=resume, on_event=on_event, courier_of=courier_of)
 
 
-def _run_of(out: Path) -> str:
+def _network_of(out: Path) -> dict[str, Any]:
     record = read_record(out)
     if "network" not in record:
         raise RunFolderError(f"{out} was run on one machine: go on with  roundelay run --resume.")
-    return str(record["network"]["run"])
+    return dict(record["network"])

@@ -15,6 +15,7 @@ from roundelay.cohort.phantom import make_toy
 from roundelay.couriers import hospitals
 from roundelay.errors import NetworkError, RefusedError, RunFolderError, SiteAbsentError
 from roundelay.events import Waiting
+from roundelay.folder import read_record
 from roundelay.ledger import read_ledger
 from roundelay.network.door import answer
 from roundelay.network.messages import unpack
@@ -298,6 +299,10 @@ def test_a_site_with_new_keys_is_noticed_when_a_run_is_resumed(data, tmp_path):
         key.unlink()
     with pytest.raises(RunFolderError, match="network"):
         net.run(plan, out, on_event=approve, resume=True)
+    with pytest.raises(RefusedError, match="isn't signed by EAST"):
+        net.run(
+            plan, out, on_event=approve, resume=True, roster=read_record(out)["network"]["roster"]
+        )
 
 
 def test_a_hospital_that_never_approves_is_not_waited_for_without_an_end(data, tmp_path):

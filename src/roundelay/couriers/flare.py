@@ -87,7 +87,7 @@ class FlareTransport:
         """Free the server's disk, then let go of the session."""
         until = time.monotonic() + CLOSE_SECONDS
         while self._ending and self._session.is_open and time.monotonic() < until:
-            self._sweep()
+            self._sweep(gently=False)
             time.sleep(POLL)
         self._session.close()
 
@@ -101,7 +101,7 @@ class FlareTransport:
             if job.get("job_name") == name and not str(job.get("status")).startswith(ENDED):
                 way.job = job["job_id"]
                 return
-        self._sweep()
+        self._sweep(gently=True)  # to abort takes two seconds, to end by itself eight
         with job_folder(way.errand, name) as folder:
             way.job = self._session.call("submit_job", str(folder))
 
@@ -173,9 +173,9 @@ class FlareTransport:
             )
         self._begin(way)
 
-    def _remove(self, job: str) -> bool:
-        """End a job and free the server's disk; whether that is done."""
-        for verb in ("delete_job", "abort_job", "delete_job"):
+    def _remove(self, job: str, *, gently: bool = False) -> bool:
+        """End a job and free the server's disk; whether that is done. `gently`: without ending."""
+        for verb in ("delete_job",) if gently else ("delete_job", "abort_job", "delete_job"):
             try:
                 self._session.call(verb, job)
             except Exception as error:  # FLARE's errors have no base of their own
@@ -187,11 +187,11 @@ class FlareTransport:
         self._ending.append(job)
         return False
 
-    def _sweep(self) -> None:
+    def _sweep(self, *, gently: bool) -> None:
         """Delete jobs that were ending when they were last looked at."""
         ending, self._ending = self._ending, []
         for job in dict.fromkeys(ending):
-            self._remove(job)
+            self._remove(job, gently=gently)
 
     def _take(self, way: Way, size: int) -> None:
         """Fetch the answer from the running job: ending a job takes FLARE ten seconds."""

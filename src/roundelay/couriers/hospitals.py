@@ -26,12 +26,12 @@ from roundelay.network.keys import own_keys
 from roundelay.network.kits import COORDINATOR
 from roundelay.network.messages import Message, pack
 from roundelay.network.passage import check_proof, hand_over, opened, passed_over
-from roundelay.network.proposal import Proposal, check_study
+from roundelay.network.proposal import Proposal, Roster, check_study
 from roundelay.relay import Visit
 from roundelay.study import Study
 from roundelay.survey import SiteSurvey
 
-AGAIN = 10.0
+AGAIN = 5.0
 """Seconds until a hospital whose operator hasn't approved yet is asked again."""
 
 
@@ -40,20 +40,20 @@ class HospitalsCourier:
 
     def __init__(
         self, study: Study, transport: Transport, sites: Sequence[str], *, home: Path, run: str,
-        on_event: OnEvent,
+        on_event: OnEvent, roster: Roster | None = None,
     ) -> None:  # fmt: skip
+        """`roster` is that of a run to go on with: its keys aren't asked for again, and a site
+        that has others now refuses."""
         check_study(study)
         self._study, self._transport, self._sites = study, transport, sorted(sites)
         self._keys, self._run, self._on_event = own_keys(home), run, on_event
-        self._proposal = Proposal(study, study.courier.seal, {})
+        self._proposal = Proposal(study, study.courier.seal, roster or {})
         self._arms: list[Arm] = []
 
     def survey(self) -> Mapping[str, SiteSurvey]:
         """Ask who is there, then for numbers; a hospital that has to approve is waited for."""
-        roster = {COORDINATOR: self._keys.public()}
-        for site, reply in introduce(self._transport, self._sites, self._keys, self._waits).items():
-            roster[site] = dict(reply.head["keys"])
-        self._proposal = Proposal(self._study, self._study.courier.seal, roster)
+        if not self._proposal.roster:
+            self._proposal = Proposal(self._study, self._study.courier.seal, self._introduced())
         found: dict[str, SiteSurvey] = {}
         until = time.monotonic() + self._study.courier.patience
         while missing := [site for site in self._sites if site not in found]:
@@ -69,6 +69,11 @@ class HospitalsCourier:
                 time.sleep(AGAIN)
         self._arms = lay(self._study, {site: found[site] for site in self._sites})
         return {site: found[site] for site in self._sites}
+
+    def _introduced(self) -> Roster:
+        replies = introduce(self._transport, self._sites, self._keys, self._waits)
+        theirs = {site: dict(reply.head["keys"]) for site, reply in replies.items()}
+        return {COORDINATOR: self._keys.public(), **theirs}
 
     def train(self, baton: Baton, stops: Sequence[Stop]) -> list[Visit]:
         arm, leg = self._turn(stops)

@@ -86,7 +86,8 @@ class Session:
     def _open(self) -> Any:
         from nvflare.fuel.flare_api.flare_api import new_secure_session
 
-        logging.getLogger("nvflare").setLevel(logging.ERROR)
+        # Its loggers have no name in common, and say on standard error what is handled here.
+        logging.getLogger().addHandler(logging.NullHandler())
         with contextlib.redirect_stdout(io.StringIO()):  # it speaks of connecting
             return new_secure_session(
                 self._user["username"], str(self._kit), timeout=LOGIN_SECONDS,

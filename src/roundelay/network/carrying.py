@@ -7,6 +7,7 @@ import shutil
 import threading
 import time
 from base64 import b64encode
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +94,11 @@ class Carry(Controller):  # type: ignore[misc]
 
 class Door(Executor):  # type: ignore[misc]
     """At a site: asks the site's door, and tells of progress while it works."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        # Torch takes seconds to load: they pass while the request is on its way.
+        threading.Thread(target=import_module, args=["roundelay.network.working"]).start()
 
     def execute(
         self, task_name: str, shareable: Shareable, fl_ctx: FLContext, abort_signal: Signal

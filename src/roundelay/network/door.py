@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from roundelay.errors import RefusedError, RoundelayError, VisitError
-from roundelay.network import working
 from roundelay.network.certificates import days_left
 from roundelay.network.consent import AwaitingError
 from roundelay.network.keys import Keys, own_keys
@@ -52,6 +51,8 @@ def _answer(
     kind = message.head.get("ask")
     if kind == "introduce":
         return _introduce(home, keys), b""
+    from roundelay.network import working  # seconds, with torch
+
     tasks = {"survey": working.survey, "train": working.train, "evaluate": working.evaluate}
     if kind not in tasks:
         raise RefusedError(f"This version does not answer to {str(kind)[:20]!r}.")

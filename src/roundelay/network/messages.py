@@ -29,7 +29,10 @@ class Message:
     def check(self, public: Public, who: str) -> None:
         """Raise RefusedError unless the holder of these keys signed the message."""
         if not signed_by(public, self.signed, self.signature):
-            raise RefusedError(f"A message that should come from {who} isn't signed by {who}.")
+            raise RefusedError(
+                f"A message that should come from {who} isn't signed by {who}, as it was known when"
+                " the run began."
+            )
 
 
 def pack(head: Mapping[str, Any], payload: bytes, keys: Keys) -> bytes:
