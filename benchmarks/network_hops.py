@@ -10,14 +10,16 @@ rounds. Writes results/network_hops.json.
 import argparse
 import itertools
 import json
-import shutil
-import socket
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
+from parties import Network, folders_by_site, legs_done, start_network
+from roundelay.ledger import read_ledger
 
 RESULTS = Path(__file__).parent / "results" / "network_hops.json"
 STUDY = """
@@ -39,65 +41,25 @@ threads = {threads}
 """
 
 
-def command(*words: object) -> list[str]:
-    return [sys.executable, "-m", "roundelay", *map(str, words)]
-
-
-def make_network(data: Path, place: Path, threads: int) -> list[subprocess.Popen[bytes]]:
-    """Kits, and all processes started; sites by the institution in the folders' names."""
-    root = data / "kaggle_3m" if (data / "kaggle_3m").is_dir() else data
-    sites: dict[str, list[Path]] = {}
-    for folder in sorted(p for p in root.iterdir() if p.is_dir()):
-        sites.setdefault(folder.name.split("_")[1], []).append(folder)
-    for site, folders in sites.items():
-        for folder in folders:
-            shutil.copytree(folder, place / site / folder.name)
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        port = free.getsockname()[1]
-    (place / "NETWORK.toml").write_text(
-        f'name = "bench"\nsites = {json.dumps(sorted(sites))}\n[server]\nhost = "localhost"\n'
-        f"port = {port}\n"
-    )
-    subprocess.run(
-        command("network", "create", place / "NETWORK.toml", "--out", place / "kits"), check=True
-    )
-    started = [start(place, "server", "server", "start", place / "kits" / "server")]
-    for site in sites:
-        kit = place / "kits" / site
-        started.append(
-            start(place, site, "site", "start", kit, "--data", place / site, "--threads", threads)
-        )
-    return started
-
-
-def start(place: Path, name: str, *words: object) -> subprocess.Popen[bytes]:
-    out = (place / f"{name}.out").open("wb")
-    return subprocess.Popen(command(*words), stdout=out, stderr=out)
-
-
-def submit(place: Path, arm: str, text: str) -> dict[str, object]:
+def submit(net: Network, arm: str, text: str) -> dict[str, object]:
     """Run a study over the network; the seconds of each hop and what they are made of."""
-    (place / f"{arm}.toml").write_text(text)
-    out = place / f"RUN-{arm}"
-    kit = place / "kits" / "coordinator"
-    words = command("submit", place / f"{arm}.toml", "--kit", kit, "--out", out)
+    study, out = net.place / f"{arm}.toml", net.place / f"RUN-{arm}"
+    study.write_text(text)
     begin = time.time()
-    process = subprocess.Popen(words)
-    ledger, seen, times = out / "arms" / f"{arm}-0" / "ledger.jsonl", 0, []
-    while process.poll() is None:
-        approve(place)
-        count = len(ledger.read_text().splitlines()) if ledger.exists() else 0
-        if count > seen:
-            times += [time.time()] * (count - seen)
-            seen = count
+    coordinator = net.submit(study, out)
+    seen, times = 0, list[float]()
+    while coordinator.process.poll() is None:
+        net.approve_waiting()
+        count = legs_done(out, f"{arm}-0") + (out / "arms" / f"{arm}-0" / "ledger.jsonl").exists()
+        times += [time.time()] * (count - seen)
+        seen = count
         time.sleep(0.05)
-    if process.returncode:
-        raise SystemExit(process.returncode)
+    if coordinator.process.returncode:
+        raise SystemExit(coordinator.log.read_text()[-2000:])
     total = time.time() - begin
-    lines = [json.loads(line) for line in ledger.read_text().splitlines()][1:]
+    lines = read_ledger(out / "arms" / f"{arm}-0" / "ledger.jsonl")[1:]
     trained = [receipt for line in lines for receipt in line["receipts"]]
-    doors = [door(place, receipt["site"], i) for i, receipt in enumerate(trained)]
+    doors = [door(net, receipt["site"], i) for i, receipt in enumerate(trained)]
     hops = [b - a for a, b in itertools.pairwise(times)]
     rows = [
         {
@@ -114,22 +76,9 @@ def submit(place: Path, arm: str, text: str) -> dict[str, object]:
     return {"arm": arm, "seconds": round(total, 1), "dice_mean": dice, "hops": rows}
 
 
-def approve(place: Path) -> None:
-    """Be the operator of every hospital."""
-    for waiting in place.glob("kits/*/roundelay/pending/*.json"):
-        kit = waiting.parents[2]
-        from roundelay.network.proposal import proposal_from_json
-
-        digest = proposal_from_json(json.loads(waiting.read_text())).study.digest
-        words = command("site", "approve", digest, "--kit", kit, "--yes")
-        subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
-
-
-def door(place: Path, site: str, leg: int) -> float:
+def door(net: Network, site: str, leg: int) -> float:
     """The seconds of a visit inside the hospital, by its own audit log."""
-    log = place / "kits" / site / "roundelay" / "audit.jsonl"
-    rows = [json.loads(line) for line in log.read_text().splitlines()]
-    own = [r for r in rows if r["asked"] == "train" and r["leg"] == leg]
+    own = [row for row in net.audit(site) if row["asked"] == "train" and row["leg"] == leg]
     return float(own[-1]["seconds"])
 
 
@@ -140,22 +89,19 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--threads", type=int, default=2)
     given = parser.parse_args()
+    root = given.data / "kaggle_3m" if (given.data / "kaggle_3m").is_dir() else given.data
     with tempfile.TemporaryDirectory() as folder:
-        place = Path(folder)
-        started = make_network(given.data, place, given.threads)
+        net = start_network(Path(folder), folders_by_site(root), threads=given.threads)
         try:
             results = []
             for arm, rounds in (("swt", 1), ("cwt", given.rounds)):
                 text = STUDY.format(
                     arm=arm, encoder=given.encoder, rounds=rounds, epochs=2, threads=given.threads
                 )
-                results.append(submit(place, arm, text))
+                results.append(submit(net, arm, text))
                 show(results[-1])
         finally:
-            for process in started:
-                process.terminate()
-            for process in started:
-                process.wait(30)
+            net.end()
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps({"encoder": given.encoder, "runs": results}, indent=1) + "\n")
 

@@ -24,6 +24,7 @@ class Wire:
         self.homes = homes
         self.tamper: Callable[[str, Errand, bytes], bytes] = lambda _way, _errand, data: data
         self.passed = 0
+        self.away: set[str] = set()
 
     def exchange(self, errands: Sequence[Errand], on_progress: OnProgress) -> list[bytes]:
         answers = []
@@ -36,6 +37,9 @@ class Wire:
             reply = self.tamper("answer", errand, reply)
             answers.append(reply)
         return answers
+
+    def present(self) -> set[str]:
+        return set(self.homes) - self.away
 
     def close(self) -> None:
         """Nothing was opened."""

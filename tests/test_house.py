@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import roundelay
+from roundelay.cli.app import run_app
 from roundelay.study import Study
 from roundelay.study_file import preset_names, preset_text
 
@@ -69,6 +70,24 @@ def test_every_command_and_every_key_of_a_study_stands_in_the_docs():
             assert f"`{key}`" in reference, f"{section}.{key}"
     for name in preset_names():
         assert f"`{name}`" in reference, name
+
+
+def test_every_command_in_the_docs_has_the_options_that_it_is_shown_with(capsys):
+    shown = {
+        line.strip().removeprefix("$ ").split("  ")[0]
+        for page in PAGES
+        for block in re.findall(r"^```[a-z]*\n(.*?)^```", page.read_text(), re.M | re.S)
+        for line in block.splitlines()
+        if line.strip().removeprefix("$ ").startswith("roundelay ")
+    }
+    assert len(shown) >= 15
+    for line in sorted(shown):
+        words = line.split()[1:]
+        command = words[: 2 if words[0] in ("ledger", "network", "server", "site") else 1]
+        assert run_app([*command, "--help"]) == 0, line
+        known = capsys.readouterr().out
+        for option in (word for word in words if word.startswith("--")):
+            assert f"{option} " in known, f"{line}: {option}"
 
 
 def test_presets_say_why_in_comments():

@@ -30,33 +30,35 @@ class Hops:
     ) -> None:
         """`sites` are those with validation patients."""
         self._path, self._courier, self._sites = place / HOPS, courier, tuple(sites)
-        self._legs = followed(arm, settings) if sites else frozenset()
+        self._followed = followed(arm, settings) if sites else frozenset()
         self.rows = read_hops(place)
 
-    def after_leg(self, leg: Leg, baton: Baton) -> None:
-        """Validate the model of a leg that the study follows, and write the matrix."""
-        if leg.index not in self._legs:
+    def after_leg(self, number: int, leg: Leg, baton: Baton) -> None:
+        """Validate the model of a hand-over that the study follows, and write the matrix."""
+        if number not in self._followed:
             return
         scores = self._courier.evaluate(goes_home(baton), self._sites, VALIDATION)
         means = site_means(scores)
+        skipped = {word["statement"]["leg"] for word in (baton.proof or {}).get("absent", [])}
+        trained = leg.task == "train" and leg.index not in skipped
         hop = Hop(
-            leg=leg.index,
+            leg=number,
             round=leg.stops[0].round,
-            visited=tuple(stop.site for stop in leg.stops) if leg.task == "train" else (),
+            visited=tuple(stop.site for stop in leg.stops) if trained else (),
             dice={site: mean for site, (_, mean) in means.items()},
             patients={site: count for site, (count, _) in means.items()},
         )
-        self.rows = [*(row for row in self.rows if row.leg < leg.index), hop]
+        self.rows = [*(row for row in self.rows if row.leg < number), hop]
         write_json(self._path, [row.as_json() for row in self.rows])
 
     def catch_up(self, arm: Arm, ledger: Ledger) -> None:
         """Validate the last leg where a kill came between its ledger line and its row."""
         last = ledger.legs_done - 1
         if last >= 0 and all(row.leg != last for row in self.rows):
-            self.after_leg(arm.legs[last], ledger.baton_of(last))
+            self.after_leg(last, arm.legs[ledger.legs_run[last]], ledger.baton_of(last))
 
-    def best_leg(self, arm: Arm, choose: str) -> int:
-        """The round whose model is best, by the mean over sites or by the worst site."""
+    def best_hop(self, arm: Arm, choose: str) -> int:
+        """The end of a round whose model is best, by the mean over sites or by the worst site."""
 
         def value(row: Hop) -> float:
             dices = row.dice.values()
@@ -67,7 +69,7 @@ class Hops:
 
 
 def followed(arm: Arm, settings: Evaluation) -> frozenset[int]:
-    """The legs after which the study validates: none, the end of each round, or every visit."""
+    """The hand-overs after which the study validates: none, each round's last, or every one."""
     if settings.follow == "visit":
         return frozenset(leg.index for leg in arm.legs)
     if settings.follow != "none" or settings.choose != "last":

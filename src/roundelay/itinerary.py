@@ -1,7 +1,7 @@
 """Stops, legs and orders: the model's whole way, fixed and readable before training begins."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from random import Random
 from typing import Any, Literal
@@ -104,6 +104,20 @@ def share(total: int, weights: Sequence[int]) -> list[int]:
         parts[parts.index(max(parts))] -= 1
         parts[parts.index(0)] += 1
     return parts
+
+
+def open_legs(legs: Sequence[Leg], run: Collection[int]) -> tuple[Leg, ...]:
+    """The legs among which the next one may be chosen, in their order; empty at the end.
+
+    `run` are the indices of those that were run. A site that is away may be put off to later in its
+    round, never beyond it; a calibration comes after all training.
+    """
+    left = [leg for leg in legs if leg.index not in run]
+    return tuple(
+        leg
+        for leg in left
+        if (leg.stops[0].round, leg.task) == (left[0].stops[0].round, left[0].task)
+    )
 
 
 def as_json(legs: Sequence[Leg]) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ a leg: its receipts and the digest of the baton that goes on.
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -57,7 +57,7 @@ class Ledger:
     """An arm's ledger and its folder of batons; `append` is the only way it grows."""
 
     def __init__(self, folder: Path, header: Header, *, keep: frozenset[int] | None) -> None:
-        """Open or begin a ledger. `keep` names the legs whose batons stay (None: all stay).
+        """Open or begin a ledger. `keep` numbers the hand-overs whose batons stay (None: all stay).
 
         Raises LedgerError where what is there does not verify or begins otherwise.
         """
@@ -77,6 +77,11 @@ class Ledger:
         return len(self.lines) - 1
 
     @property
+    def legs_run(self) -> list[int]:
+        """The indices of the legs that were run, in the order in which they were."""
+        return [line["leg"] for line in self.lines[1:]]
+
+    @property
     def head(self) -> str:
         """The digest to compare with one held elsewhere."""
         return str(self.lines[-1]["digest"])
@@ -89,9 +94,12 @@ class Ledger:
         """The baton of the last finished leg, or None where there is none."""
         return self.baton_of(self.legs_done - 1) if self.legs_done else None
 
-    def baton_of(self, leg: int) -> Baton:
-        """The kept baton of a leg. Raises LedgerError where it is missing or altered."""
-        return read_baton(self.batons, self.lines[leg + 1])
+    def baton_of(self, hop: int) -> Baton:
+        """The kept baton of a hand-over, counted from 0 in the order in which legs were run.
+
+        Raises LedgerError where it is missing or altered.
+        """
+        return read_baton(self.batons, self.lines[hop + 1])
 
     def append(
         self, leg: Leg, receipts: Sequence[Receipt], baton: Baton, proofs: Sequence[Any] = ()
@@ -118,8 +126,8 @@ class Ledger:
     def _prune(self) -> None:
         if self._keep is None:
             return
-        legs = {*self._keep, self.legs_done - 1, self.legs_done - 2}
-        needed = {line["baton"] for line in self.lines[1:] if line["leg"] in legs}
+        hops = {*self._keep, self.legs_done - 1, self.legs_done - 2}
+        needed = {line["baton"] for hop, line in enumerate(self.lines[1:]) if hop in hops}
         for path in self.batons.iterdir():
             if path.stem not in needed:
                 path.unlink()
@@ -136,7 +144,7 @@ def read_ledger(path: Path) -> list[dict[str, Any]]:
     lines: list[dict[str, Any]] = []
     for number, raw in enumerate(data[:-1].split(b"\n"), start=1):
         previous = lines[-1]["digest"] if lines else FIRST_PREVIOUS
-        if problem := _problem(raw, previous, leg=number - 2):
+        if problem := _problem(raw, previous, first=not lines):
             raise LedgerError(
                 f"{path}, line {number}: {problem}.\nThis ledger was changed after it was written."
                 " Compare it with a copy held elsewhere; the run can't go on from it."
@@ -150,7 +158,7 @@ def _sealed(entry: dict[str, Any], previous: str) -> dict[str, Any]:
     return entry | {"digest": hashlib.sha256(canonical_json(entry)).hexdigest()}
 
 
-def _problem(raw: bytes, previous: str, *, leg: int) -> str | None:
+def _problem(raw: bytes, previous: str, *, first: bool) -> str | None:
     try:
         line = json.loads(raw)
         entry = {key: value for key, value in line.items() if key != "digest"}
@@ -160,7 +168,7 @@ def _problem(raw: bytes, previous: str, *, leg: int) -> str | None:
             return "its bytes do not give its digest"
         if line["previous"] != previous:
             return "it does not follow from the line before it"
-        if line.get("leg", -1) != leg:
+        if ("leg" in line) == first:
             return "a leg is missing before it"
     except (ValueError, KeyError, AttributeError, TypeError):
         return "it is not a line of a ledger"
@@ -190,6 +198,14 @@ def proof_of(line: dict[str, Any]) -> dict[str, Any] | None:
     if len(proofs) != 1 or proofs[0]["statement"]["returned"] != line["baton"]:
         return None
     return dict(proofs[0])
+
+
+def words_on_absence(line: Mapping[str, Any], kind: str) -> list[dict[str, Any]]:
+    """What the study's owner signed of sites that were away before a line's visit.
+
+    `kind` is ``absent`` for stops that were skipped, ``deferred`` for stops put off to later.
+    """
+    return [dict(word) for proof in line.get("proofs", []) for word in (proof or {}).get(kind, [])]
 
 
 def sealed_as(line: dict[str, Any]) -> str:

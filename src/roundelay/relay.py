@@ -8,7 +8,7 @@ from roundelay.arms import Arm
 from roundelay.baton import Baton
 from roundelay.errors import HandoverError
 from roundelay.evaluation.scores import PatientScore
-from roundelay.itinerary import Leg, Stop
+from roundelay.itinerary import Leg, Stop, open_legs
 from roundelay.ledger import Ledger, Receipt
 from roundelay.merging import merge
 from roundelay.survey import SiteSurvey
@@ -31,6 +31,10 @@ class Courier(Protocol):
     def survey(self) -> Mapping[str, SiteSurvey]:
         """Every site's numbers, in the order in which the sites are given."""
 
+    def next_leg(self, legs: Sequence[Leg]) -> Leg:
+        """Which of the round's legs that are still open is run next: the first, unless the study
+        puts off sites that are away."""
+
     def train(self, baton: Baton, stops: Sequence[Stop]) -> list[Visit]:
         """One visit for each stop, in their order; all of them begin with `baton`."""
 
@@ -47,7 +51,8 @@ class Courier(Protocol):
         """End what was started."""
 
 
-AfterLeg = Callable[[Leg, Baton], None]
+AfterLeg = Callable[[int, Leg, Baton], None]
+"""Told of each hand-over: its number from 0, its leg, the baton that goes on."""
 
 
 def relay(
@@ -58,7 +63,8 @@ def relay(
     `after_leg` is told of every leg once its line stands in the ledger.
     """
     baton = ledger.last_baton() or start
-    for leg in arm.legs[ledger.legs_done :]:
+    while turn := open_legs(arm.legs, ledger.legs_run):
+        leg = courier.next_leg(turn)
         visits = courier.train(baton, leg.stops)
         for stop, visit in zip(leg.stops, visits, strict=True):
             check_handover(stop, visit, sent=baton)
@@ -66,7 +72,7 @@ def relay(
         proofs = [visit.baton.proof for visit in visits]
         ledger.append(leg, [visit.receipt for visit in visits], baton, proofs)
         if after_leg is not None:
-            after_leg(leg, baton)
+            after_leg(ledger.legs_done - 1, leg, baton)
     return baton
 
 

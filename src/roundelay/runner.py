@@ -138,7 +138,7 @@ def _run_arm(
     choosing = study.evaluation.choose != "last"
     keep = None if study.keep == "all" else frozenset(arm.round_ends if choosing else ())
     ledger = Ledger(place, header, keep=keep)
-    done = sum(s.steps for leg in arm.legs[: ledger.legs_done] for s in leg.stops)
+    done = sum(stop.steps for leg in ledger.legs_run for stop in arm.legs[leg].stops)
     on_event(ArmBegun(arm, done))
     if (place / folder.SCORES).exists() and ledger.legs_done < len(arm.legs):
         raise LedgerError(
@@ -150,15 +150,15 @@ def _run_arm(
         hops = Hops(place, arm, study.evaluation, courier, validated)
         hops.catch_up(arm, ledger)
 
-        def after_leg(leg: Leg, baton: Baton) -> None:
-            hops.after_leg(leg, baton)
-            refresh.after_leg(arm, leg)
+        def after_leg(number: int, leg: Leg, baton: Baton) -> None:
+            hops.after_leg(number, leg, baton)
+            refresh.after_leg(arm, number)
 
         last = relay(start, arm, courier, ledger, after_leg)
-        leg, baton = len(arm.legs) - 1, last
+        chosen, baton = len(arm.legs) - 1, last
         if choosing:
-            leg = hops.best_leg(arm, study.evaluation.choose)
-            baton = ledger.baton_of(leg)
+            chosen = hops.best_hop(arm, study.evaluation.choose)
+            baton = ledger.baton_of(chosen)
         _write_model(study, place, courier.opened(baton))
         scores = [
             score
@@ -166,7 +166,7 @@ def _run_arm(
             for score in courier.evaluate(goes_home(baton), _judges(surveys, split), split)
         ]
         folder.write_curve(place, ledger.receipts)
-        folder.write_scores(place, scores, chosen_leg=leg)
+        folder.write_scores(place, scores, chosen_leg=chosen)
     on_event(ArmDone(arm))
 
 

@@ -10,6 +10,8 @@ from roundelay.checked import Section
 
 ArmName = Literal["swt", "cwt", "fedavg", "fedprox", "pooled", "local"]
 Order = Literal["given", "shuffled", "reversed", "there-and-back", "size"]
+Seal = Literal["sites", "owner", "none"]
+Absent = Literal["wait", "defer", "skip"]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Positive = Annotated[int, Field(ge=1)]
 SCHEMES = ("institution", "chunks:N", "table:FILE.csv")
@@ -117,9 +119,10 @@ class CourierSettings(Section):
     kind: Literal["here", "cluster"] = "here"
     threads: Positive | None = None
     address: str | None = None
-    seal: Literal["sites", "owner", "none"] = "sites"
-    absent: Literal["wait", "skip"] = "wait"
+    seal: Seal = "sites"
+    absent: Absent = "wait"
     patience: Annotated[float, Field(gt=0)] = 86400.0
+    defer_after: Annotated[float, Field(gt=0)] = 300.0
     stuck_after: Annotated[float, Field(gt=0)] = 600.0
 
 
@@ -144,6 +147,7 @@ class Study(Section):
             raise ValueError(f'follow = "{self.evaluation.follow}" needs validation patients')
         if self.recipe.compare_orders and not {"cwt", "swt"} & set(self.arms):
             raise ValueError("compare_orders needs the arm cwt or swt")
+        self._agree_on_absence()
         if self.evaluation.choose == "last":
             return self
         if not self.data.split.validation:
@@ -154,6 +158,18 @@ class Study(Section):
                 " which only the last one has"
             )
         return self
+
+    def _agree_on_absence(self) -> None:
+        absent = self.courier.absent
+        if absent != "wait" and self.recipe.average == "trail":
+            raise ValueError(
+                f'absent = "{absent}" contradicts average = "trail", which weighs the last round\'s'
+                " visits as they were planned"
+            )
+        if absent == "skip" and self.recipe.optimiser_state == "stay":
+            raise ValueError(
+                'absent = "skip" contradicts optimiser_state = "stay": a skipped visit leaves none'
+            )
 
     @property
     def digest(self) -> str:

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from roundelay.errors import LedgerError
-from roundelay.itinerary import Leg
-from roundelay.ledger import file_name, read_baton, read_ledger, sealed_as
+from roundelay.itinerary import Leg, open_legs
+from roundelay.ledger import file_name, read_baton, read_ledger, sealed_as, words_on_absence
 
 
 def verify(folder: Path, *, legs: Sequence[Leg], itinerary: str) -> list[dict[str, Any]]:
@@ -18,12 +18,12 @@ def verify(folder: Path, *, legs: Sequence[Leg], itinerary: str) -> list[dict[st
     lines = read_ledger(path)
     if lines[0]["itinerary"] != itinerary:
         raise LedgerError(f"{folder / 'itinerary.json'} is not the plan that {path} began with.")
-    if len(lines) - 1 > len(legs):
-        raise LedgerError(f"{path} has {len(lines) - 1} legs, the itinerary {len(legs)}.")
-    sent = lines[0]["start"]
-    for line, leg in zip(lines[1:], legs, strict=False):
+    sent, run = lines[0]["start"], list[int]()
+    for line in lines[1:]:
+        leg = _leg_of(path, line, open_legs(legs, run))
         _check_leg(path, line, leg, sent)
         sent = line["baton"]
+        run.append(leg.index)
     by_name = {file_name(line["baton"], sealed=sealed_as(line) != ""): line for line in lines[1:]}
     for kept in sorted((folder / "batons").glob("[!.]*")):
         if kept.name in by_name:
@@ -34,6 +34,17 @@ def verify(folder: Path, *, legs: Sequence[Leg], itinerary: str) -> list[dict[st
                 f"{kept} stands in no line of {path}: lines were cut, or it was added."
             )
     return lines
+
+
+def _leg_of(path: Path, line: dict[str, Any], turn: Sequence[Leg]) -> Leg:
+    """The planned leg of a line: the next one, or one before which others were put off."""
+    deferred = {word["statement"]["leg"] for word in words_on_absence(line, "deferred")}
+    for leg in turn:
+        if leg.index == line["leg"]:
+            return leg
+        if leg.index not in deferred:
+            break
+    raise LedgerError(f"{path}: leg {line['leg'] + 1} was run out of turn, or was not planned.")
 
 
 def _check_leg(path: Path, line: dict[str, Any], leg: Leg, sent: str) -> None:

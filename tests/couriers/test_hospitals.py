@@ -13,12 +13,20 @@ from hospitals import Network, by_site
 from roundelay.baton import Baton
 from roundelay.cohort.phantom import make_toy
 from roundelay.couriers import hospitals
-from roundelay.errors import NetworkError, RefusedError, RunFolderError, SiteAbsentError
+from roundelay.errors import (
+    LedgerError,
+    NetworkError,
+    RefusedError,
+    RunFolderError,
+    SiteAbsentError,
+)
 from roundelay.events import Waiting
-from roundelay.folder import read_record
+from roundelay.folder import read_record, verify_arm
+from roundelay.learning.fit import Step
 from roundelay.ledger import read_ledger
 from roundelay.network.door import answer
 from roundelay.network.messages import unpack
+from roundelay.network.proving import check_signatures
 from roundelay.runner import run_study
 from surveys import study
 
@@ -34,6 +42,7 @@ def data(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch):
     monkeypatch.setattr(hospitals, "AGAIN", 0.0)
+    monkeypatch.setattr(hospitals, "LOOK_AGAIN", 0.005)
     with one_thread():
         yield
 
@@ -246,6 +255,69 @@ def test_a_site_that_is_absent_is_skipped_where_the_study_says_so(data, tmp_path
     assert absent[0]["received"] == absent[0]["returned"]
     assert len(receipts) == 3
     assert any(isinstance(e, Waiting) and "skipped" in e.why for e in events)
+
+
+def test_a_site_that_is_away_is_put_off_to_later_in_its_round(data, tmp_path):
+    net = network(tmp_path, data)
+    plan = toy(
+        data, top={"arms": ("cwt",)}, recipe={"order": "given"}, absent="defer", defer_after=0.01
+    )
+    approve, events, out = approving(net, plan), [], tmp_path / "RUN"
+    asked = []
+
+    def tamper(way, errand, message):
+        """EAST, first by name, goes away before round 1 and is back after NORTH's visit."""
+        if way == "request" and b'"ask":"train"' in message:
+            asked.append(errand.site)
+        net.wire.away = {"EAST"} if not asked else set()
+        return message
+
+    net.wire.tamper = tamper
+    net.run(plan, out, on_event=lambda e: (events.append(e), approve(e)))
+
+    assert asked == ["NORTH", "EAST", "WEST", "EAST", "NORTH", "WEST"]
+    place = out / "arms" / "cwt-0"
+    lines = read_ledger(place / "ledger.jsonl")[1:]
+    assert [line["leg"] for line in lines] == [1, 0, 2, 3, 4, 5]
+    word = lines[0]["proofs"][0]["deferred"][0]
+    assert word["signer"] == "coordinator" and word["statement"]["receipt"]["task"] == "deferred"
+    assert (word["statement"]["receipt"]["site"], word["statement"]["leg"]) == ("EAST", 0)
+    assert any(isinstance(e, Waiting) and "put off" in e.why for e in events)
+    assert verify_arm(out, "cwt-0") == lines[-1]["digest"]
+    assert check_signatures(read_record(out), "cwt-0", read_ledger(place / "ledger.jsonl")) == 6
+    assert "put off to later in the round" in (out / "report.html").read_text()
+
+
+def test_the_word_that_a_site_was_away_can_not_be_forged(data, tmp_path):
+    net = network(tmp_path, data)
+    plan = toy(
+        data, top={"arms": ("swt",)}, recipe={"order": "given"}, absent="defer", defer_after=0.01
+    )
+    net.wire.away, out = {"EAST"}, tmp_path / "RUN"
+    approve = approving(net, plan)
+
+    def come_back(event):
+        approve(event)
+        if isinstance(event, Step) and event.stop.site == "NORTH":
+            net.wire.away = set()
+
+    net.run(plan, out, on_event=come_back)
+    lines = read_ledger(out / "arms" / "swt-0" / "ledger.jsonl")
+
+    assert [line["leg"] for line in lines[1:]] == [1, 0, 2]
+    word = lines[1]["proofs"][0]["deferred"][0]
+    word["statement"]["receipt"]["seconds"] = 1e6
+    with pytest.raises(LedgerError, match="isn't signed by coordinator"):
+        check_signatures(read_record(out), "swt-0", lines)
+
+
+def test_nobody_there_is_not_waited_for_without_an_end(data, tmp_path):
+    net = network(tmp_path, data)
+    plan = toy(data, absent="defer", defer_after=0.01, patience=2.0)
+    net.wire.away = set(net.homes)
+    with pytest.raises(SiteAbsentError, match="isn't there") as caught:
+        net.run(plan, tmp_path / "RUN", on_event=approving(net, plan))
+    assert caught.value.exit_code == 3
 
 
 def test_a_site_that_is_absent_stops_the_run_where_the_study_waits(data, tmp_path):

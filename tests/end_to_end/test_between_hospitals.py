@@ -3,19 +3,18 @@
 import contextlib
 import importlib.util
 import json
-import os
-import shutil
-import signal
+import re
 import socket
 import ssl
-import subprocess
-import sys
 import time
+from pathlib import Path
 
 import pytest
 
+from parties import Party, batons, folders_by_site, legs_done, roundelay, start_network, until
+from roundelay.baton import Baton
 from roundelay.cohort.phantom import make_toy
-from roundelay.ledger import read_ledger
+from wire import can_capture, captured_loopback
 
 pytestmark = [
     pytest.mark.slow,
@@ -24,7 +23,11 @@ pytestmark = [
         importlib.util.find_spec("nvflare") is None, reason="the extra 'network' is not installed"
     ),
 ]
+DOCS = Path(__file__).parents[2] / "docs" / "how-to"
 SITES = ("EAST", "NORTH", "WEST")
+ARM = "swt-0"
+INTO_VISIT = 2.0
+"""Seconds from when a site's door is locked until it is well within its visit, which takes more."""
 STUDY = """
 name = "trio"
 arms = ["swt"]
@@ -36,7 +39,7 @@ split = { validation = 0.0, test = 0.34 }
 encoder = "resnet18"
 [recipe]
 rounds = 1
-steps = 30
+steps = 100
 batch = 2
 deterministic = true
 [evaluation]
@@ -46,183 +49,149 @@ threads = 1
 """
 
 
-def command(*words):
-    return [sys.executable, "-m", "roundelay", *map(str, words)]
-
-
-def roundelay(*words, ok=0):
-    done = subprocess.run(command(*words), capture_output=True, text=True, timeout=240)
-    assert done.returncode == ok, done.stderr[-2000:]
-    return done.stdout
-
-
-class Party:
-    """One process of the network, with its log; killed at once or ended in order."""
-
-    def __init__(self, place, name, *words):
-        self.log = place / f"{name}.out"
-        self.words = words
-        self.start()
-
-    def start(self):
-        with self.log.open("ab") as out:
-            self.process = subprocess.Popen(
-                command(*self.words), stdout=out, stderr=out, start_new_session=True
-            )
-
-    def kill(self):
-        """kill -9, of everything that it started too: the machine lost its power."""
-        import psutil
-
-        tree = [self.process.pid, *(c.pid for c in psutil.Process(self.process.pid).children(True))]
-        for number in tree:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(number, signal.SIGKILL)
-        self.process.wait()
-
-    def end(self):
-        if self.process.poll() is None:
-            self.process.terminate()
-            self.process.wait(60)
-
-
 @pytest.fixture(scope="module")
 def net(tmp_path_factory):
     place = tmp_path_factory.mktemp("net")
     root = make_toy(place / "data", seed=0, patients=dict.fromkeys(SITES, 3), slices=4, size=64)
-    for folder in root.iterdir():
-        if folder.is_dir():
-            shutil.copytree(folder, place / folder.name.split("_")[1] / folder.name)
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        port = free.getsockname()[1]
-    (place / "NETWORK.toml").write_text(
-        f'name = "trio"\nsites = {json.dumps(SITES)}\n[server]\nhost = "localhost"\nport = {port}\n'
-    )
     (place / "study.toml").write_text(STUDY)
-    kits = place / "kits"
-    roundelay("network", "create", place / "NETWORK.toml", "--out", kits)
-    parties = {"server": Party(place, "server", "server", "start", kits / "server")}
-    for site in SITES:
-        parties[site] = Party(
-            place, site, "site", "start", kits / site, "--data", place / site, "--threads", 1
-        )  # fmt: skip
-    yield place, kits, port, parties
-    for party in parties.values():
-        party.end()
-
-
-def until(what, seconds=150.0):
-    """Wait for something to be true; never without an end."""
-    end = time.monotonic() + seconds
-    while not (found := what()):
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.2)
-    return found
-
-
-def audit(kits, site):
-    path = kits / site / "roundelay" / "audit.jsonl"
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-
-
-def at_work(kits, site):
-    """Whether a site is in its visit: it took a question, was surveyed, and hasn't answered."""
-    log = (kits / site / "roundelay" / "log.txt").read_text(errors="replace")
-    done = [line for line in audit(kits, site) if line["asked"] not in ("start", "approve")]
-    surveyed = any(d["asked"] == "survey" and d["outcome"] == "answered" for d in done)
-    return surveyed and log.count("invoking task executor") > len(done)
-
-
-def legs_done(run):
-    path = run / "arms" / "swt-0" / "ledger.jsonl"
-    return len(read_ledger(path)) - 1 if path.exists() else 0
+    network = start_network(place, folders_by_site(root), policy="[accept]\nrounds = 1\n")
+    yield network
+    network.end()
 
 
 @pytest.fixture(scope="module")
 def finished(net):
     """One run, in which every party is killed once; and the same study on one machine."""
-    place, kits, _, parties = net
-    run = place / "RUN"
-    submit = ("submit", place / "study.toml", "--kit", kits / "coordinator", "--out", run)
-    coordinator = parties["coordinator"] = Party(place, "submit", *submit)
-    for site in SITES:
-        waiting = until(lambda s=site: list((kits / s / "roundelay" / "pending").glob("*.json")))
-        assert json.loads(waiting[0].read_text())["seal"] == "sites"
-        roundelay("site", "approve", _study_digest(place), "--kit", kits / site, "--yes")
-    here = ("run", place / "study.toml", "--out", place / "HERE")
-    parties["here"] = Party(place, "here", *here)
+    place, parties = net.place, net.parties
+    run, study = place / "RUN", place / "study.toml"
+    with contextlib.ExitStack() as stack:
+        wire = None
+        if can_capture():
+            wire = stack.enter_context(captured_loopback(place / "wire.bin"))
+        coordinator = net.submit(study, run)
+        for site in SITES:
+            waiting = until(lambda s=site: list((net.home(s) / "pending").glob("*.json")))
+            assert json.loads(waiting[0].read_text())["seal"] == "sites"
+        net.approve_waiting()
+        here = Party(place, "here", "run", study, "--out", place / "HERE")
 
-    until(lambda: at_work(kits, "EAST"))
-    time.sleep(6)
-    parties["EAST"].kill()
-    parties["EAST"].start()
+        within_visit(net, run, 0, "EAST")
+        parties["EAST"].kill()
+        parties["EAST"].start()
 
-    until(lambda: legs_done(run) == 1 and at_work(kits, "NORTH"))
-    time.sleep(6)
-    parties["server"].kill()
-    parties["server"].start()
+        within_visit(net, run, 1, "NORTH")
+        parties["server"].kill()
+        parties["server"].start()
 
-    until(lambda: legs_done(run) == 2 and at_work(kits, "WEST"))
-    coordinator.kill()
-    code = subprocess.run(command(*submit, "--resume"), capture_output=True, text=True, timeout=240)
-    assert code.returncode == 0, code.stderr[-2000:]
-    assert parties["here"].process.wait(120) == 0
-    return place, kits, run
-
-
-def _study_digest(place):
-    from roundelay.study_file import read_study
-
-    return read_study(place / "study.toml").digest[:12]
+        within_visit(net, run, 2, "WEST")
+        coordinator.kill()
+        again = net.submit(study, run, resume=True)
+        assert again.process.wait(240) == 0, again.log.read_text()[-2000:]
+        assert here.process.wait(120) == 0
+    return run, wire
 
 
-def batons(run):
-    lines = read_ledger(run / "arms" / "swt-0" / "ledger.jsonl")
-    return [line["baton"] for line in lines[1:]]
+def within_visit(net, run, hop, site):
+    """Wait until this hop's visit is well under way."""
+
+    def at_it():
+        surveyed = any(line["asked"] == "survey" for line in net.audit(site))
+        return surveyed and legs_done(run, ARM) == hop and net.at_work(site)
+
+    until(at_it)
+    time.sleep(INTO_VISIT)
+    assert at_it(), "the visit was over too soon"
 
 
-def test_a_network_gives_the_bytes_of_one_machine_whoever_is_killed(finished):
-    place, _, run = finished
-    assert batons(run) == batons(place / "HERE")
+def test_a_network_gives_the_bytes_of_one_machine_whoever_is_killed(net, finished):
+    run, _ = finished
+    assert batons(run, ARM) == batons(net.place / "HERE", ARM)
     assert (run / "report.html").exists() and (run / "summary.json").exists()
 
 
 def test_the_ledger_is_signed_by_the_hospitals(finished):
-    _, _, run = finished
+    run, _ = finished
     said = roundelay("ledger", "verify", run)
     assert "3 receipts are signed" in said and "Not proven" in said
 
 
-def test_neither_server_nor_coordinator_holds_weights_that_can_be_read(finished):
-    from roundelay.baton import Baton
+@pytest.fixture(scope="module")
+def patterns(net, finished):
+    """Bytes of several layers of every baton but the start, as they lie open on one machine."""
+    found = []
+    for path in (net.place / "HERE").rglob("batons/*.safetensors"):
+        arrays = Baton(path.read_bytes()).arrays()
+        for layer in (
+            "encoder.layer4.0.conv1",
+            "encoder.layer3.1.conv2",
+            "decoder.blocks.0.conv1.0",
+        ):
+            found.append(arrays[f"model/{layer}.weight"].tobytes()[:64])
+    assert len(found) >= 6
+    return found
 
-    place, kits, run = finished
-    patterns = []
-    for path in (place / "HERE").rglob("batons/*.safetensors"):
-        array = Baton(path.read_bytes()).arrays()["model/encoder.layer4.0.conv1.weight"]
-        patterns.append(array.tobytes()[:64])
 
+def test_neither_server_nor_coordinator_holds_weights_that_can_be_read(net, finished, patterns):
     def holds(folder):
         files = [p for p in folder.rglob("*") if p.is_file()]
         return any(pattern in p.read_bytes() for p in files for pattern in patterns)
 
-    assert patterns and holds(place / "HERE")
-    assert not holds(run) and not holds(kits / "server") and not holds(kits / "coordinator")
+    run, _ = finished
+    assert holds(net.place / "HERE")  # the search finds what lies open
+    assert not holds(run) and not holds(net.kits / "server") and not holds(net.kits / "coordinator")
 
 
-def test_the_servers_disk_is_given_free(finished):
-    _, kits, _ = finished
-    jobs = kits / "server" / "roundelay" / "jobs"
-    held = sum(p.stat().st_size for p in jobs.rglob("*") if p.is_file())
+@pytest.mark.skipif(not can_capture(), reason="only root may listen to the loopback interface")
+def test_no_weights_that_can_be_read_cross_the_wire(finished, patterns, tmp_path):
+    _, wire = finished
+    assert wire.path.stat().st_size > 3 * 57e6  # batons did cross
+    assert not wire.holds(patterns)
+
+    with captured_loopback(tmp_path / "open.bin") as control, socket.socket() as server:
+        server.bind(("localhost", 0))
+        server.listen()
+        with socket.create_connection(server.getsockname()) as client:
+            client.sendall(bytes(1000) + patterns[0] + bytes(1000))
+            time.sleep(0.5)
+    assert control.holds(patterns)  # the search finds what goes open
+
+
+def test_the_servers_disk_is_given_free(net, finished):
+    held = sum(p.stat().st_size for p in (net.home("server") / "jobs").rglob("*") if p.is_file())
     assert held < 5 * 57e6, f"{held / 1e6:.0f} MB are left of jobs that are done"
+
+
+def test_the_status_of_the_network_names_everyone(net, finished):
+    said = json.loads(roundelay("network", "status", "--kit", net.kits / "coordinator", "--json"))
+    assert [row["site"] for row in said["sites"]] == list(SITES)
+    for row in said["sites"]:
+        assert (row["is"], row["clock"]) == ("there", "agrees")
+        assert row["certificate"] in ("364 days", "365 days") and len(row["keys"].split()) == 8
+
+
+def test_the_commands_of_the_docs_are_those_that_were_run_here(net, finished):
+    """Every command of both how-to pages stands, word for word, among those above."""
+    plain = {str(net.kits / "EAST"): "KIT", str(net.kits / "WEST"): "KIT",
+             str(net.place / "EAST"): "PATIENTS", str(net.place / "WEST"): "PATIENTS"}  # fmt: skip
+    run = [[plain.get(str(w), str(w).removeprefix(f"{net.place}/")) for w in p.words]
+           for p in net.parties.values()]  # fmt: skip
+    run += [["network", "create", "NETWORK.toml", "--out", "kits"],
+            ["network", "status", "--kit", "kits/coordinator"],
+            ["site", "approve", "DIGEST", "--kit", "KIT"], ["ledger", "verify", "RUN"]]  # fmt: skip
+    for page in ("run-between-hospitals", "take-part-as-a-hospital"):
+        text = (DOCS / f"{page}.md").read_text()
+        found = re.findall(
+            r"^(?:`)?roundelay ((?:network|server|site|submit|ledger) [^`\n]*)", text, re.M
+        )
+        assert found, page
+        for words in (line.removesuffix("`.").split() for line in found):
+            assert any(r[: len(words)] == words for r in run), f"{page}: {words}"
 
 
 def test_a_job_that_carries_code_does_not_run(net, finished, tmp_path):
     """The network's own coordinator sends it, with FLARE's own interface."""
     from nvflare.fuel.flare_api.flare_api import new_secure_session
 
-    _, kits, _, _ = net
     mark = tmp_path / "ran"
     app = tmp_path / "bad" / "app"
     (app / "config").mkdir(parents=True)
@@ -247,7 +216,7 @@ def test_a_job_that_carries_code_does_not_run(net, finished, tmp_path):
             "deploy_map": {"app": ["server", "EAST"]},
         })
     )  # fmt: skip
-    coordinator = kits / "coordinator"
+    coordinator = net.kits / "coordinator"
     user = json.loads((coordinator / "startup" / "fed_admin.json").read_text())["admin"]
     with contextlib.redirect_stdout(None):
         session = new_secure_session(user["username"], str(coordinator))
@@ -267,16 +236,16 @@ def _ended(session, job):
 
 
 def test_a_plain_client_and_a_stranger_get_no_answer(net, tmp_path):
-    place, kits, port, _ = net
+    port = net.port
     with socket.create_connection(("localhost", port), timeout=5) as plain:
         plain.sendall(b"GET / HTTP/1.0\r\n\r\n")
         with contextlib.suppress(ConnectionError):
             assert b"HTTP" not in plain.recv(1000)
 
     other = tmp_path / "other"
-    roundelay("network", "create", place / "NETWORK.toml", "--out", other)
+    roundelay("network", "create", net.place / "NETWORK.toml", "--out", other)
     stranger = other / "EAST" / "startup"
-    context = ssl.create_default_context(cafile=str(kits / "EAST" / "startup" / "rootCA.pem"))
+    context = ssl.create_default_context(cafile=str(net.kits / "EAST" / "startup" / "rootCA.pem"))
     context.check_hostname = False
     context.load_cert_chain(stranger / "client.crt", stranger / "client.key")
     with (

@@ -150,6 +150,21 @@ def test_a_visit_that_was_not_planned_is_found_even_when_sealed_anew(honest, tmp
         verify(tmp_path, legs=LEGS, itinerary=digest(LEGS))
 
 
+def test_a_leg_run_out_of_turn_is_found_even_when_sealed_anew(honest, tmp_path):
+    """Without the owner's word that a site was away, legs come in their order."""
+    lines = [json.loads(raw) for raw in honest.splitlines()]
+    order = [lines[0], lines[2], lines[1], *lines[3:]]
+
+    def swap(number, line):
+        line.clear()
+        line.update(order[number])
+
+    (tmp_path / "ledger.jsonl").write_bytes(rewritten(honest, swap))
+
+    with pytest.raises(LedgerError, match="leg 2 was run out of turn"):
+        verify(tmp_path, legs=LEGS, itinerary=digest(LEGS))
+
+
 def test_another_plan_is_found(tmp_path):
     write(tmp_path)
 

@@ -12,7 +12,9 @@ from surveys import study
 def local(seed: int, site: str, patients: tuple[str, ...]) -> ArmRun:
     mask = np.ones((1, 4, 4), bool)
     scores = tuple(score_patient(name, name[0], "test", mask, mask) for name in patients)
-    return ArmRun(f"local-{seed}-{site}", "local", seed, None, site, (), (), 0, (), 0, scores, "")
+    return ArmRun(
+        f"local-{seed}-{site}", "local", seed, None, site, (), (), (), 0, (), 0, scores, ""
+    )
 
 
 def test_a_seed_that_is_not_whole_yet_is_left_out():

@@ -8,7 +8,7 @@ import pytest
 from roundelay.arms import lay
 from roundelay.baton import Baton, join
 from roundelay.errors import HandoverError
-from roundelay.itinerary import digest
+from roundelay.itinerary import digest, open_legs
 from roundelay.ledger import Header, Ledger, Receipt
 from roundelay.merging import merge
 from roundelay.relay import Visit, relay
@@ -32,6 +32,9 @@ class Footprints:
 
     def begin(self, baton, stop):
         return baton
+
+    def next_leg(self, legs):
+        return legs[0]
 
     def train(self, baton, stops):
         return [self.visit(self.begin(baton, stop), stop) for stop in stops]
@@ -199,11 +202,40 @@ def test_a_site_that_starts_a_parallel_leg_from_its_own_copy_is_caught(tmp_path)
     assert ledger.legs_done == 1
 
 
+class Late(Footprints):
+    """EAST is away at its turns: others of the round come first."""
+
+    def next_leg(self, legs):
+        return next((leg for leg in legs if leg.stops[0].site != "EAST"), legs[0])
+
+
+def test_a_site_may_be_put_off_within_its_round_and_no_further(tmp_path):
+    way, ledger = arm(calibrate=False), ledger_in(tmp_path, arm())
+
+    final = relay(START, way, Late(), ledger)
+
+    assert final.part("model/")["w"] == 2 * (1 + 10 + 100)
+    assert ledger.legs_run == [0, 2, 1, 3, 5, 4]
+    assert [r.site for r in ledger.receipts] == ["NORTH", "SOUTH", "EAST"] * 2
+    received = [r.received for r in ledger.receipts]
+    assert received == [START.digest, *(r.returned for r in ledger.receipts[:-1])]
+
+
+def test_a_calibration_is_never_brought_forward():
+    way = arm(calibrate=True)
+    trained = [leg.index for leg in way.legs[:-1]]
+
+    assert [leg.index for leg in open_legs(way.legs, trained[:4])] == [4, 5]
+    assert open_legs(way.legs, trained) == way.legs[-1:]
+    assert open_legs(way.legs, [*trained, way.legs[-1].index]) == ()
+
+
 def test_whoever_listens_hears_of_each_leg_once_it_stands_in_the_ledger(tmp_path):
     way, ledger, heard = arm(), ledger_in(tmp_path, arm()), []
 
     relay(
-        START, way, Footprints(), ledger, lambda leg, _: heard.append((leg.index, ledger.legs_done))
-    )
+        START, way, Footprints(), ledger,
+        lambda number, leg, _: heard.append((number, leg.index, ledger.legs_done)),
+    )  # fmt: skip
 
-    assert heard == [(i, i + 1) for i in range(6)]
+    assert heard == [(i, i, i + 1) for i in range(6)]

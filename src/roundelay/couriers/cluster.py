@@ -22,7 +22,7 @@ from roundelay.cohort.sites import open_sites
 from roundelay.couriers.site_process import Answer, SiteProcess
 from roundelay.errors import CourierError, MissingExtraError
 from roundelay.evaluation.scores import PatientScore
-from roundelay.itinerary import Stop
+from roundelay.itinerary import Leg, Stop
 from roundelay.learning.fit import OnStep, Step
 from roundelay.learning.precision import Machine
 from roundelay.relay import Visit
@@ -67,6 +67,9 @@ class ClusterCourier:
     def survey(self) -> Mapping[str, SiteSurvey]:
         answers = self._all([Call(site, "survey", ()) for site in self._sites])
         return dict(zip(self._sites, answers, strict=True))
+
+    def next_leg(self, legs: Sequence[Leg]) -> Leg:
+        return legs[0]
 
     def train(self, baton: Baton, stops: Sequence[Stop]) -> list[Visit]:
         sent = self._ray.put(baton.data)

@@ -83,6 +83,10 @@ class FlareTransport:
         """Sites that the server counts as connected; it forgets one after ten silent minutes."""
         return set(self._session.heard())
 
+    def present(self) -> set[str]:
+        self._look_around()
+        return set(self._here)
+
     def close(self) -> None:
         """Free the server's disk, then let go of the session."""
         until = time.monotonic() + CLOSE_SECONDS

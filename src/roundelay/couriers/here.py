@@ -6,7 +6,7 @@ from pathlib import Path
 from roundelay.baton import Baton
 from roundelay.cohort.sites import open_sites
 from roundelay.evaluation.scores import PatientScore
-from roundelay.itinerary import Stop
+from roundelay.itinerary import Leg, Stop
 from roundelay.learning.fit import OnStep
 from roundelay.learning.model_file import reading_of
 from roundelay.learning.precision import Machine
@@ -28,6 +28,9 @@ class HereCourier:
 
     def survey(self) -> Mapping[str, SiteSurvey]:
         return {site: survey(self._ward(site)) for site in self._sites}
+
+    def next_leg(self, legs: Sequence[Leg]) -> Leg:
+        return legs[0]
 
     def train(self, baton: Baton, stops: Sequence[Stop]) -> list[Visit]:
         return [train(self._ward(stop.site), stop, baton, self._on_step) for stop in stops]

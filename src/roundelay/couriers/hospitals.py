@@ -25,12 +25,14 @@ from roundelay.network.errand import Transport
 from roundelay.network.keys import own_keys
 from roundelay.network.kits import COORDINATOR
 from roundelay.network.messages import Message, pack
-from roundelay.network.passage import check_proof, hand_over, opened, passed_over
-from roundelay.network.proposal import Proposal, Roster, check_study
+from roundelay.network.passage import absence, check_proof, hand_over, opened, passed_over, state
+from roundelay.network.proposal import Roster, check_study, propose
 from roundelay.relay import Visit
 from roundelay.study import Study
 from roundelay.survey import SiteSurvey
 
+LOOK_AGAIN = 1.0
+"""Seconds between two looks at who is there."""
 AGAIN = 5.0
 """Seconds until a hospital whose operator hasn't approved yet is asked again."""
 
@@ -47,13 +49,15 @@ class HospitalsCourier:
         check_study(study)
         self._study, self._transport, self._sites = study, transport, sorted(sites)
         self._keys, self._run, self._on_event = own_keys(home), run, on_event
-        self._proposal = Proposal(study, study.courier.seal, roster or {})
+        self._proposal = propose(study, roster or {})
         self._arms: list[Arm] = []
+        # Sites put off in this round, with the seconds that each was waited for first.
+        self._deferred: dict[Leg, float] = {}
 
     def survey(self) -> Mapping[str, SiteSurvey]:
         """Ask who is there, then for numbers; a hospital that has to approve is waited for."""
         if not self._proposal.roster:
-            self._proposal = Proposal(self._study, self._study.courier.seal, self._introduced())
+            self._proposal = propose(self._study, self._introduced())
         found: dict[str, SiteSurvey] = {}
         until = time.monotonic() + self._study.courier.patience
         while missing := [site for site in self._sites if site not in found]:
@@ -75,6 +79,29 @@ class HospitalsCourier:
         theirs = {site: dict(reply.head["keys"]) for site, reply in replies.items()}
         return {COORDINATOR: self._keys.public(), **theirs}
 
+    def next_leg(self, legs: Sequence[Leg]) -> Leg:
+        """The first, or where the study puts off who is away: the first whose site is there.
+
+        A visit that has begun is waited for: its site may come back with the answer.
+        """
+        self._deferred = {leg: s for leg, s in self._deferred.items() if leg in legs}
+        if self._study.courier.absent != "defer" or len(legs) == 1:
+            return legs[0]
+        begin = time.monotonic()
+        while True:
+            there, waited = self._transport.present(), time.monotonic() - begin
+            for leg in legs:
+                if leg.stops[0].site in there:
+                    return leg
+                if leg not in self._deferred:
+                    if waited < self._study.courier.defer_after:
+                        break
+                    self._deferred[leg] = waited
+                    self._on_event(Waiting(leg.stops[0].site, "isn't there: put off to later"))
+            if waited > self._study.courier.patience:
+                raise SiteAbsentError(legs[0].stops[0].site, str(legs[0].stops[0]), waited)
+            time.sleep(LOOK_AGAIN)
+
     def train(self, baton: Baton, stops: Sequence[Stop]) -> list[Visit]:
         arm, leg = self._turn(stops)
         try:
@@ -89,7 +116,7 @@ class HospitalsCourier:
         heads, payloads = {}, {}
         for site in sites:
             sent = baton
-            if baton.proof is None:
+            if baton.proof is None or baton.proof["signer"] == COORDINATOR:
                 sent = self._owned(baton, self._place("scores", -1), [site])
             proof = self._proof(sent)
             place = {key: proof["statement"][key] for key in ("arm", "leg")}
@@ -111,8 +138,7 @@ class HospitalsCourier:
         )
 
     def facts(self) -> Mapping[str, Any]:
-        seal, roster = self._proposal.seal, dict(self._proposal.roster)
-        return {"network": {"run": self._run, "seal": seal, "roster": roster}}
+        return {"network": {"run": self._run, **self._proposal.terms()}}
 
     def close(self) -> None:
         self._transport.close()
@@ -122,18 +148,19 @@ class HospitalsCourier:
         for stop in leg.stops:
             sent = baton
             if baton.proof is None or baton.proof["signer"] == COORDINATOR:
-                before = self._place(arm.label, leg.index - 1)
+                merged = leg.index > 0 and len(arm.legs[leg.index - 1].stops) > 1
+                before = self._place(arm.label, leg.index - 1 if merged else -1)
                 sent = self._owned(Baton(baton.data), before, [stop.site])
-            absent = [one["statement"]["leg"] for one in (baton.proof or {}).get("absent", [])]
+            proof = self._proof(sent)
             heads[stop.site] = self._head(
                 "train", stop.site, arm=arm.label, leg=leg.index, legs=as_json(arm.legs),
-                proof=self._proof(sent), absent=absent,
-                everyone=self._study.courier.absent == "skip",
+                proof=proof, before=proof["statement"]["leg"],
             )  # fmt: skip
             payloads[stop.site] = sent.data
         stops = {stop.site: stop for stop in leg.stops}
         replies = self._ask(heads, payloads, f"stop of round {leg.stops[0].round}", stops)
-        return [self._visit(arm, leg, site, replies[site]) for site in stops]
+        visits = [self._visit(arm, leg, site, replies[site]) for site in stops]
+        return [self._with_deferred(arm, leg, baton, visit) for visit in visits]
 
     def _visit(self, arm: Arm, leg: Leg, site: str, reply: Message) -> Visit:
         place = self._place(arm.label, leg.index)
@@ -150,15 +177,24 @@ class HospitalsCourier:
 
     def _absence(self, arm: Arm, leg: Leg, baton: Baton, seconds: float) -> Visit:
         """The stop is skipped: the baton goes on as it is, and the owner signs that it did."""
-        stop = leg.stops[0]
-        receipt = Receipt(
-            stop=stop.index, site=stop.site, round=stop.round, task="absent",
-            received=baton.digest, returned=baton.digest, patients=0, slices=0, slice_visits=0,
-            steps=0, loss=None, seconds=round(seconds, 3), sent_bytes=0, returned_bytes=0,
-            machine="",
-        )  # fmt: skip
+        receipt = absence(leg.stops[0], "absent", baton, seconds)
         place = self._place(arm.label, leg.index)
         return Visit(receipt, passed_over(baton, place, asdict(receipt), COORDINATOR, self._keys))
+
+    def _with_deferred(self, arm: Arm, leg: Leg, sent: Baton, visit: Visit) -> Visit:
+        """The visit, with the owner's signed word on each stop that it came before."""
+        words = []
+        for other, seconds in self._deferred.items():
+            if other.index < leg.index:
+                receipt = absence(other.stops[0], "deferred", sent, seconds)
+                place = self._place(arm.label, other.index)
+                words.append(
+                    state(place, sent.digest, "", asdict(receipt), COORDINATOR, self._keys)
+                )
+        if not words:
+            return visit
+        proof = {**(visit.baton.proof or {}), "deferred": words}
+        return Visit(visit.receipt, Baton(visit.baton.data, proof))
 
     def _ask(
         self, heads: Mapping[str, Mapping[str, Any]], payloads: Mapping[str, bytes], about: str,
@@ -192,7 +228,8 @@ class HospitalsCourier:
         return hand_over(baton, place, self._proposal, to, COORDINATOR, self._keys)
 
     def _proof(self, baton: Baton) -> dict[str, Any]:
-        return {key: value for key, value in (baton.proof or {}).items() if key != "absent"}
+        words = ("absent", "deferred")
+        return {key: value for key, value in (baton.proof or {}).items() if key not in words}
 
     def _place(self, arm: str, leg: int) -> dict[str, Any]:
         return {"run": self._run, "proposal": self._proposal.digest, "arm": arm, "leg": leg}

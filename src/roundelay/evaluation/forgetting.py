@@ -11,9 +11,9 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Hop:
-    """The row of the matrix after a leg: `dice` and `patients` by site with validation patients.
+    """The row of the matrix after a hand-over: `dice`, `patients` by site with validation patients.
 
-    `visited` are the sites that trained in that leg.
+    `leg` is the hand-over's number, from 0; `visited` are the sites that trained in that leg.
     """
 
     leg: int

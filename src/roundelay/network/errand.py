@@ -28,5 +28,8 @@ class Transport(Protocol):
         Raises SiteAbsentError where a site isn't there, CourierError where the way is broken.
         """
 
+    def present(self) -> set[str]:
+        """Sites that were heard of just now."""
+
     def close(self) -> None:
         """Let go of what was opened."""

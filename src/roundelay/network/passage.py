@@ -1,13 +1,14 @@
 """A baton on its way between hospitals: who signed it, who may open it, what it must be."""
 
 import hashlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from roundelay.atomic import canonical_json
 from roundelay.baton import Baton
 from roundelay.errors import RefusedError
-from roundelay.itinerary import Leg
+from roundelay.itinerary import Leg, Stop
+from roundelay.ledger import Receipt
 from roundelay.network.keys import Keys, signed_by
 from roundelay.network.kits import COORDINATOR
 from roundelay.network.proposal import Proposal
@@ -17,22 +18,39 @@ Place = Mapping[str, Any]
 """Where in a study a baton comes from: ``run``, ``proposal``, ``arm``, ``leg`` (-1: the start)."""
 
 
-def holder_before(legs: Sequence[Leg], leg: int, absent: Collection[int]) -> Leg | None:
-    """The leg whose one site hands over to `leg`; None where it is the coordinator: at the start,
-    and where several batons were merged. Sites that were `absent` handed nothing over."""
-    for before in reversed(legs[:leg]):
-        if before.index in absent:
-            continue
-        return before if len(before.stops) == 1 and before.task == "train" else None
-    return None
+def holder(proposal: Proposal, legs: Sequence[Leg], leg: int, before: int) -> str:
+    """Who hands over to `leg` the baton that leg `before` returned (-1: the start).
+
+    Raises RefusedError where the study leaves no room for that: where sites that are away are
+    waited for, it is the leg before; where they may be put off, one of this round or the last one.
+    """
+    if not -1 <= before < len(legs) or before == leg or not _in_turn(proposal, legs, leg, before):
+        raise RefusedError(
+            f"The baton of leg {before + 1} is handed over out of turn, to leg {leg + 1}."
+        )
+    if before == -1:
+        return COORDINATOR
+    if len(legs[before].stops) == 1 and legs[before].task == "train":
+        return legs[before].stops[0].site
+    if proposal.seal != "none":
+        raise RefusedError("Merged batons do not travel in a sealed study.")
+    return COORDINATOR
 
 
-def recipients(
-    proposal: Proposal, legs: Sequence[Leg], leg: int, *, everyone: bool
-) -> tuple[str, ...]:
-    """Who may open the baton that `leg` hands on: the next site, or all sites where all are to
-    judge the model (ends of rounds, the end); the owner only if the study says so."""
-    if everyone or leg + 1 >= len(legs) or _followed(proposal, legs, leg):
+def _in_turn(proposal: Proposal, legs: Sequence[Leg], leg: int, before: int) -> bool:
+    if proposal.absent == "wait":
+        return before == leg - 1
+    if proposal.absent == "skip":
+        return before < leg
+    rounds = legs[leg].stops[0].round, 0 if before == -1 else legs[before].stops[0].round
+    return rounds[1] in (rounds[0], rounds[0] - 1)
+
+
+def recipients(proposal: Proposal, legs: Sequence[Leg], leg: int) -> tuple[str, ...]:
+    """Who may open the baton that `leg` hands on: the next site; all sites where all are to judge
+    the model (ends of rounds, the end), and where it is open who is next; the owner only if the
+    study says so."""
+    if proposal.absent != "wait" or leg + 1 >= len(legs) or _followed(proposal, legs, leg):
         names = proposal.sites
     else:
         names = tuple(stop.site for stop in legs[leg + 1].stops)
@@ -69,6 +87,16 @@ def state(
         "signer": by,
         "signature": keys.sign(canonical_json(statement)),
     }
+
+
+def absence(stop: Stop, kind: str, baton: Baton, seconds: float) -> Receipt:
+    """The receipt for a turn of a site that was away: ``absent``, it was skipped; ``deferred``, it
+    was put off. `seconds` is how long the site was waited for; the baton stays as it is."""
+    return Receipt(
+        stop=stop.index, site=stop.site, round=stop.round, task=kind, received=baton.digest,
+        returned=baton.digest, patients=0, slices=0, slice_visits=0, steps=0, loss=None,
+        seconds=round(seconds, 3), sent_bytes=0, returned_bytes=0, machine="",
+    )  # fmt: skip
 
 
 def passed_over(

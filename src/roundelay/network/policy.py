@@ -12,10 +12,9 @@ from roundelay.itinerary import Leg
 from roundelay.network.keys import fingerprint
 from roundelay.network.kits import COORDINATOR
 from roundelay.network.proposal import Proposal
-from roundelay.study import Positive
+from roundelay.study import Positive, Seal
 
 Share = Annotated[float, Field(gt=0, le=1)]
-Seal = Literal["sites", "owner", "none"]
 
 
 class Accept(Section):

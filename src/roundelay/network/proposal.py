@@ -1,4 +1,5 @@
-"""What a site is asked to take part in: the study, who takes part, who may read the model."""
+"""What a site is asked to take part in: the study, who takes part, who may read the model, and what
+becomes of the turn of a site that is away."""
 
 import json
 from collections.abc import Mapping
@@ -10,7 +11,7 @@ from roundelay.atomic import digest_of
 from roundelay.errors import NetworkError, RefusedError
 from roundelay.network.keys import Public, fingerprint
 from roundelay.network.kits import COORDINATOR
-from roundelay.study import Study
+from roundelay.study import Absent, Seal, Study
 
 Roster = Mapping[str, Public]
 """The public keys of everyone in a study: the sites, and ``coordinator`` for the study's owner."""
@@ -25,19 +26,30 @@ READERS = {
 }
 
 
+TURNS = {
+    "wait": "A hospital that is away is waited for.",
+    "defer": "A hospital that is away may be put off to later in its round.",
+    "skip": "The turn of a hospital that is away may be skipped.",
+}
+
+
 @dataclass(frozen=True)
 class Proposal:
-    """`digest` is what an operator accepts: another study, seal or key has another one."""
+    """`digest` is what an operator accepts: another study, seal, key or way of dealing with absence
+    has another one."""
 
     study: Study
-    seal: str
+    seal: Seal
+    absent: Absent
     roster: Roster
 
     @cached_property
     def digest(self) -> str:
-        return digest_of(
-            {"study": self.study.digest, "seal": self.seal, "roster": dict(self.roster)}
-        )
+        return proposal_digest(self.study.digest, self.terms())
+
+    def terms(self) -> dict[str, Any]:
+        """What is agreed on beside the study itself."""
+        return {"seal": self.seal, "absent": self.absent, "roster": dict(self.roster)}
 
     @property
     def sites(self) -> tuple[str, ...]:
@@ -46,7 +58,17 @@ class Proposal:
     def as_json(self) -> dict[str, Any]:
         """All of it, less what only the owner's computer needs (folders and processes)."""
         plan = self.study.model_dump(mode="json", exclude={"courier": True, "data": {"root"}})
-        return {"study": plan, "seal": self.seal, "roster": dict(self.roster)}
+        return {"study": plan, **self.terms()}
+
+
+def proposal_digest(study: str, terms: Mapping[str, Any]) -> str:
+    """The digest of a proposal from that of its study, and its terms."""
+    return digest_of({"study": study, **{key: terms[key] for key in ("seal", "absent", "roster")}})
+
+
+def propose(study: Study, roster: Roster) -> Proposal:
+    """A study with what its ``[courier]`` says of sealing and absence."""
+    return Proposal(study, study.courier.seal, study.courier.absent, roster)
 
 
 def check_study(study: Study) -> None:
@@ -61,6 +83,11 @@ def check_study(study: Study) -> None:
         raise NetworkError(
             "The arm pooled puts all images in one place, which hospitals may not do. Leave it out"
             " of arms."
+        )
+    if study.courier.absent == "skip" and set(apart) & set(study.arms):
+        raise NetworkError(
+            'absent = "skip" passes over one hospital\'s turn, but in fedavg and fedprox all of a'
+            ' round train side by side. Write absent = "wait", or leave those arms out.'
         )
     if study.courier.seal == "none":
         return
@@ -82,8 +109,8 @@ def proposal_from_json(value: Mapping[str, Any]) -> Proposal:
     try:
         plan = json.loads(json.dumps(value["study"]))
         plan["data"]["root"] = "this hospital's"
-        study = Study.model_validate_json(json.dumps(plan))
-        return Proposal(study, str(value["seal"]), dict(value["roster"]))
+        plan["courier"] = {"seal": value["seal"], "absent": value["absent"]}
+        return propose(Study.model_validate_json(json.dumps(plan)), dict(value["roster"]))
     except (ValueError, KeyError, TypeError) as error:
         raise RefusedError("The study that came can't be read by this version.") from error
 
@@ -109,5 +136,6 @@ def in_words(proposal: Proposal, site: str) -> list[str]:
         "What leaves: the weights of the network after each visit, counts of patients and slices,"
         " one digest over the images, loss and time of each visit, and scores.",
         READERS[proposal.seal],
+        TURNS[proposal.absent],
         "The hospital that comes next can compute what this hospital's visit changed.",
     ]

@@ -3,10 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from roundelay.atomic import canonical_json, digest_of
+from roundelay.atomic import canonical_json
 from roundelay.errors import LedgerError
+from roundelay.ledger import words_on_absence
 from roundelay.network.keys import signed_by
 from roundelay.network.kits import COORDINATOR
+from roundelay.network.proposal import proposal_digest
 
 
 def check_signatures(
@@ -19,13 +21,18 @@ def check_signatures(
     """
     network = record["network"]
     roster = network["roster"]
-    proposal = digest_of({"study": record["study"], "seal": network["seal"], "roster": roster})
+    proposal = proposal_digest(record["study"], network)
     signed = 0
     for number, line in enumerate(lines[1:], start=1):
         proofs = _proofs(line)
         if len(proofs) != len(line["receipts"]):
             raise LedgerError(f"{label}, leg {number}: a receipt isn't signed.")
         place = {"run": network["run"], "proposal": proposal, "arm": label, "leg": line["leg"]}
+        for word in words_on_absence(line, "deferred"):
+            put_off = {**place, "leg": word["statement"]["leg"]}
+            receipt = word["statement"]["receipt"]
+            if fault := _fault(word, put_off, receipt, roster[COORDINATOR], COORDINATOR):
+                raise LedgerError(f"{label}, leg {number}: {fault}. The ledger was forged.")
         for receipt, proof in zip(line["receipts"], proofs, strict=True):
             who = COORDINATOR if receipt["task"] == "absent" else receipt["site"]
             if fault := _fault(proof, place, receipt, roster.get(who, {}), who):
@@ -39,10 +46,8 @@ def _proofs(line: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     found = []
     for receipt, proof in zip(line["receipts"], line.get("proofs", []), strict=False):
         if receipt["task"] == "absent":
-            words = [
-                w for w in (proof or {}).get("absent", []) if w["statement"]["leg"] == line["leg"]
-            ]
-            proof = words[0] if words else None
+            words = words_on_absence(line, "absent")
+            proof = next((w for w in words if w["statement"]["leg"] == line["leg"]), None)
         if proof:
             found.append(proof)
     return found

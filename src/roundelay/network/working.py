@@ -27,7 +27,7 @@ from roundelay.network.gate import check_incoming
 from roundelay.network.keys import Keys
 from roundelay.network.kits import COORDINATOR
 from roundelay.network.messages import Message
-from roundelay.network.passage import hand_over, holder_before, opened, recipients
+from roundelay.network.passage import hand_over, holder, opened, recipients
 from roundelay.network.policy import Policy, check_patients, check_task, check_visits
 from roundelay.network.proposal import Proposal, proposal_from_json
 from roundelay.network.store import Settings, arm_store
@@ -174,21 +174,15 @@ def _key(asked: Asked) -> str:
 
 def _opened(asked: Asked, legs: tuple[Leg, ...], leg: int) -> Baton:
     """The baton, from the hand of the one whose turn was before."""
-    absent = [int(n) for n in asked.head.get("absent", [])]
-    before = holder_before(legs, leg, absent)
-    signer = COORDINATOR if before is None else before.stops[0].site
-    place = asked.place(leg - 1 if before is None else before.index)
-    if before is None and leg > 0 and asked.proposal.seal != "none" and len(absent) < leg:
-        raise RefusedError("Merged batons do not travel in a sealed study.")
+    before = int(asked.head["before"])
+    signer, place = holder(asked.proposal, legs, leg, before), asked.place(before)
     return opened(
         asked.payload, asked.head["proof"], place, asked.proposal, signer, asked.site, asked.keys
     )
 
 
 def _hand_on(asked: Asked, legs: tuple[Leg, ...], leg: Leg, visit: Visit) -> Baton:
-    to = recipients(
-        asked.proposal, legs, leg.index, everyone=bool(asked.head.get("everyone", False))
-    )
+    to = recipients(asked.proposal, legs, leg.index)
     return hand_over(
         visit.baton, asked.place(leg.index), asked.proposal, to, asked.site, asked.keys,
         receipt=json.loads(json.dumps(asdict(visit.receipt))),

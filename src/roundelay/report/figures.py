@@ -1,6 +1,7 @@
 """The figures of a report. Each function takes a run and returns an SVG, or None without data."""
 
 from collections.abc import Sequence
+from itertools import product
 from typing import Any
 
 from roundelay.evaluation.scores import PatientScore
@@ -21,6 +22,7 @@ def draw_way(run: Run, arm: ArmRun) -> str:
     lanes = {site: i for i, site in enumerate(arm_sites(run, arm))}
     trained = [leg for leg in arm.legs if leg.task == "train"]
     largest = max(stop.slice_visits for leg in trained for stop in leg.stops)
+    skipped = {receipt.stop for receipt in arm.receipts if receipt.task == "absent"}
     colour = colour_of(run, arm.way)
     width = WIDTH if len(trained) > 6 else min(WIDTH, 3.0 + 0.8 * len(trained))
 
@@ -30,18 +32,18 @@ def draw_way(run: Run, arm: ArmRun) -> str:
         last: list[tuple[int, int]] = []
         for x, leg in enumerate(trained):
             here = [(x, lanes[stop.site]) for stop in leg.stops]
-            for before in last:
-                for after in here:
-                    if len(here) == 1 or len(last) == 1 or before[1] == after[1]:
-                        axes.plot(*zip(before, after, strict=True), color=colour, lw=1.6, zorder=2)
+            for before, after in product(last, here):
+                if len(here) == 1 or len(last) == 1 or before[1] == after[1]:
+                    axes.plot(*zip(before, after, strict=True), color=colour, lw=1.6, zorder=2)
             if len(here) > 1:  # side by side: one mean of all
                 axes.plot([x + 0.28] * 2, [0, len(lanes) - 1], color=colour, lw=3, alpha=0.5)
             for stop, (_, y) in zip(leg.stops, here, strict=True):
-                done = leg.index < arm.legs_done
-                axes.scatter(
-                    x, y, s=30 + 170 * stop.slice_visits / largest, zorder=3, lw=1.6,
-                    color=colour if done else PAPER, edgecolor=colour,
-                )  # fmt: skip
+                size = 30 + 170 * stop.slice_visits / largest
+                face = colour if x < arm.legs_done else PAPER
+                if stop.index in skipped:
+                    axes.scatter(x, y, s=90, marker="x", color=colour, lw=1.6, zorder=3)
+                else:
+                    axes.scatter(x, y, s=size, color=face, edgecolor=colour, lw=1.6, zorder=3)
             last = here
         axes.set_yticks(list(lanes.values()), list(lanes))
         axes.set_ylim(len(lanes) - 0.5, -0.9)
@@ -120,8 +122,7 @@ def draw_hops(run: Run) -> str | None:
 
     def paint(axes: Any) -> None:
         for arm in arms:
-            ends = {leg.index: i for i, leg in enumerate(arm.legs)}
-            xs = [(ends[hop.leg] + 1) / len(arm.legs) for hop in arm.hops]
+            xs = [(hop.leg + 1) / len(arm.legs) for hop in arm.hops]
             ys = [sum(hop.dice.values()) / len(hop.dice) for hop in arm.hops]
             axes.plot(xs, ys, "o-", ms=3.5, lw=1.4, color=colour_of(run, arm.way), label=arm.way)
         axes.set_xlabel("part of the way")

@@ -16,7 +16,7 @@ from roundelay.evaluation.scores import PatientScore
 from roundelay.evaluation.summary import Summary, by_patient, summarize
 from roundelay.hops import read_hops
 from roundelay.itinerary import Leg
-from roundelay.ledger import Receipt, read_ledger
+from roundelay.ledger import Receipt, read_ledger, words_on_absence
 from roundelay.study import Study
 from roundelay.study_file import read_study
 from roundelay.survey import TEST, VALIDATION
@@ -32,10 +32,17 @@ FULL_NAMES = {
 }
 
 
+AWAY = {"absent": "it was skipped", "deferred": "it was put off to later in the round"}
+
+
 @dataclass(frozen=True)
 class ArmRun:
-    """An arm as far as it has come. `scores` are of its test patients, or of its validation
-    patients where none test; empty while it runs."""
+    """An arm as far as it has come.
+
+    `legs` stand as they were run, then as they are planned; `away` says which sites weren't there
+    at their turn. `scores` are of its test patients, or of its validation patients where none test;
+    empty while it runs.
+    """
 
     label: str
     name: str
@@ -43,6 +50,7 @@ class ArmRun:
     order: str | None
     site: str | None
     legs: tuple[Leg, ...]
+    away: tuple[str, ...]
     receipts: tuple[Receipt, ...]
     legs_done: int
     hops: tuple[Hop, ...]
@@ -176,7 +184,8 @@ def _read_arm(place: Path, split: str) -> ArmRun:
         seed=first.seed,
         order=order or None,
         site=first.site if name == "local" else None,
-        legs=legs,
+        legs=_as_run(legs, [line["leg"] for line in lines[1:]]),
+        away=_away(lines),
         receipts=tuple(Receipt(**r) for line in lines[1:] for r in line["receipts"]),
         legs_done=len(lines) - 1,
         hops=tuple(read_hops(place)),
@@ -184,6 +193,25 @@ def _read_arm(place: Path, split: str) -> ArmRun:
         scores=tuple(PatientScore(**s) for s in done["scores"] if s["split"] == split),
         head=str(lines[-1]["digest"]),
     )
+
+
+def _as_run(legs: tuple[Leg, ...], run: list[int]) -> tuple[Leg, ...]:
+    """Legs in the order in which they were run, then those to come."""
+    return (*(legs[i] for i in run), *(leg for leg in legs if leg.index not in run))
+
+
+def _away(lines: list[dict[str, Any]]) -> tuple[str, ...]:
+    """Turns that were skipped or put off, one sentence each."""
+    found: dict[tuple[str, int], str] = {}
+    for line in lines[1:]:
+        stated = [word["statement"]["receipt"] for word in words_on_absence(line, "deferred")]
+        for receipt in (*stated, *line["receipts"]):
+            if receipt["task"] in AWAY:
+                found[receipt["site"], receipt["round"]] = (
+                    f"{receipt['site']} wasn't there at its turn in round {receipt['round']}:"
+                    f" {AWAY[receipt['task']]}."
+                )
+    return tuple(found.values())
 
 
 def _samples(place: Path) -> tuple[Mapping[str, Any], ...]:

@@ -4,7 +4,6 @@ import time
 from pathlib import Path
 
 from roundelay.arms import Arm
-from roundelay.itinerary import Leg
 from roundelay.report.page import write_report
 
 SHARE = 10
@@ -18,10 +17,10 @@ class Refresh:
         self._out = out
         self._not_before = 0.0
 
-    def after_leg(self, arm: Arm, leg: Leg) -> None:
-        """A leg stands in the ledger; where it ends a round, the report may be due."""
+    def after_leg(self, arm: Arm, number: int) -> None:
+        """A hand-over stands in the ledger; where it ends a round, the report may be due."""
         begin = time.monotonic()
-        if leg.index not in arm.round_ends or begin < self._not_before:
+        if number not in arm.round_ends or begin < self._not_before:
             return
         write_report(self._out)
         end = time.monotonic()

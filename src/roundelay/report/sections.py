@@ -88,9 +88,12 @@ def way_section(run: Run) -> Section:
                 f"way-{arm.label}",
                 figures.draw_way(run, arm),
                 f"{arm.way}: {shape}{end}. A disc is a visit, as large as its share of slices;"
-                " a ring is still to come.",
+                " a ring is still to come, a cross was skipped.",
             )
         )
+    away = [f"{arm.label}: {sentence}" for arm in run.arms for sentence in arm.away]
+    if away:
+        blocks += [Heading("Hospitals that were away"), Items(away)]
     return Section("way", "The model's way", blocks)
 
 
