@@ -1,6 +1,7 @@
 """What travels: weights, and what the study adds to them, as canonical bytes with their digest."""
 
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -35,8 +36,7 @@ class Baton:
     @classmethod
     def of(cls, arrays: Mapping[str, NDArray[Any]]) -> "Baton":
         """Pack arrays; the order in which they are given does not matter."""
-        ordered = {name: np.ascontiguousarray(arrays[name]) for name in sorted(arrays)}
-        return cls(safetensors.numpy.save(ordered))
+        return cls(_packed({name: np.asarray(array, order="C") for name, array in arrays.items()}))
 
     @cached_property
     def digest(self) -> str:
@@ -64,6 +64,34 @@ class Baton:
             for name, array in self.arrays().items()
             if name.startswith(prefix)
         }
+
+
+DTYPES = {
+    "float64": "F64", "float32": "F32", "float16": "F16", "int64": "I64", "int32": "I32",
+    "uint8": "U8", "bool": "BOOL",
+}  # fmt: skip
+
+
+def _packed(arrays: Arrays) -> bytes:
+    """safetensors' format: eight bytes of length, a JSON header padded with spaces, the data.
+
+    Wide types come first, then names in order: the bytes that the library writes. Its own writer
+    takes a dozen times as long (0.75 s for 128 MB), twice a visit.
+    """
+    order = sorted(arrays, key=lambda name: (-arrays[name].itemsize, name))
+    header, end = {}, 0
+    for name in order:
+        array = arrays[name]
+        begin, end = end, end + array.nbytes
+        header[name] = {
+            "dtype": DTYPES[array.dtype.name],
+            "shape": list(array.shape),
+            "data_offsets": [begin, end],
+        }
+    head = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    head += b" " * (-len(head) % 8)
+    data = (arrays[name].reshape(-1).view(np.uint8).data for name in order)
+    return b"".join([len(head).to_bytes(8, "little"), head, *data])
 
 
 def join(**parts: Mapping[str, NDArray[Any]]) -> Baton:

@@ -5,6 +5,7 @@ from dataclasses import asdict
 
 import numpy as np
 import pytest
+import safetensors.numpy
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -213,6 +214,22 @@ def test_a_batons_bytes_do_not_depend_on_the_order_of_its_arrays():
 
     assert Baton.of({"a": a, "b": b}).data == Baton.of({"b": b, "a": a}).data
     assert Baton.of(Baton.of({"b": b, "a": a}).arrays()).data == Baton.of({"a": a, "b": b}).data
+
+
+def test_a_baton_has_the_bytes_that_the_safetensors_library_writes():
+    arrays = {
+        "model/w": np.arange(6, dtype=np.float32).reshape(2, 3).T,
+        "model/é": np.float32(2.5) * np.ones(()),
+        "model/seen": np.array(7),
+        "model/none": np.zeros((0, 3), np.float32),
+        "average/w": np.float16([1, 2, 3]),
+        "model/mask": np.array([True, False]),
+    }
+
+    data = Baton.of(arrays).data
+
+    assert data == safetensors.numpy.save({n: np.array(a, order="C") for n, a in arrays.items()})
+    assert all((Baton(data).arrays()[n] == a).all() for n, a in arrays.items())
 
 
 def test_bytes_that_are_no_baton_are_refused():
