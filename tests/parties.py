@@ -130,7 +130,7 @@ def start_network(
         port = free.getsockname()[1]
     plan, kits = place / "NETWORK.toml", place / "kits"
     plan.write_text(
-        f'name = "loopback"\nsites = {json.dumps(sorted(patients))}\n'
+        f'name = "loopback"\nsites = {json.dumps(sorted(patients))}\ndays = 30\n'
         f'[server]\nhost = "localhost"\nport = {port}\n'
     )
     roundelay("network", "create", plan, "--out", kits)

@@ -10,10 +10,12 @@ import safetensors.numpy
 import torch
 
 from hospitals import Network, by_site
+from roundelay import ledger
 from roundelay.baton import Baton
 from roundelay.cohort.phantom import make_toy
 from roundelay.couriers import hospitals
 from roundelay.errors import (
+    DiskFullError,
     LedgerError,
     NetworkError,
     RefusedError,
@@ -224,6 +226,27 @@ def test_a_stopped_coordinator_goes_on_to_the_same_bytes(data, expected, tmp_pat
         resume = (out / "run.json").exists()
     net.wire.tamper = lambda _way, _errand, data: data
     net.run(plan, out, on_event=approve, resume=resume)
+
+    assert batons(out)["swt-0"] == batons(expected[0])["swt-0"]
+
+
+@pytest.mark.parametrize("room", [0, 3, 6])
+def test_a_full_disk_at_the_coordinator_loses_nothing(data, expected, tmp_path, monkeypatch, room):
+    """A visit that was made but could not be noted down is answered again, not made again."""
+    net, plan = network(tmp_path, data), toy(data, top={"arms": ("swt",)})
+    approve, out, written, real = approving(net, plan), tmp_path / "RUN", [], ledger.write_bytes
+
+    def write(path, content):
+        written.append(path)
+        if len(written) > room:
+            raise DiskFullError(f"The disk is full: {path} was not written. Go on with --resume.")
+        real(path, content)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ledger, "write_bytes", write)
+        with pytest.raises(DiskFullError):
+            net.run(plan, out, on_event=approve)
+    net.run(plan, out, on_event=approve, resume=True)
 
     assert batons(out)["swt-0"] == batons(expected[0])["swt-0"]
 

@@ -166,7 +166,7 @@ def test_the_status_of_the_network_names_everyone(net, finished):
     assert [row["site"] for row in said["sites"]] == list(SITES)
     for row in said["sites"]:
         assert (row["is"], row["clock"]) == ("there", "agrees")
-        assert row["certificate"] in ("364 days", "365 days") and len(row["keys"].split()) == 8
+        assert row["certificate"] in ("29 days", "30 days") and len(row["keys"].split()) == 8
 
 
 def test_the_commands_of_the_docs_are_those_that_were_run_here(net, finished):

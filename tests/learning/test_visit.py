@@ -62,13 +62,14 @@ class Keep:
     """A ledger that keeps every baton."""
 
     def __init__(self):
-        self.batons, self.legs_done = [], 0
+        self.batons, self.legs_run = [], []
 
     def last_baton(self):
         return None
 
     def append(self, leg, receipts, baton, proofs):
         self.batons.append(baton)
+        self.legs_run.append(leg.index)
 
 
 def go_round(plan, home):

@@ -119,7 +119,7 @@ def _provision(plan: NetworkPlan, place: Path) -> dict[str, Path]:
                 "args": {"config_folder": "config", "scheme": "tcp"},
             },
             {
-                "path": "nvflare.lighter.impl.cert.CertBuilder",
+                "path": "roundelay.network.certifying.Certificates",
                 "args": {"root_valid_days": plan.days},
             },
             {"path": "nvflare.lighter.impl.signature.SignatureBuilder"},
