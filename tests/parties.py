@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from roundelay.ledger import read_ledger
+from roundelay.network.keys import fingerprint, own_keys
 from roundelay.network.proposal import proposal_from_json
 
 
@@ -120,7 +121,8 @@ def start_network(
 ) -> Network:
     """Provision and start; each site gets copies of its own patients' folders and no others.
 
-    The last site starts with `policy`, where there is one.
+    All sites but the first start with `policy`, where there is one; ``$OWNER`` in it stands for the
+    coordinator's fingerprint.
     """
     for site, folders in patients.items():
         for folder in folders:
@@ -137,8 +139,9 @@ def start_network(
     parties = {"server": Party(place, "server", "server", "start", kits / "server")}
     for site in patients:
         words = ["site", "start", kits / site, "--data", place / site, "--format", "lgg"]
-        if policy and site == list(patients)[-1]:
-            (place / "policy.toml").write_text(policy)
+        if policy and site != next(iter(patients)):
+            owner = fingerprint(own_keys(kits / "coordinator" / "roundelay").public())
+            (place / "policy.toml").write_text(policy.replace("$OWNER", owner))
             words = [*words[:-2], "--policy", place / "policy.toml"]
         parties[site] = Party(place, site, *words, "--threads", threads)
     until(lambda: all((kits / site / "roundelay").exists() for site in patients))

@@ -22,8 +22,9 @@ TRIES = 3
 CLOSE_SECONDS = 30.0
 PRESENCE_SECONDS = 5.0
 """How often it is asked who is there."""
-MUTE_SECONDS = 40.0
-"""A site's process says every five seconds that it lives: after this long it is gone."""
+MUTE_SECONDS, START_SECONDS = 20.0, 40.0
+"""A site's process says every five seconds that it lives: after so long a silence it is gone, or
+has never come to be."""
 SILENT_SECONDS = 30.0
 """A site that wasn't heard of for three heartbeats is away."""
 PIECE = 24 << 20
@@ -35,13 +36,14 @@ ENDED, RUNNING = "FINISHED", "RUNNING"
 @dataclass(slots=True)
 class Way:
     """One errand under way. `moved` is when its site last did something, `heard` when something
-    was last heard of the process that works on it."""
+    was last heard of the process that works on it, `begun` whether anything was."""
 
     errand: Errand
     job: str = ""
     tries: int = 0
     moved: float = field(default_factory=time.monotonic)
     heard: float = field(default_factory=time.monotonic)
+    begun: bool = False
     present: bool = True
     answer: bytes | None = None
 
@@ -100,6 +102,7 @@ class FlareTransport:
         name = f"{PREFIX}{self._run}-{way.errand.key[:32]}"
         first = way.tries == 0  # later on, one of that name is the one that was given up
         way.moved = way.heard = time.monotonic()
+        way.begun = False
         way.tries += 1
         for job in self._session.call("list_jobs") if first else ():
             if job.get("job_name") == name and not str(job.get("status")).startswith(ENDED):
@@ -117,6 +120,7 @@ class FlareTransport:
         if status == RUNNING and (word := self._app(way.job, {"progress": 1})):
             way.heard = time.monotonic() - word.pop("mute")
             way.moved = time.monotonic() - word.pop("silent")
+            way.begun = word.pop("begun")
             if size := word.pop("answered"):
                 self._take(way, size)
                 return
@@ -147,7 +151,7 @@ class FlareTransport:
         if not way.present:
             on_progress(way.errand, {"waits": ""})
             way.present, way.moved = True, now
-        if now - way.heard > MUTE_SECONDS:
+        if now - way.heard > (MUTE_SECONDS if way.begun else START_SECONDS):
             self._again(way, "was lost: its process ended")
         elif now - way.moved > self._stuck_after:
             self._again(way, f"did nothing for {self._stuck_after:g} s")

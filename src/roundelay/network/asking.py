@@ -23,7 +23,7 @@ def introduce(
         site: pack({"ask": "introduce", "site": site, "time": time.time()}, b"", keys)
         for site in sites
     }
-    replies = exchange(transport, requests, "who it is", on_word)
+    replies = exchange(transport, requests, "who it is", on_word, learns=False)
     for site, reply in replies.items():
         public = reply.head.get("keys")
         if not isinstance(public, dict):
@@ -53,11 +53,12 @@ def ask(
 
 
 def exchange(
-    transport: Transport, requests: Mapping[str, bytes], about: str, on_word: OnWord
-) -> dict[str, Message]:
+    transport: Transport, requests: Mapping[str, bytes], about: str, on_word: OnWord,
+    *, learns: bool = True,
+) -> dict[str, Message]:  # fmt: skip
     """Answers that belong to these questions; who signed them is not checked yet."""
     errands = [
-        Errand(site, hashlib.sha256(request).hexdigest(), f"{site}, {about}", request)
+        Errand(site, hashlib.sha256(request).hexdigest(), f"{site}, {about}", request, learns)
         for site, request in requests.items()
     ]
     answers = transport.exchange(errands, lambda errand, word: on_word(errand.site, word))

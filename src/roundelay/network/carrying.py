@@ -41,6 +41,7 @@ class Carry(Controller):  # type: ignore[misc]
         self._site = site
         self._last: dict[str, Any] = {}
         self._moved = self._heard_at = time.monotonic()
+        self._begun = False
         self._answer = b""
         self._taken = threading.Event()
 
@@ -75,7 +76,7 @@ class Carry(Controller):  # type: ignore[misc]
         client_task.result[BYTES] = None
 
     def _heard(self, topic: str, request: Shareable, fl_ctx: FLContext) -> Shareable:
-        self._heard_at = time.monotonic()
+        self._heard_at, self._begun = time.monotonic(), True
         if progress := request.get("progress"):
             self._last, self._moved = dict(progress), self._heard_at
         return make_reply(ReturnCode.OK)
@@ -89,16 +90,16 @@ class Carry(Controller):  # type: ignore[misc]
             return {BYTES: b64encode(self._answer[data["first"] : data["end"]]).decode()}
         now = time.monotonic()
         since = {"silent": round(now - self._moved, 1), "mute": round(now - self._heard_at, 1)}
-        return {**self._last, **since, "answered": len(self._answer)}
+        return {**self._last, **since, "begun": self._begun, "answered": len(self._answer)}
 
 
 class Door(Executor):  # type: ignore[misc]
     """At a site: asks the site's door, and tells of progress while it works."""
 
-    def __init__(self) -> None:
+    def __init__(self, learns: bool) -> None:
         super().__init__()
-        # Torch takes seconds to load: they pass while the request is on its way.
-        threading.Thread(target=import_module, args=["roundelay.network.working"]).start()
+        if learns:  # torch takes seconds to load: they pass while the request is on its way
+            threading.Thread(target=import_module, args=["roundelay.network.working"]).start()
 
     def execute(
         self, task_name: str, shareable: Shareable, fl_ctx: FLContext, abort_signal: Signal
@@ -146,14 +147,15 @@ class _Pulse:
 
     def _send(self) -> None:
         engine, told = self._context.get_engine(), time.monotonic()
-        while not self._ended.wait(PULSE):
+        while True:
             progress, self._newest = self._newest, None
-            if progress is None and time.monotonic() - told < ALIVE:
-                continue
-            told = time.monotonic()
-            word = Shareable()
-            word["progress"] = progress
-            engine.send_aux_request(
-                targets=["server"], topic=PROGRESS, request=word, timeout=5.0,
-                fl_ctx=self._context, optional=True,
-            )  # fmt: skip
+            if progress is not None or time.monotonic() - told > ALIVE:
+                told = time.monotonic()
+                word = Shareable()
+                word["progress"] = progress
+                engine.send_aux_request(
+                    targets=["server"], topic=PROGRESS, request=word, timeout=5.0,
+                    fl_ctx=self._context, optional=True,
+                )  # fmt: skip
+            if self._ended.wait(PULSE):
+                return

@@ -11,12 +11,14 @@ OnProgress = Callable[["Errand", dict[str, Any]], None]
 @dataclass(frozen=True, slots=True)
 class Errand:
     """`key` names what is asked: the same errand delivered twice has the same key, and is answered
-    with the same bytes. `about` is for people."""
+    with the same bytes. `about` is for people. `learns` says whether its answer needs a network:
+    the site then loads torch while the question is on its way."""
 
     site: str
     key: str
     about: str
     request: bytes
+    learns: bool = True
 
 
 class Transport(Protocol):

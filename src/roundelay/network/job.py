@@ -16,7 +16,7 @@ REQUEST, ANSWER = "request.bin", "answer.bin"
 def job_folder(errand: Errand, name: str) -> Iterator[Path]:
     """The job as FLARE wants it: the request lies in the server's part, nothing in the site's."""
     server = {"id": "carry", "path": "roundelay.network.carrying.Carry"}
-    door = {"path": "roundelay.network.carrying.Door", "args": {}}
+    door = {"path": "roundelay.network.carrying.Door", "args": {"learns": errand.learns}}
     with tempfile.TemporaryDirectory(prefix="roundelay-") as place:
         folder = Path(place) / name
         meta = {
