@@ -27,7 +27,7 @@ DOCS = Path(__file__).parents[2] / "docs" / "how-to"
 SITES = ("EAST", "NORTH", "WEST")
 ARM = "swt-0"
 POLICY = '[accept]\nowners = ["$OWNER"]\nrounds = 1\n'
-INTO_VISIT = 2.0
+INTO_VISIT = 1.5
 """Seconds from when a site's door is locked until it is well within its visit, which takes more."""
 STUDY = """
 name = "trio"
@@ -40,7 +40,7 @@ split = { validation = 0.0, test = 0.34 }
 encoder = "resnet18"
 [recipe]
 rounds = 1
-steps = 40
+steps = 30
 batch = 2
 deterministic = true
 [evaluation]
