@@ -27,7 +27,7 @@ DOCS = Path(__file__).parents[2] / "docs" / "how-to"
 SITES = ("EAST", "NORTH", "WEST")
 ARM = "swt-0"
 POLICY = '[accept]\nowners = ["$OWNER"]\nrounds = 1\n'
-INTO_VISIT = 1.5
+INTO_VISIT = 1.0
 """Seconds from when a site's door is locked until it is well within its visit, which takes more."""
 STUDY = """
 name = "trio"
@@ -40,7 +40,7 @@ split = { validation = 0.0, test = 0.34 }
 encoder = "resnet18"
 [recipe]
 rounds = 1
-steps = 30
+steps = 120
 batch = 2
 deterministic = true
 [evaluation]
