@@ -311,6 +311,34 @@ def test_a_site_that_is_away_is_put_off_to_later_in_its_round(data, tmp_path):
     assert "put off to later in the round" in (out / "report.html").read_text()
 
 
+def test_a_coordinator_killed_after_putting_a_site_off_asks_for_the_same_visit(data, tmp_path):
+    """NORTH made its visit in EAST's place, unheard of; EAST is back when the run goes on."""
+    net = network(tmp_path, data)
+    plan = toy(
+        data, top={"arms": ("swt",)}, recipe={"order": "given"}, absent="defer", defer_after=0.01
+    )
+    net.wire.away, out, approve = {"EAST"}, tmp_path / "RUN", approving(net, plan)
+    trained = []
+
+    def tamper(way, errand, message):
+        if way == "request" and b'"ask":"train"' in message:
+            trained.append(errand.site)
+        if way == "answer" and trained:
+            raise KeyboardInterrupt
+        return message
+
+    net.wire.tamper = tamper
+    with pytest.raises(KeyboardInterrupt):
+        net.run(plan, out, on_event=approve)
+    assert trained == ["NORTH"]
+
+    net.wire.away, net.wire.tamper = set(), lambda _way, _errand, message: message
+    net.run(plan, out, on_event=approve, resume=True)
+    lines = read_ledger(out / "arms" / "swt-0" / "ledger.jsonl")
+    assert [line["leg"] for line in lines[1:]] == [1, 0, 2]
+    assert check_signatures(read_record(out), "swt-0", lines) == 3
+
+
 def test_the_word_that_a_site_was_away_can_not_be_forged(data, tmp_path):
     net = network(tmp_path, data)
     plan = toy(

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from roundelay.arms import Arm, lay
+from roundelay.atomic import write_json
 from roundelay.baton import Baton
 from roundelay.errors import CourierError, RefusedError, SiteAbsentError
 from roundelay.evaluation.scores import PatientScore
@@ -49,6 +50,7 @@ class HospitalsCourier:
         check_study(study)
         self._study, self._transport, self._sites = study, transport, sorted(sites)
         self._keys, self._run, self._on_event = own_keys(home), run, on_event
+        self._choice = home / "turns" / f"{run}.json"
         self._proposal = propose(study, roster or {})
         self._arms: list[Arm] = []
         # Sites put off in this round, with the seconds that each was waited for first.
@@ -87,6 +89,29 @@ class HospitalsCourier:
         self._deferred = {leg: s for leg, s in self._deferred.items() if leg in legs}
         if self._study.courier.absent != "defer" or len(legs) == 1:
             return legs[0]
+        leg = self._chosen_before(legs) or self._first_there(legs)
+        # Noted down before it is sent: a site takes a baton once, so a restarted coordinator must
+        # ask for the same visit, also where the hospital that was put off is back by then.
+        put_off = {other.index: seconds for other, seconds in self._deferred.items()}
+        choice = {"open": self._open(legs), "leg": leg.index, "deferred": put_off}
+        write_json(self._choice, choice)
+        return leg
+
+    def _open(self, legs: Sequence[Leg]) -> list[Any]:
+        return [self._turn(legs[0].stops)[0].label, *(leg.index for leg in legs)]
+
+    def _chosen_before(self, legs: Sequence[Leg]) -> Leg | None:
+        """What a coordinator that was killed had chosen among these legs."""
+        if not self._choice.exists():
+            return None
+        choice = json.loads(self._choice.read_text(encoding="utf-8"))
+        if choice["open"] != self._open(legs):
+            return None
+        self._deferred = {g: choice["deferred"][str(g.index)] for g in legs
+                          if str(g.index) in choice["deferred"]}  # fmt: skip
+        return next(leg for leg in legs if leg.index == choice["leg"])
+
+    def _first_there(self, legs: Sequence[Leg]) -> Leg:
         begin = time.monotonic()
         while True:
             there, waited = self._transport.present(), time.monotonic() - begin
