@@ -76,7 +76,7 @@ def _packed(arrays: Arrays) -> bytes:
     """safetensors' format: eight bytes of length, a JSON header padded with spaces, the data.
 
     Wide types come first, then names in order: the bytes that the library writes. Its own writer
-    takes a dozen times as long (0.75 s for 128 MB), twice a visit.
+    takes twice as long (0.76 s against 0.37 s for 128 MB), two times a visit.
     """
     order = sorted(arrays, key=lambda name: (-arrays[name].itemsize, name))
     header, end = {}, 0
