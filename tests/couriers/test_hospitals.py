@@ -13,7 +13,7 @@ from hospitals import Network, by_site
 from roundelay import ledger
 from roundelay.baton import Baton
 from roundelay.cohort.phantom import make_toy
-from roundelay.couriers import hospitals
+from roundelay.couriers import hospitals, turns
 from roundelay.errors import (
     DiskFullError,
     LedgerError,
@@ -44,7 +44,7 @@ def data(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch):
     monkeypatch.setattr(hospitals, "AGAIN", 0.0)
-    monkeypatch.setattr(hospitals, "LOOK_AGAIN", 0.005)
+    monkeypatch.setattr(turns, "LOOK_AGAIN", 0.005)
     with one_thread():
         yield
 

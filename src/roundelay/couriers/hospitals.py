@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from roundelay.arms import Arm, lay
-from roundelay.atomic import write_json
 from roundelay.baton import Baton
+from roundelay.couriers.turns import Turn, next_turn
 from roundelay.errors import CourierError, RefusedError, SiteAbsentError
 from roundelay.evaluation.scores import PatientScore
 from roundelay.events import OnEvent, Waiting
@@ -32,8 +32,6 @@ from roundelay.relay import Visit
 from roundelay.study import Study
 from roundelay.survey import SiteSurvey
 
-LOOK_AGAIN = 1.0
-"""Seconds between two looks at who is there."""
 AGAIN = 5.0
 """Seconds until a hospital whose operator hasn't approved yet is asked again."""
 
@@ -50,11 +48,10 @@ class HospitalsCourier:
         check_study(study)
         self._study, self._transport, self._sites = study, transport, sorted(sites)
         self._keys, self._run, self._on_event = own_keys(home), run, on_event
-        self._choice = home / "turns" / f"{run}.json"
+        self._note = home / "turns" / f"{run}.json"
         self._proposal = propose(study, roster or {})
         self._arms: list[Arm] = []
-        # Sites put off in this round, with the seconds that each was waited for first.
-        self._deferred: dict[Leg, float] = {}
+        self._turn: Turn | None = None
 
     def survey(self) -> Mapping[str, SiteSurvey]:
         """Ask who is there, then for numbers; a hospital that has to approve is waited for."""
@@ -86,49 +83,18 @@ class HospitalsCourier:
 
         A visit that has begun is waited for: its site may come back with the answer.
         """
-        self._deferred = {leg: s for leg, s in self._deferred.items() if leg in legs}
-        if self._study.courier.absent != "defer" or len(legs) == 1:
-            return legs[0]
-        leg = self._chosen_before(legs) or self._first_there(legs)
-        # Noted down before it is sent: a site takes a baton once, so a restarted coordinator must
-        # ask for the same visit, also where the hospital that was put off is back by then.
-        put_off = {other.index: seconds for other, seconds in self._deferred.items()}
-        choice = {"open": self._open(legs), "leg": leg.index, "deferred": put_off}
-        write_json(self._choice, choice)
-        return leg
-
-    def _open(self, legs: Sequence[Leg]) -> list[Any]:
-        return [self._turn(legs[0].stops)[0].label, *(leg.index for leg in legs)]
-
-    def _chosen_before(self, legs: Sequence[Leg]) -> Leg | None:
-        """What a coordinator that was killed had chosen among these legs."""
-        if not self._choice.exists():
-            return None
-        choice = json.loads(self._choice.read_text(encoding="utf-8"))
-        if choice["open"] != self._open(legs):
-            return None
-        self._deferred = {g: choice["deferred"][str(g.index)] for g in legs
-                          if str(g.index) in choice["deferred"]}  # fmt: skip
-        return next(leg for leg in legs if leg.index == choice["leg"])
-
-    def _first_there(self, legs: Sequence[Leg]) -> Leg:
-        begin = time.monotonic()
-        while True:
-            there, waited = self._transport.present(), time.monotonic() - begin
-            for leg in legs:
-                if leg.stops[0].site in there:
-                    return leg
-                if leg not in self._deferred:
-                    if waited < self._study.courier.defer_after:
-                        break
-                    self._deferred[leg] = waited
-                    self._on_event(Waiting(leg.stops[0].site, "isn't there: put off to later"))
-            if waited > self._study.courier.patience:
-                raise SiteAbsentError(legs[0].stops[0].site, str(legs[0].stops[0]), waited)
-            time.sleep(LOOK_AGAIN)
+        settings = self._study.courier
+        if settings.absent != "defer" or len(legs) == 1:
+            self._turn = Turn(legs[0])
+        else:
+            arm, note = self._arm_of(legs[0].stops)[0].label, self._note
+            self._turn = next_turn(
+                arm, legs, self._turn, self._transport, settings, note, self._on_event
+            )
+        return self._turn.leg
 
     def train(self, baton: Baton, stops: Sequence[Stop]) -> list[Visit]:
-        arm, leg = self._turn(stops)
+        arm, leg = self._arm_of(stops)
         try:
             return self._train(arm, leg, baton)
         except SiteAbsentError as error:
@@ -209,7 +175,8 @@ class HospitalsCourier:
     def _with_deferred(self, arm: Arm, leg: Leg, sent: Baton, visit: Visit) -> Visit:
         """The visit, with the owner's signed word on each stop that it came before."""
         words = []
-        for other, seconds in self._deferred.items():
+        put_off = self._turn.put_off if self._turn else {}
+        for other, seconds in put_off.items():
             if other.index < leg.index:
                 receipt = absence(other.stops[0], "deferred", sent, seconds)
                 place = self._place(arm.label, other.index)
@@ -263,7 +230,7 @@ class HospitalsCourier:
         proposal = self._proposal.as_json()
         return {"ask": kind, "site": site, "run": self._run, "proposal": proposal, **more}
 
-    def _turn(self, stops: Sequence[Stop]) -> tuple[Arm, Leg]:
+    def _arm_of(self, stops: Sequence[Stop]) -> tuple[Arm, Leg]:
         for arm in self._arms:
             for leg in arm.legs:
                 if leg.stops == tuple(stops):
