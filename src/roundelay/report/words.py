@@ -93,7 +93,8 @@ def answer(run: Run, rows: Sequence[WayRow], found: Sequence[Comparison]) -> lis
         ]
         sentences.append(f"That is {_list(parts)}, more than chance explains.")
     if open_:
-        parts = [f"{c.second} ({c.difference:+.2f})" for c in open_]
+        # + 0.0 turns -0.0 into 0.0
+        parts = [f"{c.second} ({round(c.difference, 2) + 0.0:+.2f})" for c in open_]
         sentences.append(f"Its distance from {_list(parts)} may be chance.")
     return sentences
 
