@@ -28,7 +28,7 @@ FULL_NAMES = {
     "fedavg": "federated averaging",
     "fedprox": "federated averaging with a proximal pull",
     "pooled": "all images in one place",
-    "local": "each hospital alone",
+    "local": "each hospital alone, on its own patients",
 }
 
 
