@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -36,7 +36,7 @@ class Baton:
     @classmethod
     def of(cls, arrays: Mapping[str, NDArray[Any]]) -> "Baton":
         """Pack arrays; the order in which they are given does not matter."""
-        return cls(_packed({name: np.asarray(array, order="C") for name, array in arrays.items()}))
+        return cls(b"".join(_pieces(arrays)))
 
     @cached_property
     def digest(self) -> str:
@@ -72,16 +72,17 @@ DTYPES = {
 }  # fmt: skip
 
 
-def _packed(arrays: Arrays) -> bytes:
+def _pieces(arrays: Mapping[str, NDArray[Any]]) -> Iterator[Any]:
     """safetensors' format: eight bytes of length, a JSON header padded with spaces, the data.
 
     Wide types come first, then names in order: the bytes that the library writes. Its own writer
     takes twice as long (0.76 s against 0.37 s for 128 MB), two times a visit.
     """
-    order = sorted(arrays, key=lambda name: (-arrays[name].itemsize, name))
+    plain = {name: np.asarray(array, order="C") for name, array in arrays.items()}
+    order = sorted(plain, key=lambda name: (-plain[name].itemsize, name))
     header, end = {}, 0
     for name in order:
-        array = arrays[name]
+        array = plain[name]
         begin, end = end, end + array.nbytes
         header[name] = {
             "dtype": DTYPES[array.dtype.name],
@@ -90,12 +91,24 @@ def _packed(arrays: Arrays) -> bytes:
         }
     head = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
     head += b" " * (-len(head) % 8)
-    data = (arrays[name].reshape(-1).view(np.uint8).data for name in order)
-    return b"".join([len(head).to_bytes(8, "little"), head, *data])
+    yield len(head).to_bytes(8, "little")
+    yield head
+    for name in order:
+        yield plain[name].reshape(-1).view(np.uint8).data
 
 
 def join(**parts: Mapping[str, NDArray[Any]]) -> Baton:
     """Pack parts, each under its own name: ``join(model=weights, average=mean)``."""
-    return Baton.of(
-        {f"{part}/{name}": a for part, arrays in parts.items() for name, a in arrays.items()}
-    )
+    return Baton.of(_named(parts))
+
+
+def digest_of_parts(**parts: Mapping[str, NDArray[Any]]) -> str:
+    """The digest of what `join` would give, without packing it."""
+    found = hashlib.sha256()
+    for piece in _pieces(_named(parts)):
+        found.update(piece)
+    return found.hexdigest()
+
+
+def _named(parts: Mapping[str, Mapping[str, NDArray[Any]]]) -> Arrays:
+    return {f"{part}/{name}": a for part, arrays in parts.items() for name, a in arrays.items()}

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from roundelay.atomic import write_bytes
-from roundelay.baton import AVERAGE, MODEL, OPTIMISER, Arrays, Baton, join
+from roundelay.baton import AVERAGE, MODEL, OPTIMISER, Arrays, Baton, digest_of_parts, join
 from roundelay.cohort.opening import open_patients, survey_patients, training_slices
 from roundelay.cohort.patients import Patient
 from roundelay.cohort.split import refuse_leak
@@ -104,11 +104,11 @@ def _train(ward: Ward, stop: Stop, baton: Baton, on_step: OnStep) -> tuple[str, 
     average = Average(recipe, stop, model, _part(parts, AVERAGE))
     del parts, stayed  # as large as all that was loaded from them
     # From the loaded model, not the wire: a site that keeps its own weights must not pass.
-    received = join(
+    received = digest_of_parts(
         model=model_arrays(model),
         optimiser=optimiser_arrays(model, optimiser) if travels else {},
         average=average.arrays(),
-    ).digest
+    )
     loss = fit(
         model,
         optimiser,
@@ -122,7 +122,7 @@ def _train(ward: Ward, stop: Stop, baton: Baton, on_step: OnStep) -> tuple[str, 
     )
     average.after_visit()
     optimiser.zero_grad(set_to_none=True)
-    state = optimiser_arrays(model, optimiser)
+    state = {} if recipe.optimiser_state == "reset" else optimiser_arrays(model, optimiser)
     if recipe.optimiser_state == "stay":
         _stay(ward, stop, state)
     returned = join(

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from roundelay.arms import lay
 from roundelay.atomic import canonical_json
-from roundelay.baton import Baton
+from roundelay.baton import Baton, digest_of_parts, join
 from roundelay.errors import LedgerError
 from roundelay.itinerary import digest
 from roundelay.ledger import Header, Ledger, Receipt, read_ledger
@@ -230,6 +230,16 @@ def test_a_baton_has_the_bytes_that_the_safetensors_library_writes():
 
     assert data == safetensors.numpy.save({n: np.array(a, order="C") for n, a in arrays.items()})
     assert all((Baton(data).arrays()[n] == a).all() for n, a in arrays.items())
+
+
+def test_a_digest_without_packing_is_that_of_the_packed_baton():
+    model = {"w": np.arange(6.0).reshape(2, 3).T, "seen": np.array(7), "none": np.zeros((0, 3))}
+    average = {"w": np.float32([1, 2])}
+
+    packed = join(model=model, average=average)
+
+    assert digest_of_parts(model=model, average=average) == packed.digest
+    assert digest_of_parts(model=model) != packed.digest
 
 
 def test_bytes_that_are_no_baton_are_refused():

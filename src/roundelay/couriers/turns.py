@@ -40,7 +40,7 @@ def next_turn(
     """
     put_off = dict(before.put_off) if before else {}
     put_off = {leg: seconds for leg, seconds in put_off.items() if leg in legs}
-    opened = [arm, *(leg.index for leg in legs)]
+    opened: list[str | int] = [arm, *(leg.index for leg in legs)]
     turn = _noted(note, opened, legs)
     turn = turn or _first_there(legs, put_off, transport, settings, on_event)
     seconds = {str(leg.index): waited for leg, waited in turn.put_off.items()}
