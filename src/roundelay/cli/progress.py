@@ -57,9 +57,9 @@ class Watch:
         self._steps = sum(s.steps for arm in event.arms for leg in arm.legs for s in leg.stops)
         visits = sum(arm.slice_visits for arm in event.arms)
         patients = sum(sum(s.patients.values()) for s in event.surveys.values())
+        models = "1 model" if len(event.arms) == 1 else f"{len(event.arms)} models"
         self.say(
-            f"{len(event.surveys)} sites, {patients} patients; {len(event.arms)} models,"
-            f" {visits:,} slice-visits."
+            f"{len(event.surveys)} sites, {patients} patients; {models}, {visits:,} slice-visits."
         )
         self._begin = time.perf_counter()
 
