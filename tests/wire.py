@@ -1,12 +1,10 @@
-"""What crosses this machine's loopback interface, written down and searched."""
+"""What crosses this machine's loopback interface, searched as it passes."""
 
-import mmap
 import socket
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 ALL_PROTOCOLS = 3
 OUTGOING = 4
@@ -14,20 +12,20 @@ OUTGOING = 4
 ROOM = 256 << 20
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Capture:
-    """A file of packets, one after the other."""
+    """How many bytes crossed so far, and how often one of the patterns was among them.
 
-    path: Path
+    A pattern that was cut between two packets is missed, so search for several.
+    """
 
-    def holds(self, patterns: Iterable[bytes]) -> bool:
-        """Whether any of the patterns crossed. A pattern that was cut between two packets is
-        missed, so search for several."""
-        with (
-            self.path.open("rb") as file,
-            mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
-        ):
-            return any(data.find(pattern) >= 0 for pattern in patterns)
+    patterns: Sequence[bytes]
+    crossed: int = 0
+    found: int = 0
+
+    def see(self, packet: bytes) -> None:
+        self.crossed += len(packet)
+        self.found += sum(pattern in packet for pattern in self.patterns)
 
 
 def can_capture() -> bool:
@@ -40,8 +38,9 @@ def can_capture() -> bool:
 
 
 @contextmanager
-def captured_loopback(path: Path) -> Iterator[Capture]:
-    """Write down all loopback traffic into `path` until the block ends."""
+def captured_loopback(patterns: Sequence[bytes]) -> Iterator[Capture]:
+    """Search all loopback traffic until the block ends."""
+    capture = Capture(patterns)
     with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ALL_PROTOCOLS)) as raw:
         raw.bind(("lo", 0))
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, ROOM)
@@ -49,19 +48,18 @@ def captured_loopback(path: Path) -> Iterator[Capture]:
         ended = threading.Event()
 
         def listen() -> None:
-            with path.open("wb") as file:
-                while not ended.is_set():
-                    try:
-                        data, where = raw.recvfrom(1 << 17)
-                    except TimeoutError:
-                        continue
-                    if where[2] != OUTGOING:
-                        file.write(data)
+            while not ended.is_set():
+                try:
+                    packet, where = raw.recvfrom(1 << 17)
+                except TimeoutError:
+                    continue
+                if where[2] != OUTGOING:
+                    capture.see(packet)
 
         thread = threading.Thread(target=listen)
         thread.start()
         try:
-            yield Capture(path)
+            yield capture
         finally:
             ended.set()
             thread.join()

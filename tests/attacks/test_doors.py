@@ -30,9 +30,9 @@ from surveys import study
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
+def run(module_path):
     """A finished run of two hospitals, and the question for the second visit as it was asked."""
-    place = tmp_path_factory.mktemp("attacks")
+    place = module_path
     data = make_toy(place / "data", seed=0, patients={"EAST": 3, "WEST": 3}, slices=4, size=64)
     net = Network(place, data, by_site(data))
     plan = study(

@@ -38,9 +38,10 @@ KINDS = [
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory):
-    place = tmp_path_factory.mktemp("toy") / "data"
-    return make_toy(place, seed=0, patients={"NORTH": 3, "EAST": 2}, slices=4, size=64)
+def root(module_path):
+    return make_toy(
+        module_path / "data", seed=0, patients={"NORTH": 3, "EAST": 2}, slices=4, size=64
+    )
 
 
 def toy(root, kind="here", steps=2):
@@ -74,13 +75,11 @@ def opened(root, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def expected(root, tmp_path_factory):
+def expected(root, module_path):
     """What the courier in this process gives: the bytes that every other one must give."""
     torch.set_num_threads(1)
     plan = toy(root)
-    courier = open_courier(
-        plan, home=tmp_path_factory.mktemp("h"), machine=FLOAT32, on_step=lambda _: None
-    )
+    courier = open_courier(plan, home=module_path, machine=FLOAT32, on_step=lambda _: None)
     return go(plan, courier)
 
 

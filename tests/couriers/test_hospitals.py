@@ -36,9 +36,8 @@ PATIENTS = {"NORTH": 8, "EAST": 3, "WEST": 3}
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    place = tmp_path_factory.mktemp("toy") / "data"
-    return make_toy(place, seed=0, patients=PATIENTS, slices=4, size=64)
+def data(module_path):
+    return make_toy(module_path / "data", seed=0, patients=PATIENTS, slices=4, size=64)
 
 
 @pytest.fixture(autouse=True)
@@ -93,10 +92,10 @@ def batons(run):
 
 
 @pytest.fixture(scope="module")
-def expected(data, tmp_path_factory):
+def expected(data, module_path):
     """The run on one machine."""
     with one_thread():
-        out = tmp_path_factory.mktemp("here") / "RUN"
+        out = module_path / "RUN"
         summary = run_study(toy(data), out)
     return out, summary
 
@@ -113,9 +112,9 @@ def patterns(expected):
 
 
 @pytest.fixture(scope="module")
-def sealed(data, patterns, tmp_path_factory):
+def sealed(data, patterns, module_path):
     """The same study between hospitals; what crossed the wire is searched as it passes."""
-    place = tmp_path_factory.mktemp("sealed")
+    place = module_path / "sealed"
     net, plan = network(place, data), toy(data)
     seen = {"weights": 0, "train": None}
 

@@ -8,6 +8,7 @@ import socket
 import ssl
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -51,29 +52,37 @@ threads = 1
 
 
 @pytest.fixture(scope="module")
-def net(tmp_path_factory):
-    place = tmp_path_factory.mktemp("net")
-    root = make_toy(place / "data", seed=0, patients=dict.fromkeys(SITES, 3), slices=4, size=64)
-    (place / "study.toml").write_text(STUDY)
-    network = start_network(place, folders_by_site(root), policy=POLICY)
+def here(module_path):
+    """The study on one machine, under way."""
+    make_toy(module_path / "data", seed=0, patients=dict.fromkeys(SITES, 3), slices=4, size=64)
+    study = module_path / "study.toml"
+    study.write_text(STUDY)
+    return Party(module_path, "here", "run", study, "--out", module_path / "HERE")
+
+
+@pytest.fixture(scope="module")
+def net(here, module_path):
+    folders = folders_by_site(module_path / "data")
+    network = start_network(module_path, folders, policy=POLICY)
     yield network
     network.end()
 
 
 @pytest.fixture(scope="module")
-def finished(net):
-    """One run, in which every party is killed once; and the same study on one machine."""
+def finished(net, here):
+    """One run, in which every party is killed once; bytes of its weights; and the wire's traffic
+    since a hospital agreed to train."""
     place, parties = net.place, net.parties
     run, study = place / "RUN", place / "study.toml"
     with contextlib.ExitStack() as stack:
-        wire = None
-        if can_capture():
-            wire = stack.enter_context(captured_loopback(place / "wire.bin"))
         coordinator = net.submit(study, run)
         waiting = until(lambda: list((net.home("EAST") / "pending").glob("*.json")))
         assert json.loads(waiting[0].read_text())["seal"] == "sites"
+        assert here.process.wait(120) == 0, here.log.read_text()[-2000:]
+        patterns, wire = trained_bytes(place / "HERE"), None
+        if can_capture():
+            wire = stack.enter_context(captured_loopback(patterns))
         net.approve_waiting()
-        here = Party(place, "here", "run", study, "--out", place / "HERE")
 
         within_visit(net, run, 0, "EAST")
         parties["EAST"].kill()
@@ -87,8 +96,22 @@ def finished(net):
         coordinator.kill()
         again = net.submit(study, run, resume=True)
         assert again.process.wait(240) == 0, again.log.read_text()[-2000:]
-        assert here.process.wait(120) == 0
-    return run, wire
+    return SimpleNamespace(run=run, patterns=patterns, wire=wire)
+
+
+def trained_bytes(run):
+    """Bytes of several layers of every baton but the start, as they lie open on one machine."""
+    found = []
+    for path in run.rglob("batons/*.safetensors"):
+        arrays = Baton(path.read_bytes()).arrays()
+        for layer in (
+            "encoder.layer4.0.conv1",
+            "encoder.layer3.1.conv2",
+            "decoder.blocks.0.conv1.0",
+        ):
+            found.append(arrays[f"model/{layer}.weight"].tobytes()[:64])
+    assert len(found) >= 6
+    return found
 
 
 def within_visit(net, run, hop, site):
@@ -104,56 +127,41 @@ def within_visit(net, run, hop, site):
 
 
 def test_a_network_gives_the_bytes_of_one_machine_whoever_is_killed(net, finished):
-    run, _ = finished
+    run = finished.run
     assert batons(run, ARM) == batons(net.place / "HERE", ARM)
     assert (run / "report.html").exists() and (run / "summary.json").exists()
 
 
 def test_the_ledger_is_signed_by_the_hospitals(finished):
-    run, _ = finished
-    said = roundelay("ledger", "verify", run)
+    said = roundelay("ledger", "verify", finished.run)
     assert "3 receipts are signed" in said and "Not proven" in said
 
 
-@pytest.fixture(scope="module")
-def patterns(net, finished):
-    """Bytes of several layers of every baton but the start, as they lie open on one machine."""
-    found = []
-    for path in (net.place / "HERE").rglob("batons/*.safetensors"):
-        arrays = Baton(path.read_bytes()).arrays()
-        for layer in (
-            "encoder.layer4.0.conv1",
-            "encoder.layer3.1.conv2",
-            "decoder.blocks.0.conv1.0",
-        ):
-            found.append(arrays[f"model/{layer}.weight"].tobytes()[:64])
-    assert len(found) >= 6
-    return found
-
-
-def test_neither_server_nor_coordinator_holds_weights_that_can_be_read(net, finished, patterns):
+def test_neither_server_nor_coordinator_holds_weights_that_can_be_read(net, finished):
     def holds(folder):
         files = [p for p in folder.rglob("*") if p.is_file()]
-        return any(pattern in p.read_bytes() for p in files for pattern in patterns)
+        return any(pattern in p.read_bytes() for p in files for pattern in finished.patterns)
 
-    run, _ = finished
     assert holds(net.place / "HERE")  # the search finds what lies open
-    assert not holds(run) and not holds(net.kits / "server") and not holds(net.kits / "coordinator")
+    assert (
+        not holds(finished.run)
+        and not holds(net.kits / "server")
+        and not holds(net.kits / "coordinator")
+    )
 
 
 @pytest.mark.skipif(not can_capture(), reason="only root may listen to the loopback interface")
-def test_no_weights_that_can_be_read_cross_the_wire(finished, patterns, tmp_path):
-    _, wire = finished
-    assert wire.path.stat().st_size > 3 * 57e6  # batons did cross
-    assert not wire.holds(patterns)
+def test_no_weights_that_can_be_read_cross_the_wire(finished):
+    assert finished.wire.crossed > 3 * 57e6  # batons did cross
+    assert not finished.wire.found
 
-    with captured_loopback(tmp_path / "open.bin") as control, socket.socket() as server:
+    with captured_loopback(finished.patterns) as control, socket.socket() as server:
         server.bind(("localhost", 0))
         server.listen()
         with socket.create_connection(server.getsockname()) as client:
-            client.sendall(bytes(1000) + patterns[0] + bytes(1000))
+            client.sendall(bytes(1000) + finished.patterns[0] + bytes(1000))
             time.sleep(0.5)
-    assert control.holds(patterns)  # the search finds what goes open
+    assert control.found  # the search finds what goes open
 
 
 def test_the_servers_disk_is_given_free(net, finished):

@@ -52,9 +52,9 @@ def environment():
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory):
+def home(module_path):
     """A folder with a cohort and a study, and a finished run of it."""
-    place = tmp_path_factory.mktemp("home")
+    place = module_path
     make_toy(place / "data", seed=0, patients=SITES, slices=4, size=64)
     (place / "study.toml").write_text(STUDY)
     done = roundelay("run", "study.toml", "--out", "RUN", "--json", cwd=place)

@@ -30,8 +30,8 @@ samples = false
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory):
-    place = tmp_path_factory.mktemp("full")
+def home(module_path):
+    place = module_path
     make_toy(place / "data", seed=0, patients={"NORTH": 3, "EAST": 3}, slices=4, size=64)
     (place / "study.toml").write_text(STUDY)
     torch.set_num_threads(1)

@@ -30,8 +30,8 @@ samples = false
 
 
 @pytest.fixture(scope="module")
-def study(tmp_path_factory) -> Path:
-    home = tmp_path_factory.mktemp("elsewhere")
+def study(module_path) -> Path:
+    home = module_path
     make_toy(home / "data", seed=1, patients=SITES, slices=4, size=64)
     (home / "study.toml").write_text(STUDY)
     return home / "study.toml"

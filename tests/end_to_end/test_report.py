@@ -34,8 +34,8 @@ follow = "visit"
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory) -> Path:
-    home = tmp_path_factory.mktemp("report")
+def run(module_path) -> Path:
+    home = module_path
     make_toy(home / "data", seed=1, patients={"NORTH": 4, "EAST": 4}, slices=4, size=64)
     study = parse_study(STUDY.replace("{{", "{").replace("}}", "}"), where="test", folder=home)
     run_study(study, home / "RUN")

@@ -26,10 +26,8 @@ SITES = {"NORTH": 3, "EAST": 2}
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory):
-    return make_toy(
-        tmp_path_factory.mktemp("toy") / "data", seed=0, patients=SITES, slices=4, size=64
-    )
+def root(module_path):
+    return make_toy(module_path / "data", seed=0, patients=SITES, slices=4, size=64)
 
 
 @pytest.fixture

@@ -58,10 +58,9 @@ def write(folder, legs=LEGS, keep=None):
 
 
 @pytest.fixture(scope="module")
-def honest(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("honest")
-    write(folder)
-    return (folder / "ledger.jsonl").read_bytes()
+def honest(module_path):
+    write(module_path)
+    return (module_path / "ledger.jsonl").read_bytes()
 
 
 def test_a_ledger_reads_back_and_verifies(tmp_path):
