@@ -14,6 +14,7 @@ from roundelay.errors import VisitError
 from roundelay.itinerary import Stop
 from roundelay.learning.augment import Augmentation, augment
 from roundelay.learning.draws import Pair
+from roundelay.learning.heap import keep_freed_memory
 from roundelay.learning.loss import segmentation_loss
 from roundelay.learning.precision import Machine
 from roundelay.learning.schedule import learning_rate
@@ -70,6 +71,7 @@ def fit(
 
     Raises VisitError where the loss isn't finite: nothing of such a visit is handed over.
     """
+    keep_freed_memory()
     total, seen, begin = 0.0, 0, time.perf_counter()
     for number, (images, masks) in enumerate(batches):
         step = stop.first_step + number

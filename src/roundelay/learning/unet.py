@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from roundelay.errors import MissingExtraError, ModelError
+from roundelay.learning.upsampled import can_save, upsampled_conv
 
 ENCODERS: tuple[str, ...] = ("resnet18", "resnext50_32x4d")
 """The encoders that need no extra."""
@@ -131,10 +132,13 @@ class DecoderBlock(nn.Module):
         self.conv2 = _conv(outer, outer)
 
     def forward(self, x: Tensor, skip: Tensor | None) -> Tensor:
-        x = F.interpolate(x, scale_factor=2.0, mode="nearest")
-        if skip is not None:
-            x = torch.cat([x, skip], dim=1)
-        out: Tensor = self.conv2(self.conv1(x))
+        weight = self.conv1.get_parameter("0.weight")
+        if can_save(x, skip, weight):
+            x = self.conv1[1:](upsampled_conv(x, skip, weight))
+        else:
+            x = F.interpolate(x, scale_factor=2.0, mode="nearest")
+            x = self.conv1(x if skip is None else torch.cat([x, skip], dim=1))
+        out: Tensor = self.conv2(x)
         return out
 
 
