@@ -20,7 +20,7 @@ from roundelay.errors import DataError, DiskFullError
 Scan = tuple[NDArray[np.uint8], NDArray[np.bool_], int]
 Draw = Callable[[np.random.Generator, str], Scan]
 
-VERSION = 3  # of the pictures: another number, another folder
+VERSION = 4  # of the pictures: another number, another folder
 SIGN = "SYNTHETIC.txt"
 _SIZE = 256
 _COLUMNS = ("Patient", "gender", "age_at_initial_pathologic", "neoplasm_histologic_grade")

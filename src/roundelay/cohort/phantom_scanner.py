@@ -21,9 +21,10 @@ class Scanner:
     noise: float  # sigma of either part of the complex signal
     blur: float  # pixels
     field_of_view: float  # mm
-    lesion_contrast: float
+    lesion_contrast: float  # of FLAIR
     fat: float
     fluid: float = 0.08
+    darkening: float = 0.92  # of T1 in a lesion
     has_post: bool = True
 
 
@@ -40,8 +41,8 @@ class Hospital:
 
 HOSPITALS: Mapping[str, Hospital] = MappingProxyType(
     {
-        # The largest, with a clear contrast; its patients are the oldest, with bright spots that
-        # are no tumour.
+        # The largest, with a clear contrast on FLAIR and a faint one on T1; its patients are the
+        # oldest, with bright spots that are no tumour.
         "NORTH": Hospital(
             patients=10,
             millilitres=(15, 90),
@@ -56,9 +57,10 @@ HOSPITALS: Mapping[str, Hospital] = MappingProxyType(
                 field_of_view=240,
                 lesion_contrast=0.29,
                 fat=1.1,
+                darkening=0.45,
             ),
         ),
-        # FLAIR hardly tells tumour from grey matter; fat is suppressed.
+        # FLAIR hardly tells tumour from grey matter, T1 does; fat is suppressed.
         "EAST": Hospital(
             patients=8,
             millilitres=(12, 70),
@@ -75,7 +77,8 @@ HOSPITALS: Mapping[str, Hospital] = MappingProxyType(
                 fat=0.55,
             ),
         ),
-        # A surface coil, bright on one side; FLAIR's inversion time leaves the fluid bright.
+        # A surface coil, bright on one side; FLAIR's inversion time leaves the fluid bright, and T1
+        # hardly shows a tumour.
         "SOUTH": Hospital(
             patients=6,
             millilitres=(10, 60),
@@ -90,6 +93,7 @@ HOSPITALS: Mapping[str, Hospital] = MappingProxyType(
                 lesion_contrast=0.3,
                 fat=0.9,
                 fluid=0.36,
+                darkening=0.35,
             ),
         ),
         # A noisy scanner and the largest tumours, most of which enhance.
@@ -141,6 +145,7 @@ def scan_patient(
         mismatch=bool(rng.random() < 0.25),
         fat=scanner.fat * float(rng.uniform(0.85, 1.15)),
         fluid=scanner.fluid,
+        darkening=scanner.darkening,
         lesion_contrast=scanner.lesion_contrast * float(rng.uniform(0.65, 1.25)),
     )
     plane = (np.arange(size) - (size - 1) / 2) * scanner.field_of_view / size

@@ -26,6 +26,7 @@ class Case:
     lesion_contrast: float  # of FLAIR, over grey matter
     fat: float  # 1: bright as it comes, less where it is suppressed
     fluid: float  # of FLAIR: near 0 where the inversion time fits, bright where it doesn't
+    darkening: float  # of T1: how much of the way to a dark lesion's signal
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +188,7 @@ def _with_lesion(
         bright, dark = bright * (1 - 0.55 * middle), dark * (1 - 0.4 * middle)
         ring = np.exp(-(((depth - 0.48) / 0.11) ** 2)) * np.clip(0.7 + 0.6 * noise.drift, 0, 1.4)
         glow = 0.55 * ring * share
-    return pre + 0.92 * share * (dark - pre), flair + share * (bright - flair), glow
+    return pre + case.darkening * share * (dark - pre), flair + share * (bright - flair), glow
 
 
 def _contour(density: Field) -> NDArray[np.bool_]:
