@@ -1,12 +1,13 @@
 """Slices per second of a relay's visits, against two loops on the same slices in the same run.
 
 (a) plain: the U-Net of segmentation-models-pytorch, float32, contiguous, PyTorch defaults, the
-    same batches, loss and optimiser.
+    same batches, loss and optimiser; in a process of its own, since what ours does with memory
+    would help it too.
 (b) bare: our own loop as tuned (precision and memory format as the probe finds them) in one go,
     with neither relay nor ledger nor receipts, and so without packing, digests and files.
 
 The three take turns, visit by visit, so that a busy machine slows them alike; ratios are medians
-over the turns, with their spread.
+over the turns, with their spread. All slices are read before the first turn.
 
 A visit has 100 steps of 8 slices: half of what two epochs at a hospital of the public set with 800
 slices take, so that the cost of a hand-over is not flattered. Rates of (a) are taken over fewer
@@ -21,31 +22,35 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from itertools import islice
+from multiprocessing import Pipe, get_context
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import torch
 
 from roundelay.arms import lay
-from roundelay.cohort.sites import open_sites
+from roundelay.baton import Baton
 from roundelay.couriers.here import HereCourier
 from roundelay.errors import MissingExtraError
-from roundelay.itinerary import digest
+from roundelay.itinerary import Leg, digest
 from roundelay.learning.augment import Augmentation
 from roundelay.learning.draws import batches, seed_of
-from roundelay.learning.fit import fit, prepared
+from roundelay.learning.fit import Batch, fit, prepared
 from roundelay.learning.loss import segmentation_loss
-from roundelay.learning.model_file import reading_of
-from roundelay.learning.precision import find_machine
-from roundelay.learning.slices import SliceCache
+from roundelay.learning.precision import Machine, find_machine
 from roundelay.learning.state import load_model, make_optimiser
 from roundelay.ledger import Header, Ledger
-from roundelay.onsite import open_ward
+from roundelay.onsite import Ward
 from roundelay.relay import relay
 from roundelay.runner import start_baton
 from roundelay.study import Study
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
+SITE = "chunk-1"
 
 
 def make_study(options: argparse.Namespace) -> Study:
@@ -84,7 +89,7 @@ def smp_unet() -> torch.nn.Module:
     return smp.Unet("resnext50_32x4d", encoder_weights=None, in_channels=3, classes=1)
 
 
-def plain_loop(model, data, study) -> int:  # type: ignore[no-untyped-def]
+def plain_loop(model: torch.nn.Module, data: Iterable[Batch], study: Study) -> int:
     """What one writes in an afternoon."""
     optimiser = torch.optim.AdamW(model.parameters(), lr=study.recipe.learning_rate)
     model.train()
@@ -139,66 +144,90 @@ def main() -> None:
     options.out.write_text(json.dumps(result, indent=1) + "\n")
 
 
-def measure(study: Study, machine, home: Path, plain_steps: int) -> dict[str, list[float]]:  # type: ignore[no-untyped-def]
-    """Slices/s of each loop, a turn at a time."""
-    sites = open_sites(study.data)
-    cache = SliceCache(reading_of(study).view)
-    ward = open_ward("chunk-1", study, sites, cache=cache, machine=machine, home=home)
+def draws(ward: Ward, leg: Leg) -> Iterator[Batch]:
+    """The batches of a leg's only stop, as a visit draws them."""
+    stop = leg.stops[0]
+    slices = [(i, j) for i, p in enumerate(ward.patients) for j in range(len(p.images))]
+    tumour = [ward.patients[i].tumour[j] for i, j in slices]
+    seed = seed_of(stop.seed, stop.arm, stop.site, stop.index)
+    pairs = batches(
+        slices,
+        tumour,
+        visits=stop.slice_visits,
+        steps=stop.steps,
+        positive_share=0.6,
+        seed=seed,
+    )
+    generator = torch.Generator().manual_seed(seed)
+    return prepared(pairs, ward.patients, ward.cache, Augmentation(), generator)
+
+
+def open_and_read(study: Study, machine: Machine, home: Path) -> HereCourier:
+    """A courier whose one site has all its slices in memory."""
     courier = HereCourier(study, home=home, machine=machine, on_step=lambda _: None)
-    survey = courier.survey()
-    arm = lay(study, survey)[0]
+    ward = courier.ward(SITE)
+    for patient in ward.patients:
+        for number in range(len(patient.images)):
+            ward.cache.slice(patient, number)
+    return courier
+
+
+def rate_of(go: Callable[[], int]) -> float:
+    """Slices per second."""
+    begin = time.perf_counter()
+    return go() / (time.perf_counter() - begin)
+
+
+def serve_plain(turns: Connection, study: Study, machine: Machine, home: Path, steps: int) -> None:
+    """In a process of its own: for each leg that comes, answer with the plain loop's rate."""
+    ward, model = open_and_read(study, machine, home).ward(SITE), smp_unet()
+    turns.send(None)
+    while (leg := turns.recv()) is not None:
+        data = islice(draws(ward, leg), steps)
+        turns.send(rate_of(partial(plain_loop, model, data, study)))
+
+
+def measure(study: Study, machine: Machine, home: Path, plain_steps: int) -> dict[str, list[float]]:
+    """Slices/s of each loop, a turn at a time."""
+    plain, at_plain = Pipe()
+    context = get_context("spawn")
+    args = (at_plain, study, machine, home / "plain", plain_steps)
+    process = context.Process(target=serve_plain, args=args, daemon=True)
+    process.start()
+    courier = open_and_read(study, machine, home)
+    ward, arm = courier.ward(SITE), lay(study, courier.survey())[0]
     start = start_baton(study, 0)
-    legs = arm.legs
-    header = Header(arm.label, study.digest, digest(legs), "cohort", start.digest)
+    header = Header(arm.label, study.digest, digest(arm.legs), "cohort", start.digest)
     ledger = Ledger(home / "arm", header, keep=frozenset())
-    plain, bare = smp_unet(), machine.place(load_model(study.model.encoder, start.part("model/")))
+    bare = machine.place(load_model(study.model.encoder, start.part("model/")))
     optimiser = make_optimiser(study.recipe, bare)
+    plain.recv()
 
-    def draws(leg):  # type: ignore[no-untyped-def]
-        stop = leg.stops[0]
-        slices = [(i, j) for i, p in enumerate(ward.patients) for j in range(len(p.images))]
-        tumour = [ward.patients[i].tumour[j] for i, j in slices]
-        seed = seed_of(stop.seed, stop.arm, stop.site, stop.index)
-        pairs = batches(
-            slices,
-            tumour,
-            visits=stop.slice_visits,
-            steps=stop.steps,
-            positive_share=0.6,
-            seed=seed,
-        )
-        generator = torch.Generator().manual_seed(seed)
-        return prepared(pairs, ward.patients, cache, Augmentation(), generator)
-
-    def go_plain(leg):  # type: ignore[no-untyped-def]
-        return plain_loop(plain, islice(draws(leg), plain_steps), study)
-
-    def go_bare(leg):  # type: ignore[no-untyped-def]
+    def go_bare(leg: Leg) -> int:
         fit(
-            bare, optimiser, draws(leg), stop=leg.stops[0], recipe=study.recipe, machine=machine,
-            after_backward=lambda: None, after_step=lambda: None, on_step=lambda _: None,
+            bare, optimiser, draws(ward, leg), stop=leg.stops[0], recipe=study.recipe,
+            machine=machine, after_backward=lambda: None, after_step=lambda: None,
+            on_step=lambda _: None,
         )  # fmt: skip
         return leg.stops[0].slice_visits
 
     rates: dict[str, list[float]] = {"plain": [], "bare": [], "ours": []}
-
-    def go_others(leg):  # type: ignore[no-untyped-def]
-        for name, go in (("plain", go_plain), ("bare", go_bare)):
-            begin = time.perf_counter()
-            rates[name].append(go(leg) / (time.perf_counter() - begin))
-
     begin = time.perf_counter()
 
-    def after_leg(number, leg, _baton):  # type: ignore[no-untyped-def]
+    def after_leg(number: int, leg: Leg, _baton: Baton) -> None:
         """One relay over all visits; in the pause after each of them the other loops' turn."""
         nonlocal begin
         rates["ours"].append(leg.stops[0].slice_visits / (time.perf_counter() - begin))
-        go_others(leg)
+        plain.send(leg)
+        rates["plain"].append(plain.recv())
+        rates["bare"].append(rate_of(lambda: go_bare(leg)))
         print(f"turn {number}" + (" (warm-up, not counted)" if not number else ""), flush=True)
         begin = time.perf_counter()
 
     relay(start, arm, courier, ledger, after_leg)
-    return {name: values[1:] for name, values in rates.items()}  # the first of each warms up
+    plain.send(None)
+    process.join()
+    return {name: values[1:] for name, values in rates.items()}
 
 
 if __name__ == "__main__":

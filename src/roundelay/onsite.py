@@ -121,7 +121,7 @@ def _train(ward: Ward, stop: Stop, baton: Baton, on_step: OnStep) -> tuple[str, 
         on_step=on_step,
     )
     average.after_visit()
-    optimiser.zero_grad(set_to_none=True)
+    model.zero_grad(set_to_none=True)
     state = {} if recipe.optimiser_state == "reset" else optimiser_arrays(model, optimiser)
     if recipe.optimiser_state == "stay":
         _stay(ward, stop, state)

@@ -150,7 +150,7 @@ def test_calibration_over_sites_equals_the_same_draws_in_one_place(root, tmp_pat
     from roundelay.onsite import _batches
 
     for stop in stops:
-        for images, _ in _batches(courier._ward(stop.site), stop):
+        for images, _ in _batches(courier.ward(stop.site), stop):
             set_training(model, frozen=len(images) == 1)
             with torch.no_grad():
                 model(images)

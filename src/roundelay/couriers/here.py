@@ -27,16 +27,16 @@ class HereCourier:
         self._wards: dict[str, Ward] = {}
 
     def survey(self) -> Mapping[str, SiteSurvey]:
-        return {site: survey(self._ward(site)) for site in self._sites}
+        return {site: survey(self.ward(site)) for site in self._sites}
 
     def next_leg(self, legs: Sequence[Leg]) -> Leg:
         return legs[0]
 
     def train(self, baton: Baton, stops: Sequence[Stop]) -> list[Visit]:
-        return [train(self._ward(stop.site), stop, baton, self._on_step) for stop in stops]
+        return [train(self.ward(stop.site), stop, baton, self._on_step) for stop in stops]
 
     def evaluate(self, baton: Baton, sites: Sequence[str], split: str) -> list[PatientScore]:
-        return [score for site in sites for score in evaluate(self._ward(site), baton, split)]
+        return [score for site in sites for score in evaluate(self.ward(site), baton, split)]
 
     def opened(self, baton: Baton) -> Baton:
         return baton
@@ -47,7 +47,8 @@ class HereCourier:
     def close(self) -> None:
         self._wards.clear()
 
-    def _ward(self, site: str) -> Ward:
+    def ward(self, site: str) -> Ward:
+        """A site of this process; its files are opened when it is first asked for."""
         if site not in self._wards:
             self._wards[site] = open_ward(
                 site,

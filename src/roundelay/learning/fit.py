@@ -91,7 +91,7 @@ def fit(
                 f' below {recipe.learning_rate:g} or precision = "float32" often helps: that is'
                 " another study, so start it with another --out."
             )
-        optimiser.zero_grad(set_to_none=True)
+        model.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
         after_backward()
         optimiser.step()

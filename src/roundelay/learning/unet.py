@@ -13,31 +13,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from roundelay.errors import MissingExtraError, ModelError
+from roundelay.learning.convolution import Grouped, Pointwise
 from roundelay.learning.upsampled import can_save, upsampled_conv
 
 ENCODERS: tuple[str, ...] = ("resnet18", "resnext50_32x4d")
 """The encoders that need no extra."""
 DECODER = (256, 128, 64, 32, 16)
-SMALL = 100
-"""Pixels of a map up to which a matrix product is faster than oneDNN's convolution, as measured."""
-
-
-class Pointwise(nn.Conv2d):
-    """A 1 x 1 convolution without bias.
-
-    On a small map in bfloat16 on the processor it runs as a matrix product: 3 to 11 % of a training
-    step were saved over five pairs of runs. In float32 it stays what it is in the reference, to the
-    bit.
-    """
-
-    def __init__(self, inner: int, outer: int) -> None:
-        super().__init__(inner, outer, 1, bias=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        small = x.shape[-1] * x.shape[-2] <= SMALL and x.device.type == "cpu"
-        if not (small and torch.is_autocast_enabled("cpu")):
-            return super().forward(x)
-        return F.linear(x.permute(0, 2, 3, 1), self.weight.flatten(1)).permute(0, 3, 1, 2)
 
 
 class BasicBlock(nn.Module):
@@ -69,7 +50,7 @@ class Bottleneck(nn.Module):
         super().__init__()
         self.conv1 = Pointwise(inner, 2 * width)
         self.bn1 = nn.BatchNorm2d(2 * width)
-        self.conv2 = nn.Conv2d(2 * width, 2 * width, 3, stride, 1, groups=32, bias=False)
+        self.conv2 = Grouped(2 * width, stride, groups=32)
         self.bn2 = nn.BatchNorm2d(2 * width)
         self.conv3 = Pointwise(2 * width, 4 * width)
         self.bn3 = nn.BatchNorm2d(4 * width)
@@ -86,7 +67,7 @@ class Bottleneck(nn.Module):
 def _shortcut(inner: int, outer: int, stride: int) -> nn.Module | None:
     if stride == 1 and inner == outer:
         return None
-    return nn.Sequential(nn.Conv2d(inner, outer, 1, stride, bias=False), nn.BatchNorm2d(outer))
+    return nn.Sequential(Pointwise(inner, outer, stride), nn.BatchNorm2d(outer))
 
 
 class Encoder(nn.Module):

@@ -1,8 +1,5 @@
 """The decoder's faster convolution against the plain one, on whole numbers, so to the bit."""
 
-import subprocess
-import sys
-
 import pytest
 import torch
 import torch.nn.functional as F
@@ -80,27 +77,3 @@ def test_a_network_in_bfloat16_is_as_near_to_float32_as_without_it(monkeypatch):
     error, usual = (ours - exact).abs().mean(), (reference - exact).abs().mean()
     assert not torch.equal(ours, reference)
     assert error < 1.5 * usual
-
-
-FAULTS = """
-import resource
-import numpy as np
-from roundelay.learning.heap import keep_freed_memory
-if {keep}:
-    keep_freed_memory()
-def faults():
-    for _ in range(20):
-        np.empty(64 << 20, dtype=np.uint8).fill(1)
-    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-before = faults()
-print(faults() - before)
-"""
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="glibc's allocator is meant")
-def test_freed_memory_is_used_again_without_asking_the_system():
-    def run(keep):
-        words = [sys.executable, "-c", FAULTS.format(keep=keep)]
-        return int(subprocess.run(words, capture_output=True, text=True, check=True).stdout)
-
-    assert run(True) < run(False) / 10
