@@ -6,14 +6,15 @@
 (b) bare: our own loop as tuned (precision and memory format as the probe finds them) in one go,
     with neither relay nor ledger nor receipts, and so without packing, digests and files.
 
-The three take turns, visit by visit, so that a busy machine slows them alike; ratios are medians
-over the turns, with their spread. All slices are read before the first turn.
+The three take turns, visit by visit, (a) and (b) with one half of their steps before ours and one
+after it, so that a machine that gets slower slows them alike; ratios are medians over the turns,
+with their spread. All slices are read before the first turn.
 
 A visit has 100 steps of 8 slices: half of what two epochs at a hospital of the public set with 800
 slices take, so that the cost of a hand-over is not flattered. Rates of (a) are taken over fewer
 steps, since a step costs it the same wherever it stands.
 
-    python benchmarks/training_speed.py DATA [--turns 4] [--steps 100] [--plain-steps 12]
+    python benchmarks/training_speed.py DATA [--turns 6] [--steps 100] [--plain-steps 12]
 """
 
 import argparse
@@ -23,7 +24,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
-from functools import partial
 from itertools import islice
 from multiprocessing import Pipe, get_context
 from multiprocessing.connection import Connection
@@ -106,7 +106,7 @@ def plain_loop(model: torch.nn.Module, data: Iterable[Batch], study: Study) -> i
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path)
-    parser.add_argument("--turns", type=int, default=4)
+    parser.add_argument("--turns", type=int, default=6)
     parser.add_argument("--steps", type=int, default=100)
     parser.add_argument("--plain-steps", type=int, default=12)
     parser.add_argument("--size", type=int, default=160)
@@ -118,13 +118,13 @@ def main() -> None:
     print(machine)
 
     with tempfile.TemporaryDirectory() as folder:
-        rates = measure(study, machine, Path(folder), options.plain_steps)
+        found = measure(study, machine, Path(folder), options.plain_steps)
     print(f"{'loop':<8}{'slices/s':>10}{'spread':>16}")
-    for name, values in rates.items():
+    for name, values in found.items():
         spread = f"{min(values):.2f}–{max(values):.2f}"
         print(f"{name:<8}{statistics.median(values):>10.2f}{spread:>16}")
     ratios = {
-        against: [ours / other for ours, other in zip(rates["ours"], rates[against], strict=True)]
+        against: [ours / other for ours, other in zip(found["ours"], found[against], strict=True)]
         for against in ("plain", "bare")
     }
     for against, values in ratios.items():
@@ -138,7 +138,7 @@ def main() -> None:
         "size": options.size,
         "batch": options.batch,
         "steps_a_visit": options.steps,
-        "slices_per_second": rates,
+        "slices_per_second": found,
         "ratios": ratios,
     }
     options.out.write_text(json.dumps(result, indent=1) + "\n")
@@ -150,14 +150,8 @@ def draws(ward: Ward, leg: Leg) -> Iterator[Batch]:
     slices = [(i, j) for i, p in enumerate(ward.patients) for j in range(len(p.images))]
     tumour = [ward.patients[i].tumour[j] for i, j in slices]
     seed = seed_of(stop.seed, stop.arm, stop.site, stop.index)
-    pairs = batches(
-        slices,
-        tumour,
-        visits=stop.slice_visits,
-        steps=stop.steps,
-        positive_share=0.6,
-        seed=seed,
-    )
+    visits, steps = stop.slice_visits, stop.steps
+    pairs = batches(slices, tumour, visits=visits, steps=steps, positive_share=0.6, seed=seed)
     generator = torch.Generator().manual_seed(seed)
     return prepared(pairs, ward.patients, ward.cache, Augmentation(), generator)
 
@@ -172,62 +166,86 @@ def open_and_read(study: Study, machine: Machine, home: Path) -> HereCourier:
     return courier
 
 
-def rate_of(go: Callable[[], int]) -> float:
-    """Slices per second."""
-    begin = time.perf_counter()
-    return go() / (time.perf_counter() - begin)
+def in_halves(ward: Ward, steps: int) -> Callable[[Leg], Iterator[Batch]]:
+    """Asked for a leg's batches, give one half of them; asked again, the other."""
+    begun: dict[int, Iterator[Batch]] = {}
+
+    def half(leg: Leg) -> Iterator[Batch]:
+        data = begun.pop(leg.index, None)
+        if data is None:
+            data = begun[leg.index] = draws(ward, leg)
+        return islice(data, steps // 2)
+
+    return half
 
 
 def serve_plain(turns: Connection, study: Study, machine: Machine, home: Path, steps: int) -> None:
-    """In a process of its own: for each leg that comes, answer with the plain loop's rate."""
+    """In a process of its own: to each leg that comes, answer with the seconds for half of it."""
     ward, model = open_and_read(study, machine, home).ward(SITE), smp_unet()
+    half = in_halves(ward, steps)
     turns.send(None)
     while (leg := turns.recv()) is not None:
-        data = islice(draws(ward, leg), steps)
-        turns.send(rate_of(partial(plain_loop, model, data, study)))
+        begin = time.perf_counter()
+        plain_loop(model, half(leg), study)
+        turns.send(time.perf_counter() - begin)
 
 
 def measure(study: Study, machine: Machine, home: Path, plain_steps: int) -> dict[str, list[float]]:
     """Slices/s of each loop, a turn at a time."""
     plain, at_plain = Pipe()
-    context = get_context("spawn")
     args = (at_plain, study, machine, home / "plain", plain_steps)
-    process = context.Process(target=serve_plain, args=args, daemon=True)
+    process = get_context("spawn").Process(target=serve_plain, args=args, daemon=True)
     process.start()
     courier = open_and_read(study, machine, home)
-    ward, arm = courier.ward(SITE), lay(study, courier.survey())[0]
+    legs = (arm := lay(study, courier.survey())[0]).legs
     start = start_baton(study, 0)
-    header = Header(arm.label, study.digest, digest(arm.legs), "cohort", start.digest)
+    header = Header(arm.label, study.digest, digest(legs), "cohort", start.digest)
     ledger = Ledger(home / "arm", header, keep=frozenset())
     bare = machine.place(load_model(study.model.encoder, start.part("model/")))
     optimiser = make_optimiser(study.recipe, bare)
+    half = in_halves(courier.ward(SITE), study.recipe.steps)
     plain.recv()
+    seconds: dict[str, list[float]] = {"plain": [], "bare": [], "ours": []}
 
-    def go_bare(leg: Leg) -> int:
+    def others(leg: Leg) -> None:
+        plain.send(leg)
+        seconds["plain"].append(plain.recv())
+        begin = time.perf_counter()
         fit(
-            bare, optimiser, draws(ward, leg), stop=leg.stops[0], recipe=study.recipe,
-            machine=machine, after_backward=lambda: None, after_step=lambda: None,
-            on_step=lambda _: None,
+            bare, optimiser, half(leg), stop=leg.stops[0], recipe=study.recipe, machine=machine,
+            after_backward=lambda: None, after_step=lambda: None, on_step=lambda _: None,
         )  # fmt: skip
-        return leg.stops[0].slice_visits
-
-    rates: dict[str, list[float]] = {"plain": [], "bare": [], "ours": []}
-    begin = time.perf_counter()
+        seconds["bare"].append(time.perf_counter() - begin)
 
     def after_leg(number: int, leg: Leg, _baton: Baton) -> None:
-        """One relay over all visits; in the pause after each of them the other loops' turn."""
+        """One relay over all visits; in the pauses between them the other loops' halves."""
         nonlocal begin
-        rates["ours"].append(leg.stops[0].slice_visits / (time.perf_counter() - begin))
-        plain.send(leg)
-        rates["plain"].append(plain.recv())
-        rates["bare"].append(rate_of(lambda: go_bare(leg)))
+        seconds["ours"].append(time.perf_counter() - begin)
+        others(leg)
         print(f"turn {number}" + (" (warm-up, not counted)" if not number else ""), flush=True)
+        for following in legs[number + 1 : number + 2]:
+            others(following)
         begin = time.perf_counter()
 
+    others(legs[0])
+    begin = time.perf_counter()
     relay(start, arm, courier, ledger, after_leg)
     plain.send(None)
     process.join()
-    return {name: values[1:] for name, values in rates.items()}
+    return rates(seconds, legs[0].stops[0].slice_visits, plain_steps * study.recipe.batch)
+
+
+def rates(seconds: dict[str, list[float]], visit: int, plain: int) -> dict[str, list[float]]:
+    """Slices/s by turn, the first of each left out: it warms up."""
+    slices = {"plain": plain, "bare": visit, "ours": visit}
+    pieces = {"plain": 2, "bare": 2, "ours": 1}
+    return {
+        name: [
+            slices[name] / sum(of[first : first + pieces[name]])
+            for first in range(pieces[name], len(of), pieces[name])
+        ]
+        for name, of in seconds.items()
+    }
 
 
 if __name__ == "__main__":

@@ -8,13 +8,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from roundelay.arms import Arm
+from roundelay.baton import MODEL, digest_of_parts, join
 from roundelay.errors import DiskFullError
 from roundelay.itinerary import Stop
 from roundelay.learning.fit import fit
 from roundelay.learning.precision import Machine
-from roundelay.learning.state import make_optimiser
+from roundelay.learning.state import (
+    load_model,
+    make_optimiser,
+    model_arrays,
+    optimiser_arrays,
+)
 from roundelay.learning.unet import build_unet
 from roundelay.study import Study
 from roundelay.survey import TRAIN, SiteSurvey
@@ -25,7 +32,8 @@ KEPT = 3
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Seconds for all arms' training, measured on one step; peak memory of that step, in bytes."""
+    """Seconds for all arms' training and hand-overs, measured on one step and one packing; peak
+    memory of that step, in bytes."""
 
     seconds: float
     slices_per_second: float
@@ -34,7 +42,8 @@ class Cost:
 
 
 def measure(study: Study, arms: Sequence[Arm], machine: Machine) -> Cost:
-    """Time one step after a warm-up, on empty images of the study's size; two seconds or so."""
+    """Time one step after a warm-up, on empty images of the study's size, and a visit's packing and
+    unpacking; two seconds or so."""
     recipe, size = study.recipe, study.data.size
     model = build_unet(study.model.encoder, seed=0)
     baton_bytes = sum(t.numel() * t.element_size() for t in model.state_dict().values())
@@ -60,7 +69,20 @@ def measure(study: Study, arms: Sequence[Arm], machine: Machine) -> Cost:
     rate = recipe.batch / seconds
     visits = sum(arm.slice_visits for arm in arms)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    return Cost(visits / rate, rate, peak, baton_bytes)
+    stops = sum(len(leg.stops) for arm in arms for leg in arm.legs)
+    handovers = stops * _handover_seconds(study, model, optimiser)
+    return Cost(visits / rate + handovers, rate, peak, baton_bytes)
+
+
+def _handover_seconds(study: Study, model: nn.Module, optimiser: torch.optim.Optimizer) -> float:
+    """What a visit costs beside its steps: pack, digest, load and digest again; not the disk."""
+    begin = time.perf_counter()
+    travels = study.recipe.optimiser_state == "travel"
+    parts = {"optimiser": optimiser_arrays(model, optimiser) if travels else {}}
+    baton = join(model=model_arrays(model), **parts)
+    loaded = load_model(study.model.encoder, baton.part(MODEL))
+    _ = baton.digest, digest_of_parts(model=model_arrays(loaded), **parts)
+    return time.perf_counter() - begin
 
 
 def check_room(out: Path, arms: Sequence[Arm], baton_bytes: int, *, keep_all: bool) -> None:

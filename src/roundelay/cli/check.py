@@ -77,7 +77,7 @@ def _print(
     ]
     show.table(None, ["arm", "the model's way", "slice-visits", "MB"], shown)
     show.line(
-        f"\nTraining takes about {duration(cost.seconds)} here"
+        f"\nTraining and hand-overs take about {duration(cost.seconds)} here"
         f" ({cost.slices_per_second:.1f} slices/s on one step; {machine})"
         f" and {cost.memory / 1e9:.1f} GB of memory."
     )

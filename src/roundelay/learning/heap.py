@@ -3,6 +3,7 @@
 import ctypes
 import mmap
 import os
+import sys
 from functools import cache
 
 TRIM_THRESHOLD, MMAP_MAX = -1, -4
@@ -20,12 +21,13 @@ def keep_freed_memory() -> None:
     pages, where Linux gives them on request, save 3 % more. The peak is as before; between two
     visits the process stays at it. Where the C library isn't glibc nothing changes.
     """
+    if sys.platform != "linux":
+        return
     library = ctypes.CDLL(None)
     if hasattr(library, "gnu_get_libc_version"):
         library.mallopt(MMAP_MAX, 0)
         library.mallopt(TRIM_THRESHOLD, NEVER)
-        if hasattr(mmap, "MADV_HUGEPAGE"):
-            _ask_for_large_pages(library)
+        _ask_for_large_pages(library)
 
 
 def _ask_for_large_pages(library: ctypes.CDLL) -> None:
@@ -35,10 +37,9 @@ def _ask_for_large_pages(library: ctypes.CDLL) -> None:
     changes nothing: it is advice.
     """
     library.sbrk.restype = library.malloc.restype = ctypes.c_void_p
+    library.sbrk.argtypes, library.malloc.argtypes = [ctypes.c_ssize_t], [ctypes.c_size_t]
     library.free.argtypes = [ctypes.c_void_p]
     library.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
-    library.malloc.argtypes = [ctypes.c_size_t]
-    library.sbrk.argtypes = [ctypes.c_ssize_t]
     begin = library.sbrk(0)
     library.free(library.malloc(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2))
     begin += -begin % LARGE_PAGE
