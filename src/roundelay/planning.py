@@ -26,6 +26,8 @@ from roundelay.learning.unet import build_unet
 from roundelay.study import Study
 from roundelay.survey import TRAIN, SiteSurvey
 
+STEPS = 4
+"""Steps that are made to time the last of them: in the first ones memory is still asked for."""
 KEPT = 3
 """Batons and models an arm leaves on the disk at most, when only the last ones are kept."""
 
@@ -42,8 +44,8 @@ class Cost:
 
 
 def measure(study: Study, arms: Sequence[Arm], machine: Machine) -> Cost:
-    """Time one step after a warm-up, on empty images of the study's size, and a visit's packing and
-    unpacking; two seconds or so."""
+    """Time one step after a warm-up of several, on empty images of the study's size, and a visit's
+    packing and unpacking; a few seconds."""
     recipe, size = study.recipe, study.data.size
     model = build_unet(study.model.encoder, seed=0)
     baton_bytes = sum(t.numel() * t.element_size() for t in model.state_dict().values())
@@ -52,7 +54,7 @@ def measure(study: Study, arms: Sequence[Arm], machine: Machine) -> Cost:
     batch = torch.zeros(recipe.batch, 3, size, size), torch.zeros(recipe.batch, 1, size, size)
     stop = Stop("check", 0, 0, 1, "check", "train", (("check", 1),), recipe.batch, 1, 0, 1)
     seconds = 0.0
-    for _ in range(2):
+    for _ in range(STEPS):
         begin = time.perf_counter()
         fit(
             model,

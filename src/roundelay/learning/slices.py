@@ -128,7 +128,7 @@ class SliceCache:
     The one cache of a process: beyond `max_bytes` slices are read again each time.
     """
 
-    def __init__(self, view: View, *, max_bytes: int = 1 << 30) -> None:
+    def __init__(self, view: View, *, max_bytes: int = 1 << 29) -> None:
         self.view = view
         self._room = max_bytes
         self._frames: dict[str, Frame] = {}
