@@ -49,6 +49,9 @@ def make_optimiser(recipe: Recipe, model: nn.Module) -> torch.optim.Optimizer:
     kind = torch.optim.AdamW if recipe.optimiser == "adamw" else torch.optim.Adam
     rate, decay = recipe.learning_rate, recipe.weight_decay
     weights = list(model.parameters())
+    for weight in weights:
+        if not (weight.is_contiguous() or weight.is_contiguous(memory_format=torch.channels_last)):
+            weight.data = weight.detach().contiguous()  # or the view below would be a copy
     views = [in_memory_order(weight.detach(), weight) for weight in weights]
     # One pass over the weights instead of a dozen: half the time of PyTorch's default.
     optimiser = kind(views, lr=rate, weight_decay=decay, fused=True)

@@ -81,6 +81,15 @@ def test_a_gradient_that_lies_otherwise_than_its_weight_is_read_right():
     assert_close(values(first), values(second))
 
 
+def test_a_weight_that_lies_in_no_usual_order_is_trained_too():
+    model = nn.Linear(3, 5)
+    model.weight = nn.Parameter(torch.ones(3, 5).t())
+    set_gradients(model, 0)
+    make_optimiser(Recipe(learning_rate=0.5), model).step()
+
+    assert torch.allclose(model.weight, 1 - 0.5 * model.weight.grad.sign(), atol=1e-5)
+
+
 def test_after_a_step_the_optimiser_keeps_no_gradient():
     model = network(LAST)
     optimiser = make_optimiser(Recipe(), model)
