@@ -7,7 +7,8 @@ import pytest
 
 from roundelay.arms import lay
 from roundelay.errors import DataError, DiskFullError, StudyError
-from roundelay.planning import check_room, exposed, weak_places
+from roundelay.learning.precision import Machine
+from roundelay.planning import check_room, exposed, measure, weak_places
 from surveys import SIZES, study, survey, surveys
 
 
@@ -88,3 +89,15 @@ def test_site_order_is_the_order_given():
     found = way(site_order=("SOUTH", "NORTH", "EAST"))
 
     assert [leg.stops[0].site for leg in found.legs[:3]] == ["SOUTH", "NORTH", "EAST"]
+
+
+def test_the_time_foreseen_holds_the_hand_overs_beside_the_steps():
+    plan = study(data={"size": 32}, model={"encoder": "resnet18"}, recipe={"batch": 2})
+    arms = lay(plan, surveys())
+
+    cost = measure(plan, arms, Machine("cpu", bfloat16=False, channels_last=False))
+
+    steps = sum(arm.slice_visits for arm in arms) / cost.slices_per_second
+    stops = sum(len(leg.stops) for arm in arms for leg in arm.legs)
+    assert cost.baton_bytes > 50e6
+    assert 0.01 * stops < cost.seconds - steps < 5 * stops
