@@ -16,15 +16,16 @@ import tempfile
 import time
 from pathlib import Path
 
-from roundelay.cohort import lgg
-from roundelay.cohort.phantom import make_toy
+from roundelay.data.formats import lgg
+from roundelay.data.preprocessing import View
+from roundelay.data.volumes import read_images, read_masks
 from roundelay.evaluation.scores import score_patient
-from roundelay.learning.precision import find_machine
+from roundelay.learning.machine import find_machine
+from roundelay.learning.networks import build_unet
 from roundelay.learning.predict import Reading, predict
-from roundelay.learning.slices import View, read_images, read_masks
-from roundelay.learning.unet import build_unet
-from roundelay.runner import run_study
-from roundelay.study import Study
+from roundelay.phantom.cohort import make_toy
+from roundelay.running.run import run_study
+from roundelay.study.study import Study
 
 
 def time_metrics(data: Path, slices: int, size: int, turns: int) -> dict[str, list[float]]:

@@ -31,7 +31,7 @@ from parties import (
     start_network,
     until,
 )
-from roundelay.cohort.phantom import make_toy
+from roundelay.phantom.cohort import make_toy
 
 RESULTS = Path(__file__).parent / "results" / "network_faults.json"
 SITES, ARM = ("EAST", "NORTH", "WEST"), "cwt-0"

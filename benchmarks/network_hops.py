@@ -19,7 +19,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from parties import Network, folders_by_site, legs_done, start_network
-from roundelay.ledger import read_ledger
+from roundelay.relay.ledger import read_ledger
 
 RESULTS = Path(__file__).parent / "results" / "network_hops.json"
 STUDY = """

@@ -31,22 +31,24 @@ from pathlib import Path
 
 import torch
 
-from roundelay.arms import lay
-from roundelay.baton import Baton
 from roundelay.couriers.here import HereCourier
 from roundelay.errors import MissingExtraError
-from roundelay.itinerary import Leg, digest
 from roundelay.learning.augment import Augmentation
 from roundelay.learning.draws import batches, seed_of
-from roundelay.learning.fit import Batch, fit, prepared
+from roundelay.learning.fit import fit
+from roundelay.learning.inputs import Batch, prepared
 from roundelay.learning.loss import segmentation_loss
-from roundelay.learning.precision import Machine, find_machine
-from roundelay.learning.state import load_model, make_optimiser
-from roundelay.ledger import Header, Ledger
-from roundelay.onsite import Ward
-from roundelay.relay import relay
-from roundelay.runner import start_baton
-from roundelay.study import Study
+from roundelay.learning.machine import Machine, find_machine
+from roundelay.learning.optimiser import make_optimiser
+from roundelay.learning.state import load_model
+from roundelay.plan.arms import lay
+from roundelay.plan.itinerary import Leg, digest
+from roundelay.relay.baton import Baton
+from roundelay.relay.ledger import Header, Ledger
+from roundelay.relay.loop import relay
+from roundelay.running.starting import start_baton
+from roundelay.site.opening import Ward
+from roundelay.study.study import Study
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 

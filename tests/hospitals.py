@@ -8,13 +8,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from roundelay.couriers.hospitals import HospitalsCourier
-from roundelay.network.consent import approve, waiting_study
-from roundelay.network.door import answer
-from roundelay.network.errand import Errand, OnProgress
-from roundelay.network.store import Settings, write_settings
-from roundelay.runner import run_study
-from roundelay.study import Study
+from roundelay.network.coordinator.courier import HospitalsCourier
+from roundelay.network.hospital.consent import approve, waiting_study
+from roundelay.network.hospital.request_handler import answer
+from roundelay.network.hospital.store import Settings, write_settings
+from roundelay.network.wire.transport import Errand, OnProgress
+from roundelay.running.run import run_study
+from roundelay.study.study import Study
 
 
 class Wire:

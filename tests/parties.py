@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from roundelay.ledger import read_ledger
-from roundelay.network.keys import fingerprint, own_keys
-from roundelay.network.proposal import proposal_from_json
+from roundelay.network.wire.keys import fingerprint, own_keys
+from roundelay.network.wire.proposal import proposal_from_json
+from roundelay.relay.ledger import read_ledger
 
 
 def command(*words: object) -> list[str]:

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from roundelay.study import Study
-from roundelay.survey import SiteSurvey
+from roundelay.data.survey import SiteSurvey
+from roundelay.study.study import Study
 
 SIZES = {"NORTH": 30, "EAST": 12, "SOUTH": 8}
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import roundelay
 from roundelay.cli.app import run_app
-from roundelay.study import Study
-from roundelay.study_file import preset_names, preset_text
+from roundelay.study.file import preset_names, preset_text
+from roundelay.study.study import Study
 
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted((ROOT / "src").rglob("*.py"))

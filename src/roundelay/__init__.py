@@ -9,10 +9,10 @@ from typing import Any
 __all__ = ["evaluate", "predict", "read_study", "run"]
 
 _HOMES = {
-    "read_study": ("roundelay.study_file", "read_study"),
-    "run": ("roundelay.runner", "run_study"),
-    "evaluate": ("roundelay.scoring", "evaluate_model"),
-    "predict": ("roundelay.scoring", "predict_folder"),
+    "read_study": ("roundelay.study.file", "read_study"),
+    "run": ("roundelay.running.run", "run_study"),
+    "evaluate": ("roundelay.inference.evaluation", "evaluate_model"),
+    "predict": ("roundelay.inference.prediction", "predict_folder"),
 }
 
 

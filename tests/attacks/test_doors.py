@@ -8,30 +8,30 @@ import pytest
 import torch
 
 from hospitals import Network, by_site
-from roundelay.atomic import canonical_json
-from roundelay.baton import Baton
-from roundelay.cohort.phantom import make_toy
-from roundelay.couriers import hospitals
 from roundelay.errors import LedgerError, NetworkError, RefusedError
-from roundelay.events import Waiting
-from roundelay.folder import read_record
-from roundelay.itinerary import legs_from_json
-from roundelay.ledger import read_ledger
-from roundelay.network.door import answer
-from roundelay.network.keys import fingerprint, own_keys
-from roundelay.network.messages import pack, unpack
-from roundelay.network.passage import hand_over
-from roundelay.network.policy import Policy, read_policy
-from roundelay.network.proposal import proposal_from_json
-from roundelay.network.proving import check_signatures
-from roundelay.network.sealing import seal, unseal
-from roundelay.runner import start_baton
+from roundelay.files.canonical import canonical_json
+from roundelay.network.coordinator import courier
+from roundelay.network.hospital.policy import Policy, read_policy
+from roundelay.network.hospital.request_handler import answer
+from roundelay.network.wire.keys import fingerprint, own_keys
+from roundelay.network.wire.messages import pack, unpack
+from roundelay.network.wire.proposal import proposal_from_json
+from roundelay.network.wire.sealed_baton import hand_over
+from roundelay.network.wire.sealing import seal, unseal
+from roundelay.phantom.cohort import make_toy
+from roundelay.plan.itinerary import legs_from_json
+from roundelay.plan.progress import Waiting
+from roundelay.records.layout import read_record
+from roundelay.records.signatures import check_signatures
+from roundelay.relay.baton import Baton
+from roundelay.relay.ledger import read_ledger
+from roundelay.running.starting import start_baton
 from surveys import study
 
 
 @pytest.fixture(scope="module")
 def run(module_path):
-    """A finished run of two hospitals, and the question for the second visit as it was asked."""
+    """A finished run of two courier, and the question for the second visit as it was asked."""
     place = module_path
     data = make_toy(place / "data", seed=0, patients={"EAST": 3, "WEST": 3}, slices=4, size=64)
     net = Network(place, data, by_site(data))
@@ -53,7 +53,7 @@ def run(module_path):
 
     net.wire.tamper = watch
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(hospitals, "AGAIN", 0.0)
+        patch.setattr(courier, "AGAIN", 0.0)
         net.run(
             plan,
             place / "RUN",

@@ -11,13 +11,13 @@ import time
 import pytest
 import torch
 
-from roundelay.arms import lay
-from roundelay.cohort.phantom import make_toy
 from roundelay.couriers import open_courier
 from roundelay.errors import CourierError, DataError
-from roundelay.learning.precision import Machine
-from roundelay.merging import merge
-from roundelay.runner import start_baton
+from roundelay.learning.machine import Machine
+from roundelay.phantom.cohort import make_toy
+from roundelay.plan.arms import lay
+from roundelay.relay.aggregation import merge
+from roundelay.running.starting import start_baton
 from surveys import study
 
 pytestmark = [
@@ -192,11 +192,12 @@ import sys
 opened = []
 sys.addaudithook(lambda event, args: opened.append(str(args[0])) if event == "open" else None)
 from pathlib import Path
-from roundelay.cohort.sites import open_sites
-from roundelay.learning.precision import Machine
-from roundelay.learning.slices import SliceCache, View
-from roundelay.onsite import open_ward, survey
-from roundelay.study import Study
+from roundelay.site.cohort import open_sites
+from roundelay.learning.machine import Machine
+from roundelay.data.preprocessing import View
+from roundelay.data.slice_cache import SliceCache
+from roundelay.site.opening import open_ward, survey
+from roundelay.study.study import Study
 study = Study.model_validate({{"name": "a", "data": {{"root": {str(root)!r}}}}})
 cache = SliceCache(View("zscore", "none", 64))
 machine, home = Machine("cpu", False, False), Path({str(tmp_path)!r})

@@ -10,10 +10,6 @@ import safetensors.numpy
 import torch
 
 from hospitals import Network, by_site
-from roundelay import ledger
-from roundelay.baton import Baton
-from roundelay.cohort.phantom import make_toy
-from roundelay.couriers import hospitals, turns
 from roundelay.errors import (
     DiskFullError,
     LedgerError,
@@ -22,14 +18,18 @@ from roundelay.errors import (
     RunFolderError,
     SiteAbsentError,
 )
-from roundelay.events import Waiting
-from roundelay.folder import read_record, verify_arm
-from roundelay.learning.fit import Step
-from roundelay.ledger import read_ledger
-from roundelay.network.door import answer
-from roundelay.network.messages import unpack
-from roundelay.network.proving import check_signatures
-from roundelay.runner import run_study
+from roundelay.network.coordinator import courier, turns
+from roundelay.network.hospital.request_handler import answer
+from roundelay.network.wire.messages import unpack
+from roundelay.phantom.cohort import make_toy
+from roundelay.plan.progress import Step, Waiting
+from roundelay.records.layout import read_record
+from roundelay.records.signatures import check_signatures
+from roundelay.records.verification import verify_arm
+from roundelay.relay import ledger
+from roundelay.relay.baton import Baton
+from roundelay.relay.ledger import read_ledger
+from roundelay.running.run import run_study
 from surveys import study
 
 PATIENTS = {"NORTH": 8, "EAST": 3, "WEST": 3}
@@ -42,7 +42,7 @@ def data(module_path):
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch):
-    monkeypatch.setattr(hospitals, "AGAIN", 0.0)
+    monkeypatch.setattr(courier, "AGAIN", 0.0)
     monkeypatch.setattr(turns, "LOOK_AGAIN", 0.005)
     with one_thread():
         yield

@@ -13,8 +13,8 @@ from types import SimpleNamespace
 import pytest
 
 from parties import Party, batons, folders_by_site, legs_done, roundelay, start_network, until
-from roundelay.baton import Baton
-from roundelay.cohort.phantom import make_toy
+from roundelay.phantom.cohort import make_toy
+from roundelay.relay.baton import Baton
 from wire import can_capture, captured_loopback
 
 pytestmark = [
@@ -213,7 +213,7 @@ def test_a_job_that_carries_code_does_not_run(net, finished, tmp_path):
         "format_version": 2,
         "executors": [{"tasks": ["x"], "executor": {"path": "evil.Evil"}}],
     }
-    carry = {"id": "c", "path": "roundelay.network.carrying.Carry", "args": {"site": "EAST"}}
+    carry = {"id": "c", "path": "roundelay.network.flare.carrying.Carry", "args": {"site": "EAST"}}
     (app / "config" / "config_fed_client.json").write_text(json.dumps(client))
     (app / "config" / "config_fed_server.json").write_text(
         json.dumps({"format_version": 2, "workflows": [carry]})

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from roundelay.cohort.phantom import make_toy
+from roundelay.phantom.cohort import make_toy
 
 SITES = {"NORTH": 3, "EAST": 3, "LAKE": 1}
 STUDY = """

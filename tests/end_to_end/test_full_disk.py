@@ -7,9 +7,9 @@ import shutil
 import pytest
 import torch
 
-from roundelay import atomic
 from roundelay.cli.app import run_app
-from roundelay.cohort.phantom import make_toy
+from roundelay.files import writing
+from roundelay.phantom.cohort import make_toy
 
 STUDY = """
 name = "full"
@@ -57,7 +57,7 @@ def test_a_full_disk_is_said_and_the_run_goes_on(home, tmp_path, monkeypatch, ca
     out = tmp_path / "RUN"
     arguments = ["run", str(home / "study.toml"), "--out", str(out)]
     with monkeypatch.context() as patch:
-        patch.setattr(atomic.os, "fsync", fsync)
+        patch.setattr(writing.os, "fsync", fsync)
         assert run_app(arguments) == 2
     said = capsys.readouterr().err
     assert "disk is full" in said and "--resume" in said

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from roundelay.cli.app import run_app
-from roundelay.cohort.phantom import make_toy
+from roundelay.phantom.cohort import make_toy
 
 SITES = {"NORTH": 4, "EAST": 5, "WEST": 4}
 STUDY = """

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from roundelay.cohort.phantom import make_toy
 from roundelay.errors import RunFolderError
+from roundelay.phantom.cohort import make_toy
 from roundelay.report.page import write_report, write_reports
-from roundelay.runner import run_study
-from roundelay.study_file import parse_study
+from roundelay.running.run import run_study
+from roundelay.study.file import parse_study
 
 STUDY = """
 name = "judged"

@@ -18,10 +18,10 @@ from golden.digests import digests_of, kind_of_processor
 from golden.studies import LGG_PATIENTS, PHANTOM_PATIENTS, STUDIES, TOY_PATIENTS, Golden
 from hospitals import Network, by_site
 from roundelay.cli.app import run_app
-from roundelay.cohort.phantom import make_phantom, make_toy
-from roundelay.couriers import hospitals, turns
-from roundelay.events import Waiting
-from roundelay.study_file import read_study
+from roundelay.network.coordinator import courier, turns
+from roundelay.phantom.cohort import make_phantom, make_toy
+from roundelay.plan.progress import Waiting
+from roundelay.study.file import read_study
 
 KEPT = Path(__file__).with_name("digests.json")
 LGG = Path(__file__).parents[3] / "shared" / "data" / "lgg" / "kaggle_3m"
@@ -76,7 +76,7 @@ def _data(golden: Golden, place: Path) -> Path:
 
 def _between_hospitals(golden: Golden, file: Path, data: Path, place: Path, out: Path) -> None:
     study, net = read_study(file), Network(place, data, by_site(data))
-    hospitals.AGAIN, turns.LOOK_AGAIN = 0.0, 0.005
+    courier.AGAIN, turns.LOOK_AGAIN = 0.0, 0.005
     asked = []
 
     def on_event(event: object) -> None:
@@ -89,7 +89,7 @@ def _between_hospitals(golden: Golden, file: Path, data: Path, place: Path, out:
         if way == "request" and b'"ask":"train"' in message and errand.site == golden.away:
             asked.append(way)
             if len(asked) == 1 and study.courier.absent == "skip":
-                raise hospitals.SiteAbsentError(golden.away, "its stop", 0.0)
+                raise courier.SiteAbsentError(golden.away, "its stop", 0.0)
         return message
 
     net.wire.tamper = tamper

@@ -7,18 +7,18 @@ import pytest
 import torch
 from torch import nn
 
-from roundelay.arms import lay
-from roundelay.baton import MODEL, OPTIMISER, SUMS, join
-from roundelay.cohort.phantom import make_toy
 from roundelay.couriers.here import HereCourier
 from roundelay.errors import VisitError
+from roundelay.learning.fedprox import pull_back
 from roundelay.learning.fit import set_training
-from roundelay.learning.precision import Machine
-from roundelay.learning.proximal import pull_back
+from roundelay.learning.machine import Machine
 from roundelay.learning.state import load_model
-from roundelay.merging import calibrated, final_model
-from roundelay.relay import relay
-from roundelay.runner import start_baton
+from roundelay.phantom.cohort import make_toy
+from roundelay.plan.arms import lay
+from roundelay.relay.aggregation import calibrated, final_model
+from roundelay.relay.baton import MODEL, OPTIMISER, SUMS, join
+from roundelay.relay.loop import relay
+from roundelay.running.starting import start_baton
 from surveys import study
 
 FLOAT32 = Machine("cpu", False, False)
@@ -147,7 +147,7 @@ def test_calibration_over_sites_equals_the_same_draws_in_one_place(root, tmp_pat
     model = load_model("resnet18", start.part(MODEL))
     layer = model.get_submodule("encoder.bn1")
     layer.register_forward_pre_hook(lambda _, x: seen.setdefault("x", []).append(x[0].double()))
-    from roundelay.onsite import _batches
+    from roundelay.site.training import _batches
 
     for stop in stops:
         for images, _ in _batches(courier.ward(stop.site), stop):

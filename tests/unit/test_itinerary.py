@@ -6,9 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roundelay.arms import lay
 from roundelay.errors import StudyError
-from roundelay.itinerary import as_json, digest, order_sites, share
+from roundelay.plan.arms import lay
+from roundelay.plan.itinerary import as_json, digest
+from roundelay.plan.orders import order_sites
+from roundelay.plan.work import share
 from surveys import study, surveys
 
 SITES = ("A", "B", "C")

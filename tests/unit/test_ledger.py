@@ -9,13 +9,14 @@ import safetensors.numpy
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from roundelay.arms import lay
-from roundelay.atomic import canonical_json
-from roundelay.baton import Baton, digest_of_parts, join
 from roundelay.errors import LedgerError
-from roundelay.itinerary import digest
-from roundelay.ledger import Header, Ledger, Receipt, read_ledger
-from roundelay.verifying import verify
+from roundelay.files.canonical import canonical_json
+from roundelay.plan.arms import lay
+from roundelay.plan.itinerary import digest
+from roundelay.records.verification import verify
+from roundelay.relay.baton import Baton, digest_of_parts, join
+from roundelay.relay.ledger import Header, Ledger, read_ledger
+from roundelay.relay.receipt import Receipt
 from surveys import study, surveys
 
 LEGS = lay(study(), surveys())[0].legs

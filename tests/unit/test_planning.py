@@ -5,10 +5,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from roundelay.arms import lay
 from roundelay.errors import DataError, DiskFullError, StudyError
-from roundelay.learning.precision import Machine
-from roundelay.planning import check_room, exposed, measure, weak_places
+from roundelay.learning.machine import Machine
+from roundelay.plan.arms import lay
+from roundelay.plan.cost import check_room
+from roundelay.plan.exposure import exposed, weak_places
+from roundelay.running.timing import measure
 from surveys import SIZES, study, survey, surveys
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from roundelay.evaluation.scores import score_patient
-from roundelay.report.reading import ArmRun, Run
+from roundelay.records.contents import ArmRun, Run
 from surveys import study
 
 

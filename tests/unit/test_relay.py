@@ -5,13 +5,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from roundelay.arms import lay
-from roundelay.baton import Baton, join
 from roundelay.errors import HandoverError
-from roundelay.itinerary import digest, open_legs
-from roundelay.ledger import Header, Ledger, Receipt
-from roundelay.merging import merge
-from roundelay.relay import Visit, relay
+from roundelay.plan.arms import lay
+from roundelay.plan.itinerary import digest, open_legs
+from roundelay.relay.aggregation import merge
+from roundelay.relay.baton import Baton, join
+from roundelay.relay.courier import Visit
+from roundelay.relay.ledger import Header, Ledger
+from roundelay.relay.loop import relay
+from roundelay.relay.receipt import Receipt
 from surveys import study, surveys
 
 ADDS = {"NORTH": 1.0, "EAST": 10.0, "SOUTH": 100.0}

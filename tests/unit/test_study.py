@@ -3,7 +3,7 @@
 import pytest
 
 from roundelay.errors import StudyError
-from roundelay.study_file import parse_study, preset_names, preset_text, read_study, to_toml
+from roundelay.study.file import parse_study, preset_names, preset_text, read_study, to_toml
 from surveys import study
 
 

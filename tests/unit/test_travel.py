@@ -2,9 +2,10 @@
 
 import pytest
 
-from roundelay.arms import lay
-from roundelay.ledger import Receipt
-from roundelay.travel import passed_bytes, planned_bytes
+from roundelay.plan.arms import lay
+from roundelay.plan.cost import planned_bytes
+from roundelay.records.traffic import passed_bytes
+from roundelay.relay.receipt import Receipt
 from surveys import study, surveys
 
 ARMS = ("swt", "cwt", "fedavg", "fedprox", "pooled", "local")

@@ -12,8 +12,8 @@ import typer
 from roundelay.cli import ledger, network, show
 from roundelay.cli.progress import Watch, patients_watch
 from roundelay.errors import RoundelayError, UserError
-from roundelay.study import Study
-from roundelay.study_file import parse_study, preset_names, preset_text, read_study
+from roundelay.study.file import parse_study, preset_names, preset_text, read_study
+from roundelay.study.study import Study
 
 app = typer.Typer(
     help="Sequential federated learning on medical images: the model goes round the hospitals,"
@@ -69,7 +69,7 @@ def demo(
     json_: JsonOption = False,
 ) -> None:
     """A whole study on a synthetic five-hospital cohort."""
-    from roundelay.runner import run_study
+    from roundelay.running.run import run_study
 
     study = read_study("demo")
     place = out or _free_folder(Path("demo-run"))
@@ -90,9 +90,9 @@ def init(
     """Look at a folder, find format and sites, write a commented study.toml."""
     import re
 
-    from roundelay.atomic import write_text
-    from roundelay.cohort.sites import open_sites
     from roundelay.errors import RunFolderError, StudyError
+    from roundelay.files.writing import write_text
+    from roundelay.site.cohort import open_sites
 
     if preset not in preset_names():
         raise StudyError(
@@ -139,7 +139,7 @@ def run(
     if leave_one_site_out:
         _leave_out(plan, out, resume, json_)
         return
-    from roundelay.runner import run_study
+    from roundelay.running.run import run_study
 
     with Watch(quiet=json_) as watch:
         summary = run_study(plan, out, resume=resume, on_event=watch.event)
@@ -154,7 +154,7 @@ def evaluate(
     json_: JsonOption = False,
 ) -> None:
     """Score a model on all patients of a folder."""
-    from roundelay.scoring import evaluate_model
+    from roundelay.inference.evaluation import evaluate_model
 
     with patients_watch(quiet=json_) as on_patient:
         found = evaluate_model(model, data, format=format_, on_patient=on_patient)
@@ -173,7 +173,7 @@ def predict(
     json_: JsonOption = False,
 ) -> None:
     """Write masks in the input's format, and overlays as PNG."""
-    from roundelay.scoring import predict_folder
+    from roundelay.inference.prediction import predict_folder
 
     with patients_watch(quiet=json_) as on_patient:
         sheets = predict_folder(model, data, out, format=format_, on_patient=on_patient)
@@ -221,7 +221,7 @@ app.command()(network.submit)
 
 
 def _leave_out(plan: Study, out: Path, resume: bool, json_: bool) -> None:
-    from roundelay.leaving import run_leaving_out
+    from roundelay.running.leave_one_site_out import run_leaving_out
 
     with Watch(quiet=json_) as watch:
         summary = run_leaving_out(

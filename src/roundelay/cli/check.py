@@ -3,16 +3,17 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from roundelay.arms import Arm, lay
 from roundelay.cli import show
 from roundelay.cli.progress import duration
 from roundelay.couriers import open_courier
-from roundelay.itinerary import as_json
-from roundelay.planning import Cost, measure, weak_places
-from roundelay.runner import machine_for
-from roundelay.study import Study
-from roundelay.survey import SPLITS, SiteSurvey
-from roundelay.travel import planned_bytes
+from roundelay.data.survey import SPLITS, SiteSurvey
+from roundelay.plan.arms import Arm, lay
+from roundelay.plan.cost import Cost, planned_bytes
+from roundelay.plan.exposure import weak_places
+from roundelay.plan.itinerary import as_json
+from roundelay.running.starting import machine_for
+from roundelay.running.timing import measure
+from roundelay.study.study import Study
 
 
 def check_study(study: Study, *, json_: bool) -> None:

@@ -7,8 +7,9 @@ import typer
 
 from roundelay.cli import show
 from roundelay.errors import LedgerError
-from roundelay.folder import read_record, verify_arm
-from roundelay.ledger import read_ledger
+from roundelay.records.layout import read_record
+from roundelay.records.verification import verify_arm
+from roundelay.relay.ledger import read_ledger
 
 app = typer.Typer(help="Who trained when on what; what is proven.", no_args_is_help=True)
 RunArgument = Annotated[Path, typer.Argument(help="A run folder.")]
@@ -45,7 +46,7 @@ def verify_ledger(run: RunArgument, json_: JsonOption = False) -> None:
     heads = {place.name: verify_arm(run, place.name) for place in _arms(run)}
     record, signed = read_record(run), 0
     if "network" in record:
-        from roundelay.network.proving import check_signatures
+        from roundelay.records.signatures import check_signatures
 
         signed = sum(
             check_signatures(record, place.name, read_ledger(place / "ledger.jsonl"))
@@ -67,7 +68,7 @@ def verify_ledger(run: RunArgument, json_: JsonOption = False) -> None:
 
 
 def _say_signed(signed: int, network: dict[str, Any]) -> None:
-    from roundelay.network.keys import fingerprint
+    from roundelay.network.wire.keys import fingerprint
 
     show.line(f"{signed} receipts are signed by the hospitals that they name, with these keys:")
     for name, public in network["roster"].items():

@@ -8,7 +8,7 @@ import typer
 from roundelay.cli import show
 from roundelay.cli.progress import Watch
 from roundelay.errors import NetworkError
-from roundelay.study_file import read_study
+from roundelay.study.file import read_study
 
 network = typer.Typer(help="The network between hospitals: make it, look at it.")
 server = typer.Typer(help="The one machine that all others call.")
@@ -25,9 +25,10 @@ def create(
     out: Annotated[Path, typer.Option(help="Folder for the kits.")],
 ) -> None:
     """Make a kit for the server, the coordinator and every site."""
-    from roundelay.network.certificates import days_left
-    from roundelay.network.kits import AUTHORITY, COORDINATOR, SERVER, create_kits
-    from roundelay.network.plan import read_network
+    from roundelay.network.flare.kits import create_kits
+    from roundelay.network.wire.kit import AUTHORITY, SERVER, days_left
+    from roundelay.network.wire.plan import read_network
+    from roundelay.records.signatures import COORDINATOR
 
     found = read_network(plan)
     kits = create_kits(found, out)
@@ -46,7 +47,7 @@ def create(
 @network.command()
 def status(kit: KitOption, json_: JsonOption = False) -> None:
     """Who is there and who isn't, since when; versions, clocks, days left on certificates."""
-    from roundelay.couriers.status import read_status
+    from roundelay.network.coordinator.status import read_status
 
     rows = read_status(kit)
     if json_:
@@ -65,7 +66,7 @@ def submit(
 ) -> None:
     """The main job between hospitals: the same study, over the network of a kit."""
     plan = read_study(study, data=Path())
-    from roundelay.submitting import submit_study
+    from roundelay.running.submit import submit_study
 
     with Watch(quiet=json_) as watch:
         summary = submit_study(plan, kit, out, resume=resume, on_event=watch.event)
@@ -75,7 +76,7 @@ def submit(
 @server.command("start")
 def start_server(kit: KitArgument) -> None:
     """Run the server until it is stopped."""
-    from roundelay.network.starting import start_kit
+    from roundelay.network.flare.starting import start_kit
 
     show.notice(f"The server of {kit} runs; its log: {kit / 'roundelay' / 'log.txt'}. Ctrl-C ends.")
     start_kit(kit, "server")
@@ -92,8 +93,8 @@ def start_site(
     threads: Annotated[int | None, typer.Option(min=1, help="Threads to compute with.")] = None,
 ) -> None:
     """Run a hospital's site until it is stopped."""
-    from roundelay.network.keys import fingerprint, own_keys
-    from roundelay.network.starting import prepare_site, start_kit
+    from roundelay.network.flare.starting import prepare_site, start_kit
+    from roundelay.network.wire.keys import fingerprint, own_keys
 
     name = prepare_site(kit, data, format_, policy)
     home = kit / "roundelay"
@@ -111,11 +112,9 @@ def approve_study(
     yes: Annotated[bool, typer.Option("--yes", help="Approve without asking again.")] = False,
 ) -> None:
     """Show what a waiting study would do here, and approve it."""
-    from roundelay.network.consent import approve, waiting_study
-    from roundelay.network.kits import HOME, kit_role
-    from roundelay.network.proposal import in_words
-    from roundelay.network.starting import site_name
-    from roundelay.network.store import audit
+    from roundelay.network.hospital.consent import approve, in_words, waiting_study
+    from roundelay.network.hospital.store import audit
+    from roundelay.network.wire.kit import HOME, kit_role, site_name
 
     if (role := kit_role(kit)) != "site":
         raise NetworkError(f"{kit} is the kit of a {role}; a study is approved at a site.")

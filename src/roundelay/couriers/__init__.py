@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from roundelay.learning.fit import OnStep
-from roundelay.learning.precision import Machine
-from roundelay.relay import Courier
-from roundelay.study import Study
+from roundelay.learning.machine import Machine
+from roundelay.plan.progress import OnStep
+from roundelay.relay.courier import Courier
+from roundelay.study.study import Study
 
 
 def open_courier(study: Study, *, home: Path, machine: Machine, on_step: OnStep) -> Courier:
@@ -14,7 +14,7 @@ def open_courier(study: Study, *, home: Path, machine: Machine, on_step: OnStep)
     Raises DataError for faults of the data, MissingExtraError where Ray is wanted but missing.
     """
     if study.courier.kind == "cluster":
-        from roundelay.couriers.cluster import ClusterCourier
+        from roundelay.couriers.ray import ClusterCourier
 
         return ClusterCourier(study, home=home, machine=machine, on_step=on_step)
     from roundelay.couriers.here import HereCourier

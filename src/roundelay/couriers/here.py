@@ -3,18 +3,20 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from roundelay.baton import Baton
-from roundelay.cohort.sites import open_sites
+from roundelay.data.slice_cache import SliceCache
+from roundelay.data.survey import SiteSurvey
 from roundelay.evaluation.scores import PatientScore
-from roundelay.itinerary import Leg, Stop
-from roundelay.learning.fit import OnStep
+from roundelay.learning.machine import Machine
 from roundelay.learning.model_file import reading_of
-from roundelay.learning.precision import Machine
-from roundelay.learning.slices import SliceCache
-from roundelay.onsite import Ward, evaluate, open_ward, survey, train
-from roundelay.relay import Visit
-from roundelay.study import Study
-from roundelay.survey import SiteSurvey
+from roundelay.plan.itinerary import Leg, Stop
+from roundelay.plan.progress import OnStep
+from roundelay.relay.baton import Baton
+from roundelay.relay.courier import Visit
+from roundelay.site.cohort import open_sites
+from roundelay.site.opening import Ward, open_ward, survey
+from roundelay.site.scoring import evaluate
+from roundelay.site.training import train
+from roundelay.study.study import Study
 
 
 class HereCourier:

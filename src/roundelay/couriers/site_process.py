@@ -9,16 +9,18 @@ from typing import Any
 
 import torch
 
-from roundelay.baton import Baton
-from roundelay.cohort.sites import Sites
+from roundelay.data.sites import Sites
+from roundelay.data.slice_cache import SliceCache
 from roundelay.errors import RoundelayError
-from roundelay.itinerary import Stop
-from roundelay.learning.fit import Step
+from roundelay.learning.machine import Machine
 from roundelay.learning.model_file import reading_of
-from roundelay.learning.precision import Machine
-from roundelay.learning.slices import SliceCache
-from roundelay.onsite import Ward, evaluate, open_ward, survey, train
-from roundelay.study import Study
+from roundelay.plan.itinerary import Stop
+from roundelay.plan.progress import Step
+from roundelay.relay.baton import Baton
+from roundelay.site.opening import Ward, open_ward, survey
+from roundelay.site.scoring import evaluate
+from roundelay.site.training import train
+from roundelay.study.study import Study
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,10 +4,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from roundelay.baton import Arrays
-from roundelay.itinerary import Stop
+from roundelay.files.arrays import Arrays
 from roundelay.learning.state import model_arrays
-from roundelay.study import Recipe
+from roundelay.plan.itinerary import Stop
+from roundelay.study.sections import Recipe
 
 DECAY = 0.98
 """What a step leaves of the exponential average, where the study names nothing else."""

@@ -2,57 +2,20 @@
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 
-import numpy as np
 import torch
 from torch import nn
 
-from roundelay.cohort.patients import Patient
 from roundelay.errors import VisitError
-from roundelay.itinerary import Stop
-from roundelay.learning.augment import Augmentation, augment
-from roundelay.learning.draws import Pair
-from roundelay.learning.heap import keep_freed_memory
+from roundelay.learning.cpu.heap import keep_freed_memory
+from roundelay.learning.inputs import Batch
 from roundelay.learning.loss import segmentation_loss
-from roundelay.learning.precision import Machine
+from roundelay.learning.machine import Machine
 from roundelay.learning.schedule import learning_rate
-from roundelay.learning.slices import SliceCache, scaled
-from roundelay.study import Recipe
-
-Batch = tuple[torch.Tensor, torch.Tensor]
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """Progress within a visit."""
-
-    stop: Stop
-    step: int
-    loss: float
-    slices_per_second: float
-
-
-OnStep = Callable[[Step], None]
-
-
-def prepared(
-    draws: Iterable[list[Pair]],
-    patients: tuple[Patient, ...],
-    cache: SliceCache,
-    settings: Augmentation | None,
-    generator: torch.Generator,
-) -> Iterator[Batch]:
-    """Images float32 ``[batch, channels, size, size]`` and masks ``[batch, 1, size, size]``."""
-    for pairs in draws:
-        seen = [cache.slice(patients[i], j) for i, j in pairs]
-        frames = [cache.frame(patients[i]) for i, _ in pairs]
-        images = scaled(torch.from_numpy(np.stack([image for image, _ in seen])), frames)
-        masks = torch.from_numpy(np.stack([mask for _, mask in seen]))[:, None].float()
-        if settings is not None:
-            images, masks = augment(images, masks, generator, settings)
-        yield images, masks
+from roundelay.plan.itinerary import Stop
+from roundelay.plan.progress import OnStep, Step
+from roundelay.study.sections import Recipe
 
 
 def fit(

@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 FALSE_POSITIVE, FALSE_NEGATIVE = 0.3, 0.7
+
 SMOOTH = 1.0
 
 

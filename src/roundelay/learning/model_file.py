@@ -4,19 +4,19 @@ import json
 from pathlib import Path
 from typing import Any
 
-import safetensors
 import safetensors.numpy
 from torch import nn
 
-from roundelay.atomic import write_bytes
-from roundelay.baton import Arrays
+from roundelay.data.preprocessing import View
 from roundelay.errors import ModelError
+from roundelay.files.arrays import Arrays
+from roundelay.files.writing import write_bytes
 from roundelay.learning.predict import Reading
-from roundelay.learning.slices import View
 from roundelay.learning.state import load_model
-from roundelay.study import Study
+from roundelay.study.study import Study
 
 KEY = "roundelay"
+
 FORMAT = 1
 
 

@@ -7,10 +7,12 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from roundelay.learning.precision import Machine
-from roundelay.learning.slices import View, frame_of, into_view, out_of_view, scaled
+from roundelay.data.preprocessing import View, frame_of, into_view
+from roundelay.learning.inputs import out_of_view, scaled
+from roundelay.learning.machine import Machine
 
 BATCH = 8
+
 MIRRORED: tuple[list[int], ...] = ([], [-1], [-2], [-1, -2])
 """Axes along which a batch is mirrored: none, left-right, up-down, both."""
 

@@ -3,6 +3,7 @@
 from math import cos, pi
 
 WARM_UP = 0.3
+
 START, END = 25.0, 1e4
 """The one cycle begins at a 25th of the peak and ends at a 10,000th of that."""
 

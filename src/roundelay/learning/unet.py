@@ -5,19 +5,13 @@ keys, shapes and outputs are those of segmentation-models-pytorch 0.6 for the sa
 for bit.
 """
 
-import difflib
-from typing import Any
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from roundelay.errors import MissingExtraError, ModelError
-from roundelay.learning.convolution import Grouped, Pointwise
-from roundelay.learning.upsampled import can_save, upsampled_conv
+from roundelay.learning.cpu.convolution import Grouped, Pointwise
+from roundelay.learning.cpu.upsampled import can_save, upsampled_conv
 
-ENCODERS: tuple[str, ...] = ("resnet18", "resnext50_32x4d")
-"""The encoders that need no extra."""
 DECODER = (256, 128, 64, 32, 16)
 
 
@@ -160,24 +154,7 @@ class Unet(nn.Module):
         return out
 
 
-def build_unet(encoder: str, *, seed: int) -> nn.Module:
-    """A U-Net with random weights of `seed`; the global random state stays as it was.
-
-    ``resnet18`` and ``resnext50_32x4d`` are ours; other names come through the extra ``smp``.
-    Raises MissingExtraError without it, ModelError for a name that it doesn't know.
-    """
-    with torch.random.fork_rng(devices=[]):
-        # torch.manual_seed would seed the accelerators too, whose state is not put back here.
-        torch.default_generator.manual_seed(seed)
-        if encoder not in ENCODERS:
-            return _from_smp(encoder)
-        small = encoder == "resnet18"
-        model = Unet(BasicBlock, (2, 2, 2, 2)) if small else Unet(Bottleneck, (3, 4, 6, 3))
-        _initialise(model)
-    return model
-
-
-def _initialise(model: Unet) -> None:
+def initialise(model: Unet) -> None:
     # As torchvision and smp do: normal by fan-out (He et al. 2015) in the encoder, uniform by
     # fan-in in the decoder, Glorot and no bias in the head. BatchNorm begins at 1 and 0 by itself.
     for name, module in model.named_modules():
@@ -191,39 +168,3 @@ def _initialise(model: Unet) -> None:
             nn.init.xavier_uniform_(module.weight)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
-
-
-def import_smp(what: str) -> Any:
-    """segmentation_models_pytorch, for `what` needs it.
-
-    Raises MissingExtraError where it isn't installed, ModelError where it can't be loaded.
-    """
-    try:
-        import segmentation_models_pytorch as smp
-    except ImportError as error:
-        raise MissingExtraError(what, "smp") from error
-    except RuntimeError as error:  # torchvision's compiled part was made for another torch
-        raise ModelError(
-            f"{what} needs torchvision, and the one installed here does not fit torch"
-            f" {torch.__version__} ({error}). Install the torchvision made for this torch."
-        ) from error
-    return smp
-
-
-def _from_smp(encoder: str) -> nn.Module:
-    smp = import_smp(f"Encoder '{encoder}'")
-    known = [*smp.encoders.get_encoder_names()]
-    if encoder.startswith("tu-"):
-        import timm
-
-        known = [f"tu-{name}" for name in timm.list_models()]
-    # What follows a point is the name of timm's weights: tu-convnext_tiny.fb_in1k.
-    if encoder.split(".")[0] not in known:
-        near = difflib.get_close_matches(encoder, [*ENCODERS, *known], n=1)
-        hint = f" Did you mean '{near[0]}'?" if near else ""
-        raise ModelError(f"There is no encoder '{encoder}'.{hint}")
-    try:
-        model: nn.Module = smp.Unet(encoder, encoder_weights=None, in_channels=3, classes=1)
-    except (RuntimeError, ValueError, AttributeError, KeyError) as error:
-        raise ModelError(f"Encoder '{encoder}' gives no U-Net of five levels: {error}.") from error
-    return model

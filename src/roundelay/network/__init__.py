@@ -1,1 +1,1 @@
-"""What only exists between hospitals: kits, keys, sealing, consent, and the door of a site."""
+"""What only exists between hospitals."""

@@ -1,1 +1,1 @@
-"""Reads a run folder and writes what people look at; knows no network and no images of its own."""
+"""Reads a run folder and writes what people look at; decides nothing."""

@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 
-from roundelay.arms import PARALLEL, RELAYS
+from roundelay.data.survey import TRAIN
+from roundelay.plan.exposure import subtractors
+from roundelay.records.contents import ArmRun, Run
 from roundelay.report.blocks import Block, Cell, Items, Section, Table, Text, cells
 from roundelay.report.figures import colour_of
-from roundelay.report.reading import ArmRun, Run
-from roundelay.report.words import WayRow, subtractors
-from roundelay.survey import TRAIN
+from roundelay.report.sentences import WayRow
+from roundelay.study.sections import PARALLEL, RELAYS
 
 FEW = 5
 """Training patients below which a hospital's update says much of each of them."""
@@ -83,7 +84,7 @@ def protection_section(run: Run) -> Section:
     for arm in run.arms:
         if arm.name in RELAYS + PARALLEL:
             seen.setdefault(arm.way, arm)
-    ways = {way: subtractors(arm) for way, arm in seen.items()}
+    ways = {way: subtractors(arm.name, arm.legs) for way, arm in seen.items()}
     if ways:
         sites = list(dict.fromkeys(site for found in ways.values() for site in found))
         rows = [

@@ -5,8 +5,8 @@ from itertools import product
 from typing import Any
 
 from roundelay.evaluation.scores import PatientScore
+from roundelay.records.contents import ArmRun, Run
 from roundelay.report.drawing import FAINT, INK, PAPER, WAYS, draw
-from roundelay.report.reading import ArmRun, Run
 
 WIDTH = 9.2  # inches of a figure on the page
 MANY_HOPS = 30  # from here on names and numbers would overlap

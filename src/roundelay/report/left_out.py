@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from roundelay.records.contents import ArmRun, Run, read_run
 from roundelay.report import figures
 from roundelay.report.blocks import (
     Block,
@@ -18,8 +19,7 @@ from roundelay.report.blocks import (
     Text,
 )  # fmt: skip
 from roundelay.report.page import judgement, write_page
-from roundelay.report.reading import ArmRun, Run, read_run
-from roundelay.report.words import answer, comparisons, way_rows
+from roundelay.report.sentences import answer, comparisons, way_rows
 
 
 def write_left_out(out: Path, sites: Sequence[str]) -> dict[str, Any]:

@@ -8,14 +8,14 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
-from roundelay.atomic import write_text
 from roundelay.evaluation.fairness import groups
+from roundelay.files.writing import write_text
+from roundelay.records.contents import Run, read_run
 from roundelay.report import account, people, sections
 from roundelay.report.blocks import Figure, Page
 from roundelay.report.drawing import on_page
-from roundelay.report.reading import Run, read_run
+from roundelay.report.sentences import answer, comparisons, way_rows
 from roundelay.report.several import lay_side_by_side
-from roundelay.report.words import answer, comparisons, way_rows
 
 REPORT = "report.html"
 FIGURES = "figures"

@@ -3,6 +3,7 @@
 from base64 import b64encode
 
 from roundelay.evaluation.fairness import gap, groups
+from roundelay.records.contents import Run
 from roundelay.report import figures
 from roundelay.report.blocks import (
     Block,
@@ -14,7 +15,6 @@ from roundelay.report.blocks import (
     Text,
     cells,
 )  # fmt: skip
-from roundelay.report.reading import Run
 
 
 def patients_section(run: Run) -> Section:

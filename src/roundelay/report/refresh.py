@@ -3,7 +3,7 @@
 import time
 from pathlib import Path
 
-from roundelay.arms import Arm
+from roundelay.plan.arms import Arm
 from roundelay.report.page import write_report
 
 SHARE = 10

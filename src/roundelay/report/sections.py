@@ -1,7 +1,7 @@
 """The sections on scores: the answer's table, the model's way, curves, forgetting."""
 
-from roundelay.arms import RELAYS
 from roundelay.evaluation.comparison import Comparison
+from roundelay.records.contents import ArmRun, Run
 from roundelay.report import figures
 from roundelay.report.blocks import (
     Block,
@@ -14,8 +14,8 @@ from roundelay.report.blocks import (
     Text,
     cells,
 )  # fmt: skip
-from roundelay.report.reading import ArmRun, Run
-from roundelay.report.words import WayRow, median_of
+from roundelay.report.sentences import WayRow, median_of
+from roundelay.study.sections import RELAYS
 
 WAYS_DRAWN = ("cwt", "swt", "fedavg")
 

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from roundelay.errors import RunFolderError
 from roundelay.evaluation.comparison import compare
+from roundelay.records.contents import Run, refuse_other_cohorts
 from roundelay.report.blocks import Block, Cell, Heading, Items, Page, Section, Table, Text
-from roundelay.report.reading import Run, refuse_other_cohorts
-from roundelay.report.words import median_of, way_rows
+from roundelay.report.sentences import median_of, way_rows
 
 
 def lay_side_by_side(runs: Sequence[Run]) -> Page:

@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from roundelay.errors import UserError
-from roundelay.folder import read_record
+from roundelay.records.layout import read_record
 from roundelay.report.page import REPORT
 
 LOOPBACK = "127.0.0.1"

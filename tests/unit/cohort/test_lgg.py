@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from roundelay.cohort import lgg
-from roundelay.cohort.opening import open_patients, survey_patients, training_slices
+from roundelay.data.formats import lgg
+from roundelay.data.opening import open_patients, survey_patients, training_slices
 from roundelay.errors import DataError
-from roundelay.study import Data
+from roundelay.study.sections import Data
 
 FOLDER = "TCGA_CS_4941_19960909"
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from roundelay.cohort.lgg import find_patients, read_image, read_mask
-from roundelay.cohort.phantom import make_phantom, make_toy, phantom_root
+from roundelay.data.formats.lgg import find_patients, read_image, read_mask
 from roundelay.errors import DataError, MissingExtraError
+from roundelay.phantom.cohort import make_phantom, make_toy, phantom_root
 
 COUNTS = {"NORTH": 2, "EAST": 1}
 
@@ -112,7 +112,7 @@ def test_what_fails_half_way_leaves_nothing(tmp_path, monkeypatch):
     def fail(*_args):
         raise RuntimeError("stopped")
 
-    monkeypatch.setattr("roundelay.cohort.phantom._write_slices", fail)
+    monkeypatch.setattr("roundelay.phantom.cohort._write_slices", fail)
 
     with pytest.raises(RuntimeError, match="stopped"):
         make_toy(tmp_path / "toy", patients=COUNTS)

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roundelay.cohort.patients import Patient
-from roundelay.cohort.sites import _by_table, _in_chunks
-from roundelay.cohort.split import split_patients
+from roundelay.data.patients import Patient
+from roundelay.data.sites import _by_table, _in_chunks
+from roundelay.data.split import split_patients
 from roundelay.errors import DataError
-from roundelay.study import Split
+from roundelay.study.sections import Split
 
 
 def patients(sizes, site="CS"):

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from roundelay.learning.convolution import Grouped, Pointwise
+from roundelay.learning.cpu.convolution import Grouped, Pointwise
 
 LAYERS = {
     "pointwise": lambda: Pointwise(6, 4),

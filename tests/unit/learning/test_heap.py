@@ -11,7 +11,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="glibc's allocat
 FAULTS = """
 import resource
 import numpy as np
-from roundelay.learning.heap import keep_freed_memory
+from roundelay.learning.cpu.heap import keep_freed_memory
 if {keep}:
     keep_freed_memory()
 def faults():
@@ -33,7 +33,7 @@ def test_freed_memory_is_used_again_without_asking_the_system():
 
 ADVISED = """
 from pathlib import Path
-from roundelay.learning.heap import keep_freed_memory
+from roundelay.learning.cpu.heap import keep_freed_memory
 import torch
 if {keep}:
     keep_freed_memory()

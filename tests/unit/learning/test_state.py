@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from roundelay.errors import ModelError
-from roundelay.learning.state import load_optimiser, make_optimiser, optimiser_arrays
-from roundelay.study import Recipe
+from roundelay.learning.optimiser import load_optimiser, make_optimiser, optimiser_arrays
+from roundelay.study.sections import Recipe
 
 CONTIGUOUS, LAST = torch.contiguous_format, torch.channels_last
 

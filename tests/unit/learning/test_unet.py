@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from roundelay.errors import MissingExtraError, ModelError
-from roundelay.learning.unet import ENCODERS, build_unet
+from roundelay.learning.networks import ENCODERS, build_unet
 from torchvision_shim import segmentation_models
 
 SIZES = {"resnet18": (14_328_209, 182), "resnext50_32x4d": (31_992_977, 380)}

@@ -5,8 +5,8 @@ import torch
 import torch.nn.functional as F
 
 from roundelay.learning import unet
-from roundelay.learning.unet import build_unet
-from roundelay.learning.upsampled import can_save, upsampled_conv
+from roundelay.learning.cpu.upsampled import can_save, upsampled_conv
+from roundelay.learning.networks import build_unet
 
 
 def bfloat16():

@@ -11,8 +11,8 @@ from safetensors.torch import save_file
 from torch import nn
 
 from roundelay.errors import MissingExtraError, ModelError
-from roundelay.learning.unet import build_unet
-from roundelay.learning.weights import load_encoder
+from roundelay.learning.networks import build_unet
+from roundelay.learning.pretrained import load_encoder
 from torchvision_shim import ensure_torchvision, segmentation_models
 
 ENCODER = "resnet18"

@@ -1,1 +1,0 @@
-"""Patients, formats, sites and splits: where the images of a study are."""

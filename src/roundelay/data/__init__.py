@@ -1,0 +1,1 @@
+"""Patients, formats, preprocessing, splits and sites: where the images of a study are."""

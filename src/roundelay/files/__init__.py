@@ -1,0 +1,1 @@
+"""Atomic writing, canonical JSON, checked files: the only place that writes or syncs."""

@@ -1,0 +1,66 @@
+"""Networks by the name of their encoder: ours, and others through the extra ``smp``."""
+
+import difflib
+from typing import Any
+
+import torch
+from torch import nn
+
+from roundelay.errors import MissingExtraError, ModelError
+from roundelay.learning.unet import BasicBlock, Bottleneck, Unet, initialise
+
+ENCODERS: tuple[str, ...] = ("resnet18", "resnext50_32x4d")
+"""The encoders that need no extra."""
+
+
+def build_unet(encoder: str, *, seed: int) -> nn.Module:
+    """A U-Net with random weights of `seed`; the global random state stays as it was.
+
+    ``resnet18`` and ``resnext50_32x4d`` are ours; other names come through the extra ``smp``.
+    Raises MissingExtraError without it, ModelError for a name that it doesn't know.
+    """
+    with torch.random.fork_rng(devices=[]):
+        # torch.manual_seed would seed the accelerators too, whose state is not put back here.
+        torch.default_generator.manual_seed(seed)
+        if encoder not in ENCODERS:
+            return _from_smp(encoder)
+        small = encoder == "resnet18"
+        model = Unet(BasicBlock, (2, 2, 2, 2)) if small else Unet(Bottleneck, (3, 4, 6, 3))
+        initialise(model)
+    return model
+
+
+def import_smp(what: str) -> Any:
+    """segmentation_models_pytorch, for `what` needs it.
+
+    Raises MissingExtraError where it isn't installed, ModelError where it can't be loaded.
+    """
+    try:
+        import segmentation_models_pytorch as smp
+    except ImportError as error:
+        raise MissingExtraError(what, "smp") from error
+    except RuntimeError as error:  # torchvision's compiled part was made for another torch
+        raise ModelError(
+            f"{what} needs torchvision, and the one installed here does not fit torch"
+            f" {torch.__version__} ({error}). Install the torchvision made for this torch."
+        ) from error
+    return smp
+
+
+def _from_smp(encoder: str) -> nn.Module:
+    smp = import_smp(f"Encoder '{encoder}'")
+    known = [*smp.encoders.get_encoder_names()]
+    if encoder.startswith("tu-"):
+        import timm
+
+        known = [f"tu-{name}" for name in timm.list_models()]
+    # What follows a point is the name of timm's weights: tu-convnext_tiny.fb_in1k.
+    if encoder.split(".")[0] not in known:
+        near = difflib.get_close_matches(encoder, [*ENCODERS, *known], n=1)
+        hint = f" Did you mean '{near[0]}'?" if near else ""
+        raise ModelError(f"There is no encoder '{encoder}'.{hint}")
+    try:
+        model: nn.Module = smp.Unet(encoder, encoder_weights=None, in_channels=3, classes=1)
+    except (RuntimeError, ValueError, AttributeError, KeyError) as error:
+        raise ModelError(f"Encoder '{encoder}' gives no U-Net of five levels: {error}.") from error
+    return model

@@ -1,0 +1,1 @@
+"""The coordinator asks, and checks what comes back."""

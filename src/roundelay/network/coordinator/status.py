@@ -1,0 +1,58 @@
+"""Who of a network is there: asked through the server, and noted for the next time."""
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from roundelay.files.writing import write_json
+from roundelay.network.coordinator.asking import introduce
+from roundelay.network.flare.transport import FlareTransport
+from roundelay.network.wire.keys import fingerprint, own_keys
+from roundelay.network.wire.kit import HOME, kit_sites
+
+SEEN = "seen.json"
+
+SKEWED = 2.0
+"""Seconds between two clocks that nobody needs to know of."""
+
+
+def read_status(kit: Path, *, patience: float = 60.0) -> list[dict[str, Any]]:
+    """A row a site. Raises NetworkError for a wrong kit, CourierError where the server is away."""
+    transport = FlareTransport(kit, "status", patience=patience, stuck_after=patience)
+    try:
+        asked = time.time()
+        here = [site for site in kit_sites(kit) if site in transport.connected()]
+        replies = introduce(transport, here, own_keys(kit / HOME), lambda *_: None)
+    finally:
+        transport.close()
+    path, now = kit / HOME / SEEN, time.time()
+    seen: dict[str, float] = {}
+    if path.exists():
+        seen = json.loads(path.read_text(encoding="utf-8"))
+    seen |= dict.fromkeys(replies, now)
+    write_json(path, seen)
+    rows = []
+    for site in kit_sites(kit):
+        head = replies[site].head if site in replies else {}
+        said = float(head.get("time", now))
+        skew = max(said - now, 0.0) + min(said - asked, 0.0)  # it answered some time in between
+        rows.append(
+            {
+                "site": site,
+                "is": "there" if head else _away(seen.get(site), now),
+                "roundelay": head.get("roundelay", "–"),
+                "torch": head.get("torch", "–"),
+                "clock": "–" if not head else f"{skew:+.0f} s" if abs(skew) > SKEWED else "agrees",
+                "certificate": f"{head['days']} days" if head else "–",
+                "keys": fingerprint(head["keys"]) if head else "–",
+            }
+        )
+    return rows
+
+
+def _away(seen: float | None, now: float) -> str:
+    if seen is None:
+        return "away, never seen"
+    when = time.strftime("%Y-%m-%d %H:%M", time.localtime(seen))
+    return f"away, last seen {when} ({(now - seen) / 3600:.1f} h ago)"

@@ -1,0 +1,1 @@
+"""The only files that know NVIDIA FLARE: kits, jobs, the transport."""

@@ -1,0 +1,136 @@
+"""Start a server's or a site's kit, and end it with everything that it started."""
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from string import Template
+from typing import Any
+
+from roundelay.data.formats.lgg import find_patients
+from roundelay.errors import NetworkError
+from roundelay.files.writing import write_bytes
+from roundelay.network.flare.extra import flare
+from roundelay.network.hospital.policy import read_policy
+from roundelay.network.hospital.store import POLICY, Settings, audit, write_settings
+from roundelay.network.wire.keys import own_keys
+from roundelay.network.wire.kit import HOME, kit_role, site_name
+
+LOG = "log.txt"
+
+PATIENCE = 5.0
+"""Seconds between asking processes to end and ending them."""
+
+MAINS = {
+    "server": ("nvflare.private.fed.app.server.server_train", "fed_server.json"),
+    "site": ("nvflare.private.fed.app.client.client_train", "fed_client.json"),
+}
+
+ENDING = """The FLARE process ended by itself (code {code}). The last lines of {log}:
+{tail}"""
+
+
+def prepare_site(kit: Path, data: Path, format_: str, policy: Path | None) -> str:
+    """Check the hospital's patients and policy, and note them in the kit; return the site's name.
+
+    Raises NetworkError or DataError before anything is written.
+    """
+    if (found := kit_role(kit)) != "site":
+        raise NetworkError(f"{kit} is the kit of a {found}, not of a site.")
+    if format_ != "lgg":
+        raise NetworkError(f"--format {format_!r} is not known. Known: lgg.")
+    patients = find_patients(data.resolve())
+    if policy is not None:
+        read_policy(policy)
+    home = kit / HOME
+    own_keys(home)
+    if policy is not None:
+        write_bytes(home / POLICY, policy.read_bytes())
+    name = site_name(kit)
+    write_settings(home, Settings(name, str(data.resolve()), format_))
+    audit(home, asked="start", patients=len(patients), policy=policy is not None)
+    return name
+
+
+def start_kit(kit: Path, role: str, *, threads: int | None = None) -> int:
+    """Run a kit in the foreground until it is stopped by a signal; 0 then.
+
+    Raises NetworkError where the kit is another one, or the process ended by itself.
+    """
+    flare()
+    if (found := kit_role(kit)) != role:
+        raise NetworkError(f"{kit} is the kit of a {found}, not of a {role}.")
+    kit = kit.resolve()
+    module, config = MAINS[role]
+    settings = ["secure_train=true", "config_folder=config", "org=relay"]
+    if role == "site":
+        settings = [
+            "secure_train=true",
+            "config_folder=config",
+            "org=site",
+            f"uid={site_name(kit)}",
+        ]
+    else:
+        _place_stores(kit)
+    log = kit / HOME / LOG
+    environment = dict(os.environ)
+    if threads is not None:
+        environment["OMP_NUM_THREADS"] = str(threads)
+    with log.open("ab") as out:
+        process = subprocess.Popen(
+            [sys.executable, "-u", "-m", module, "-m", str(kit), "-s", config, "--set", *settings],
+            stdout=out, stderr=out, stdin=subprocess.DEVNULL, cwd=kit, env=environment,
+            start_new_session=True, preexec_fn=_end_with_parent,
+        )  # fmt: skip
+        return _attend(process, log)
+
+
+def _place_stores(kit: Path) -> None:
+    """Fill in where the server's stores lie: under the kit, wherever it was moved to."""
+    path = kit / "local" / "resources.json"
+    home = kit / HOME
+    made = path.read_text()
+    if "$JOBS" in made:
+        (kit / "local" / "resources.template.json").write_text(made)
+    template = Template((kit / "local" / "resources.template.json").read_text())
+    values = {"JOBS": str(home / "jobs"), "SNAPSHOTS": str(home / "snapshots")}
+    path.write_text(template.safe_substitute(values))
+
+
+def _attend(process: subprocess.Popen[bytes], log: Path) -> int:
+    stopped = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopped.set())
+    while not stopped.wait(0.2):
+        if (code := process.poll()) is not None:
+            tail = "\n".join(log.read_text(errors="replace").splitlines()[-8:])
+            end_tree(process.pid)
+            raise NetworkError(ENDING.format(code=code, log=log, tail=tail))
+    end_tree(process.pid)
+    return 0
+
+
+def end_tree(number: int) -> None:
+    """End a process and all that it started: asked first, then ended."""
+    psutil: Any = __import__("psutil")
+    try:
+        root = psutil.Process(number)
+        tree = [*root.children(recursive=True), root]
+    except psutil.NoSuchProcess:
+        return
+    for kill in ("terminate", "kill"):
+        for process in tree:
+            try:
+                getattr(process, kill)()
+            except psutil.NoSuchProcess:
+                continue
+        _, tree = psutil.wait_procs(tree, timeout=PATIENCE)
+
+
+def _end_with_parent() -> None:
+    """Linux: a kit's process does not outlive the command that a unit or a person sees."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGTERM)

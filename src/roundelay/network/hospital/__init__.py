@@ -1,0 +1,1 @@
+"""A hospital answers requests: consent, policy, acceptance checks, and its own store."""

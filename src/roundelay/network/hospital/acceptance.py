@@ -1,0 +1,87 @@
+"""The gate at a hospital's door: an incoming model is looked at before it is used."""
+
+import math
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from roundelay.errors import RefusedError
+from roundelay.files.arrays import Arrays
+from roundelay.files.writing import write_bytes
+from roundelay.learning.networks import build_unet
+from roundelay.learning.state import model_arrays
+from roundelay.network.hospital.policy import Gate
+from roundelay.relay.baton import MODEL, Baton, join
+
+Judge = Callable[[Baton], float | None]
+"""Mean Dice of a model on the site's own validation patients; None where it has none."""
+
+
+def check_incoming(
+    baton: Baton, before: Baton | None, encoder: str, gate: Gate, judge: Judge, quarantine: Path
+) -> None:
+    """Raise RefusedError for a model that may not come in; it is put into `quarantine`.
+
+    `before` is what this site handed over last in the same arm.
+    """
+    why = _fault(baton, before, encoder, gate, judge)
+    if why is not None:
+        write_bytes(quarantine / f"{baton.digest}.safetensors", baton.data)
+        raise RefusedError(f"The incoming model was put into quarantine: {why}.")
+
+
+def _fault(
+    baton: Baton, before: Baton | None, encoder: str, gate: Gate, judge: Judge
+) -> str | None:
+    model = baton.part(MODEL)
+    if fault := _misfit(model, encoder):
+        return fault
+    for name, array in baton.arrays().items():
+        if np.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all():
+            return f"{name} holds values that aren't finite"
+    if before is None:
+        return None
+    change = relative_change(model, before.part(MODEL))
+    if gate.change is not None and change > gate.change:
+        return (
+            f"its weights changed by {change:.1f} times their size since they left here; the policy"
+            f" allows {gate.change:g} (gate.change)"
+        )
+    return _fall(baton, before, gate, judge)
+
+
+def _fall(baton: Baton, before: Baton, gate: Gate, judge: Judge) -> str | None:
+    if gate.drop is None:
+        return None
+    now, then = judge(baton), judge(before)
+    if now is None or then is None or then - now <= gate.drop:
+        return None
+    return (
+        f"its Dice on this hospital's validation patients fell from {then:.2f} to {now:.2f}; the"
+        f" policy allows a fall of {gate.drop:g} (gate.drop)"
+    )
+
+
+def _misfit(model: Arrays, encoder: str) -> str | None:
+    expected = join(model=model_arrays(build_unet(encoder, seed=0))).part(MODEL)
+    if model.keys() != expected.keys():
+        return f"it is no U-Net with the encoder {encoder}"
+    for name, array in expected.items():
+        if (model[name].shape, model[name].dtype) != (array.shape, array.dtype):
+            return f"{name} has another shape or type than in a U-Net with the encoder {encoder}"
+    return None
+
+
+def relative_change(now: Mapping[str, np.ndarray], then: Mapping[str, np.ndarray]) -> float:
+    """The norm of the difference of all trained weights over the norm they had before.
+
+    Running statistics of BatchNorm are left out: they follow the images, not the training.
+    """
+    difference = size = 0.0
+    for name, array in then.items():
+        if np.issubdtype(array.dtype, np.floating) and ".running_" not in f".{name}":
+            old, new = array.astype(np.float64), now[name].astype(np.float64)
+            difference += float(np.square(new - old).sum())
+            size += float(np.square(old).sum())
+    return math.sqrt(difference / size) if size else math.inf

@@ -1,0 +1,106 @@
+"""The door of a hospital: every message from outside is answered here, or refused.
+
+What leaves is on a list: weights, counts, scores, digests, sentences written for others. Errors
+that nobody foresaw leave as their kind alone; the site's own log has the rest.
+"""
+
+import hashlib
+import sys
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from roundelay.errors import RefusedError, RoundelayError, VisitError
+from roundelay.network.hospital.consent import AwaitingError
+from roundelay.network.hospital.store import (
+    Settings,
+    audit,
+    one_at_a_time,
+    policy_of,
+    read_settings,
+)
+from roundelay.network.wire.keys import Keys, own_keys
+from roundelay.network.wire.kit import days_left
+from roundelay.network.wire.messages import Message, pack, unpack
+
+OnProgress = Callable[[dict[str, Any]], None]
+
+
+def answer(home: Path, request: bytes, on_progress: OnProgress) -> bytes:
+    """The signed answer to a message. `home` is the kit's folder ``roundelay``."""
+    keys = own_keys(home)
+    with one_at_a_time(home):
+        begin = time.perf_counter()
+        settings = read_settings(home)
+        asked: Mapping[str, Any] = {"ask": "unreadable"}
+        try:
+            message = unpack(request)
+            asked = message.head
+            head, payload = _answer(home, settings, keys, message, on_progress)
+        except RoundelayError as error:
+            head, payload = _excuse(error), b""
+        except Exception as error:
+            traceback.print_exc(file=sys.stderr)  # FLARE keeps it in the site's own log
+            head, payload = {"failed": type(error).__name__}, b""
+        head = {**head, "site": settings.name, "request": hashlib.sha256(request).hexdigest()}
+        reply = pack(head, payload, keys)
+        _audit(home, asked, head, len(request), len(reply), time.perf_counter() - begin)
+    return reply
+
+
+def _answer(
+    home: Path, settings: Settings, keys: Keys, message: Message, on_progress: OnProgress
+) -> tuple[dict[str, Any], bytes]:
+    kind = message.head.get("ask")
+    if kind == "introduce":
+        return _introduce(home, keys), b""
+    from roundelay.network.hospital import answers  # seconds, with torch
+
+    tasks = {"survey": answers.survey, "train": answers.train, "evaluate": answers.evaluate}
+    if kind not in tasks:
+        raise RefusedError(f"This version does not answer to {str(kind)[:20]!r}.")
+    asked = answers.admit(home, settings, policy_of(home), keys, message)
+    return tasks[kind](asked, on_progress)
+
+
+def _introduce(home: Path, keys: Keys) -> dict[str, Any]:
+    """Who is here: public keys, versions, the clock, the days left on the certificate."""
+    return {
+        "keys": keys.public(),
+        "roundelay": version("roundelay"),
+        "torch": version("torch"),
+        "time": time.time(),
+        "days": days_left(home.parent / "startup" / "client.crt"),
+    }
+
+
+def _excuse(error: RoundelayError) -> dict[str, Any]:
+    """What may be said of an error outside: the words of those that are written for it."""
+    if isinstance(error, AwaitingError):
+        return {"awaiting": str(error)}
+    if isinstance(error, RefusedError | VisitError):
+        return {"refused" if isinstance(error, RefusedError) else "failed": str(error)}
+    traceback.print_exception(error, file=sys.stderr)  # it may name paths: for the site's log
+    return {"failed": type(error).__name__}
+
+
+def _audit(
+    home: Path, asked: Mapping[str, Any], head: Mapping[str, Any], came: int, left: int, s: float
+) -> None:
+    outcome = next((key for key in ("refused", "awaiting", "failed") if key in head), "answered")
+    audit(
+        home,
+        asked=str(asked.get("ask"))[:20],
+        run=str(asked.get("run", ""))[:32],
+        arm=str(asked.get("arm", ""))[:40],
+        leg=asked.get("leg") if isinstance(asked.get("leg"), int) else None,
+        outcome=outcome,
+        why=str(head[outcome]) if outcome in head else "",
+        what_left=sorted(key for key in head if key not in ("site", "request")),
+        bytes_came=came,
+        bytes_left=left,
+        seconds=round(s, 3),
+    )

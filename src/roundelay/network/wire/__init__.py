@@ -1,0 +1,1 @@
+"""What goes between parties: keys, messages, sealed batons, proposals; parsed once."""

@@ -1,0 +1,55 @@
+"""Who hands a baton over to whom, and who may open it."""
+
+from collections.abc import Sequence
+
+from roundelay.errors import RefusedError
+from roundelay.network.wire.proposal import Proposal
+from roundelay.plan.itinerary import Leg
+from roundelay.records.signatures import COORDINATOR
+
+
+def holder(proposal: Proposal, legs: Sequence[Leg], leg: int, before: int) -> str:
+    """Who hands over to `leg` the baton that leg `before` returned (-1: the start).
+
+    Raises RefusedError where the study leaves no room for that: where sites that are away are
+    waited for, it is the leg before; where they may be put off, one of this round or the last one.
+    """
+    if not -1 <= before < len(legs) or before == leg or not _in_turn(proposal, legs, leg, before):
+        raise RefusedError(
+            f"The baton of leg {before + 1} is handed over out of turn, to leg {leg + 1}."
+        )
+    if before == -1:
+        return COORDINATOR
+    if len(legs[before].stops) == 1 and legs[before].task == "train":
+        return legs[before].stops[0].site
+    if proposal.seal != "none":
+        raise RefusedError("Merged batons do not travel in a sealed study.")
+    return COORDINATOR
+
+
+def _in_turn(proposal: Proposal, legs: Sequence[Leg], leg: int, before: int) -> bool:
+    if proposal.absent == "wait":
+        return before == leg - 1
+    if proposal.absent == "skip":
+        return before < leg
+    rounds = legs[leg].stops[0].round, 0 if before == -1 else legs[before].stops[0].round
+    return rounds[1] in (rounds[0], rounds[0] - 1)
+
+
+def recipients(proposal: Proposal, legs: Sequence[Leg], leg: int) -> tuple[str, ...]:
+    """Who may open the baton that `leg` hands on: the next site; all sites where all are to judge
+    the model (ends of rounds, the end), and where it is open who is next; the owner only if the
+    study says so."""
+    if proposal.absent != "wait" or leg + 1 >= len(legs) or _followed(proposal, legs, leg):
+        names = proposal.sites
+    else:
+        names = tuple(stop.site for stop in legs[leg + 1].stops)
+    return (*names, COORDINATOR) if proposal.seal == "owner" else names
+
+
+def _followed(proposal: Proposal, legs: Sequence[Leg], leg: int) -> bool:
+    evaluation = proposal.study.evaluation
+    if evaluation.follow == "visit":
+        return True
+    last_of_round = legs[leg].stops[0].round != legs[leg + 1].stops[0].round
+    return last_of_round and (evaluation.follow != "none" or evaluation.choose != "last")

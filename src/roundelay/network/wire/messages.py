@@ -1,0 +1,61 @@
+"""A signed message: four bytes of length, a canonical JSON head, a signature, a payload.
+
+The head carries the payload's SHA-256, so that the signature covers both.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from roundelay.errors import RefusedError
+from roundelay.files.canonical import canonical_json
+from roundelay.network.wire.keys import Keys
+from roundelay.records.signatures import Public, signed_by
+
+SIGNATURE = 64
+
+LARGEST_HEAD = 64 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What was sent. Nothing in it is to be believed before `check` found who signed it."""
+
+    head: Mapping[str, Any]
+    payload: bytes
+    signed: bytes
+    signature: str
+
+    def check(self, public: Public, who: str) -> None:
+        """Raise RefusedError unless the holder of these keys signed the message."""
+        if not signed_by(public, self.signed, self.signature):
+            raise RefusedError(
+                f"A message that should come from {who} isn't signed by {who}, as it was known when"
+                " the run began."
+            )
+
+
+def pack(head: Mapping[str, Any], payload: bytes, keys: Keys) -> bytes:
+    """A message, signed."""
+    signed = canonical_json({**head, "payload": hashlib.sha256(payload).hexdigest()})
+    return b"".join(
+        [len(signed).to_bytes(4, "big"), signed, bytes.fromhex(keys.sign(signed)), payload]
+    )
+
+
+def unpack(data: bytes) -> Message:
+    """Read a message. Raises RefusedError where it is cut, altered or none."""
+    try:
+        size = int.from_bytes(data[:4], "big")
+        if not 2 <= size <= LARGEST_HEAD or len(data) < 4 + size + SIGNATURE:
+            raise ValueError("cut")
+        signed = data[4 : 4 + size]
+        head = json.loads(signed)
+        payload = data[4 + size + SIGNATURE :]
+        if head["payload"] != hashlib.sha256(payload).hexdigest():
+            raise ValueError("altered")
+    except (ValueError, KeyError, TypeError) as error:
+        raise RefusedError("A message was cut or altered on its way.") from error
+    return Message(head, payload, signed, data[4 + size : 4 + size + SIGNATURE].hex())

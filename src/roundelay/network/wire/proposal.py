@@ -1,0 +1,93 @@
+"""What a site is asked to take part in: the study, who takes part, who may read the model, and what
+becomes of the turn of a site that is away."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from roundelay.errors import NetworkError, RefusedError
+from roundelay.records.signatures import COORDINATOR, Public, proposal_digest
+from roundelay.study.sections import Absent, Seal
+from roundelay.study.study import Study
+
+Roster = Mapping[str, Public]
+"""The public keys of everyone in a study: the sites, and ``coordinator`` for the study's owner."""
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """`digest` is what an operator accepts: another study, seal, key or way of dealing with absence
+    has another one."""
+
+    study: Study
+    seal: Seal
+    absent: Absent
+    roster: Roster
+
+    @cached_property
+    def digest(self) -> str:
+        return proposal_digest(self.study.digest, self.terms())
+
+    def terms(self) -> dict[str, Any]:
+        """What is agreed on beside the study itself."""
+        return {"seal": self.seal, "absent": self.absent, "roster": dict(self.roster)}
+
+    @property
+    def sites(self) -> tuple[str, ...]:
+        return tuple(sorted(name for name in self.roster if name != COORDINATOR))
+
+    def as_json(self) -> dict[str, Any]:
+        """All of it, less what only the owner's computer needs (folders and processes)."""
+        plan = self.study.model_dump(mode="json", exclude={"courier": True, "data": {"root"}})
+        return {"study": plan, **self.terms()}
+
+
+def propose(study: Study, roster: Roster) -> Proposal:
+    """A study with what its ``[courier]`` says of sealing and absence."""
+    return Proposal(study, study.courier.seal, study.courier.absent, roster)
+
+
+def check_study(study: Study) -> None:
+    """Raise NetworkError where the study can't be run between hospitals as it stands."""
+    apart = {"fedavg": "averages models", "fedprox": "averages models"}
+    if study.data.sites.startswith(("chunks", "table")):
+        raise NetworkError(
+            f"sites = {study.data.sites!r} deals out the patients of one folder. Between hospitals"
+            ' each has its own: write sites = "institution".'
+        )
+    if "pooled" in study.arms:
+        raise NetworkError(
+            "The arm pooled puts all images in one place, which hospitals may not do. Leave it out"
+            " of arms."
+        )
+    if study.courier.absent == "skip" and set(apart) & set(study.arms):
+        raise NetworkError(
+            'absent = "skip" passes over one hospital\'s turn, but in fedavg and fedprox all of a'
+            ' round train side by side. Write absent = "wait", or leave those arms out.'
+        )
+    if study.courier.seal == "none":
+        return
+    for arm in study.arms:
+        if arm in apart:
+            raise NetworkError(
+                f"The arm {arm} {apart[arm]}, so whoever averages must read them. Write"
+                ' seal = "none" into [courier], or leave the arm out.'
+            )
+    if study.recipe.calibrate:
+        raise NetworkError(
+            "calibrate = true puts sums of all hospitals into the model, so whoever adds them must"
+            ' read it. Write seal = "none" into [courier], or calibrate = false.'
+        )
+
+
+def proposal_from_json(value: Mapping[str, Any]) -> Proposal:
+    """What `as_json` made, read back. Raises RefusedError for anything else."""
+    try:
+        plan = json.loads(json.dumps(value["study"]))
+        plan["data"]["root"] = "this hospital's"
+        plan["courier"] = {"seal": value["seal"], "absent": value["absent"]}
+        return propose(Study.model_validate_json(json.dumps(plan)), dict(value["roster"]))
+    except (ValueError, KeyError, TypeError) as error:
+        raise RefusedError("The study that came can't be read by this version.") from error

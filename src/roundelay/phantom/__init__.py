@@ -1,0 +1,1 @@
+"""A synthetic five-hospital cohort, made from a template: no patient is in it."""

@@ -1,0 +1,168 @@
+"""A synthetic five-hospital cohort in the layout of the LGG set, so that all else is the same."""
+
+import csv
+import errno
+import io
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from roundelay.errors import DataError, DiskFullError
+from roundelay.files.writing import write_text
+
+Scan = tuple[NDArray[np.uint8], NDArray[np.bool_], int]
+
+Draw = Callable[[np.random.Generator, str], Scan]
+
+VERSION = 4  # of the pictures: another number, another folder
+
+SIGN = "SYNTHETIC.txt"
+
+_SIZE = 256
+
+_COLUMNS = ("Patient", "gender", "age_at_initial_pathologic", "neoplasm_histologic_grade")
+
+
+def phantom_root(seed: int) -> Path:
+    """Where the demo's cohort is kept between runs."""
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(cache) / "roundelay" / f"phantom-{VERSION}-seed{seed}"
+
+
+def make_phantom(
+    root: Path, *, seed: int = 0, patients: Mapping[str, int] | None = None, slices: int = 16
+) -> Path:
+    """Write the cohort under `root`, or find it there whole, and return `root`.
+
+    `patients` counts patients by hospital; left out, all five hospitals. Bytes depend on the
+    arguments alone. Raises DataError where `root` holds anything else, MissingExtraError without
+    the extra ``demo``, DiskFullError.
+    """
+    from roundelay.phantom.anatomy import load_template
+    from roundelay.phantom.scanner import HOSPITALS, scan_patient
+
+    counts = dict(patients) if patients else {name: h.patients for name, h in HOSPITALS.items()}
+    if unknown := sorted(counts.keys() - HOSPITALS.keys()):
+        raise DataError(
+            f"The synthetic cohort has no hospital {unknown[0]!r}; it has {', '.join(HOSPITALS)}."
+        )
+    sign = _sign("made from the MNI152 template", seed, counts, slices=slices, size=_SIZE)
+    if _is_whole(root, sign):
+        return root
+    template = load_template()
+
+    def draw(rng: np.random.Generator, hospital: str) -> Scan:
+        return scan_patient(template, rng, HOSPITALS[hospital], slices=slices, size=_SIZE)
+
+    return _build(root, sign, partial(_write_cohort, draw, seed, counts))
+
+
+def make_toy(
+    root: Path, *, seed: int = 0, patients: Mapping[str, int], slices: int = 6, size: int = 64
+) -> Path:
+    """Write a small cohort of ellipses with bright blobs, for tests; hospitals by any name."""
+    from roundelay.phantom.toy import draw_toy
+
+    sign = _sign("made of ellipses", seed, patients, slices=slices, size=size)
+    if _is_whole(root, sign):
+        return root
+
+    def draw(rng: np.random.Generator, hospital: str) -> Scan:
+        return draw_toy(rng, hospital, slices=slices, size=size)
+
+    return _build(root, sign, partial(_write_cohort, draw, seed, patients))
+
+
+def _sign(origin: str, seed: int, counts: Mapping[str, int], *, slices: int, size: int) -> str:
+    named = ", ".join(f"{name} {count}" for name, count in counts.items())
+    return (
+        f"Synthetic images, {origin} by roundelay: no patient was scanned.\n"
+        f"Version {VERSION}, seed {seed}; {named} patients; {slices} slices of {size} x {size}.\n"
+    )
+
+
+def _is_whole(root: Path, sign: str) -> bool:
+    if not root.exists() or (root.is_dir() and not any(root.iterdir())):
+        return False
+    found = root / SIGN
+    if found.is_file() and found.read_text(encoding="utf-8") == sign:
+        return True
+    raise DataError(
+        f"{root} holds something other than the synthetic cohort asked for,\n"
+        f"{sign.splitlines()[1]}\n"
+        "Give another folder, or remove this one."
+    )
+
+
+def _build(root: Path, sign: str, write: Callable[[Path], None]) -> Path:
+    root.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = root.with_name(f".{root.name}.{os.getpid()}.tmp")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    try:
+        unfinished.mkdir()
+        write(unfinished)
+        write_text(unfinished / SIGN, sign)
+        unfinished.replace(root)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise DiskFullError(
+                f"The disk is full: the synthetic cohort {root} was not made."
+            ) from error
+        # Two runs may make it at once; the first to finish wins, and the bytes are the same.
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST) or not _is_whole(root, sign):
+            raise
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+    return root
+
+
+def _write_cohort(draw: Draw, seed: int, counts: Mapping[str, int], root: Path) -> None:
+    def write(patient: tuple[str, int]) -> dict[str, object]:
+        hospital, number = patient
+        rng = np.random.default_rng([seed, number, *hospital.encode()])
+        row, date = _attributes(rng, f"PHANTOM_{hospital}_{number:04}")
+        images, masks, row["age_at_initial_pathologic"] = draw(rng, hospital)
+        _write_slices(root / f"{row['Patient']}_{date}", images, masks)
+        return row | _gaps(rng)
+
+    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
+        rows = list(pool.map(write, _patients(counts)))
+    table = io.StringIO()
+    writer = csv.DictWriter(table, _COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text(root / "data.csv", table.getvalue())
+
+
+def _patients(counts: Mapping[str, int]) -> Iterator[tuple[str, int]]:
+    for hospital, count in counts.items():
+        yield from ((hospital, number) for number in range(1, count + 1))
+
+
+def _attributes(rng: np.random.Generator, patient: str) -> tuple[dict[str, object], str]:
+    year, month, day = rng.integers((2012, 1, 1), (2024, 13, 29))
+    codes = {
+        "gender": int(rng.integers(1, 3)),
+        "neoplasm_histologic_grade": int(rng.integers(1, 3)),
+    }
+    return {"Patient": patient, **codes}, f"{year}{month:02}{day:02}"
+
+
+def _gaps(rng: np.random.Generator) -> dict[str, object]:
+    return {column: "" for column in _COLUMNS[1:] if rng.random() < 0.06}
+
+
+def _write_slices(folder: Path, images: NDArray[np.uint8], masks: NDArray[np.bool_]) -> None:
+    folder.mkdir()
+    for number, (image, mask) in enumerate(zip(images, masks, strict=True), start=1):
+        path = folder / f"{folder.name}_{number}"
+        Image.fromarray(image).save(f"{path}.tif", compression="tiff_deflate")
+        levels = mask.astype(np.uint8) * np.uint8(255)
+        Image.fromarray(levels).save(f"{path}_mask.tif", compression="tiff_deflate")

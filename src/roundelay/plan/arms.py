@@ -1,0 +1,114 @@
+"""The whole itinerary of every arm that a study compares, laid before training begins."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from roundelay.data.survey import POOLED, SiteSurvey
+from roundelay.errors import StudyError
+from roundelay.plan.itinerary import Leg
+from roundelay.plan.legs import lay_legs
+from roundelay.plan.orders import order_sites
+from roundelay.plan.work import Work, site_slices, times, visit_work
+from roundelay.study.sections import PARALLEL, RELAYS, Recipe
+from roundelay.study.study import Study
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """One way of training that is compared, with one seed.
+
+    `site` names the home of a model that stays there (``local``), `order` the order of the sites
+    where a study compares several.
+    """
+
+    name: str
+    seed: int
+    legs: tuple[Leg, ...]
+    site: str | None = None
+    order: str | None = None
+
+    @property
+    def label(self) -> str:
+        """The name of its folder."""
+        own = self.site or self.order
+        return f"{self.name}-{self.seed}" + (f"-{own}" if own else "")
+
+    @property
+    def slice_visits(self) -> int:
+        return sum(s.slice_visits for leg in self.legs for s in leg.stops if s.task == "train")
+
+    @property
+    def round_ends(self) -> tuple[int, ...]:
+        """The last leg of each round: the models among which one may be chosen."""
+        ends = {leg.stops[0].round: leg.index for leg in self.legs}
+        return tuple(ends.values())
+
+
+def lay(study: Study, surveys: Mapping[str, SiteSurvey]) -> list[Arm]:
+    """The whole way of every arm, each with the same number of slice-visits for every model.
+
+    Raises DataError where a site has nothing to train on, StudyError for an impossible order.
+    """
+    trained = _without(study.evaluation.leave_out, surveys)
+    order = _given_order(study, trained)
+    slices = site_slices(study, {site: trained[site] for site in order})
+    works = {site: visit_work(study.recipe, site, slices) for site in order}
+    arms = []
+    for seed in study.seeds:
+        for name in study.arms:
+            arms += _lay_arm(study.recipe, name, seed, order, works)
+    return arms
+
+
+def _without(left_out: str | None, surveys: Mapping[str, SiteSurvey]) -> dict[str, SiteSurvey]:
+    """The sites that train: all but the one that the model is to meet for the first time."""
+    if left_out is not None and left_out not in surveys:
+        raise StudyError(
+            f"leave_out = {left_out!r} is no site; the sites are {', '.join(surveys)}."
+        )
+    trained = {site: survey for site, survey in surveys.items() if site != left_out}
+    if not trained:
+        raise StudyError(f"leave_out = {left_out!r} leaves no site to train at.")
+    return trained
+
+
+def _given_order(study: Study, trained: Mapping[str, SiteSurvey]) -> tuple[str, ...]:
+    if not study.recipe.site_order:
+        return tuple(trained)
+    order = tuple(s for s in study.recipe.site_order if s != study.evaluation.leave_out)
+    if set(order) != set(trained):
+        raise StudyError(
+            f"site_order names {', '.join(order)}; the sites are {', '.join(trained)}."
+        )
+    return order
+
+
+def _lay_arm(
+    recipe: Recipe, name: str, seed: int, given: Sequence[str], works: Mapping[str, Work]
+) -> list[Arm]:
+    rounds = recipe.rounds
+    if name in RELAYS:
+        if name == "swt":
+            rounds, works = 1, {site: times(work, rounds) for site, work in works.items()}
+        arms = []
+        for order in (recipe.order, *recipe.compare_orders):
+            sizes = {site: work.size for site, work in works.items()}
+            turns = order_sites(order, given, rounds=rounds, sizes=sizes, seed=seed)
+            shown = order if recipe.compare_orders else None
+            legs = lay_legs(recipe, "-".join(filter(None, (name, shown))), seed, turns, works)
+            arms.append(Arm(name, seed, legs, order=shown))
+        return arms
+    if name in PARALLEL:
+        return [Arm(name, seed, lay_legs(recipe, name, seed, (tuple(given),) * rounds, works))]
+    everything = sum(work.slice_visits for work in works.values())
+    steps = -(-everything // recipe.batch)
+    if name == "pooled":
+        everyone = tuple(pair for work in works.values() for pair in work.slices)
+        pooled = {POOLED: Work(everyone, everything, steps)}
+        return [Arm(name, seed, lay_legs(recipe, name, seed, ((POOLED,),) * rounds, pooled))]
+    arms = []
+    for site in given:
+        # As many slice-visits as the other arms' models get, not only this site's share of them.
+        own = {site: Work(works[site].slices, everything, steps)}
+        arms.append(Arm(name, seed, lay_legs(recipe, name, seed, ((site,),) * rounds, own), site))
+    return arms

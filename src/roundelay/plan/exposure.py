@@ -1,0 +1,75 @@
+"""Who holds a site's model from before and from after its visit, and could subtract the two."""
+
+from collections.abc import Mapping, Sequence
+
+from roundelay.data.survey import TRAIN, SiteSurvey
+from roundelay.plan.arms import Arm
+from roundelay.plan.itinerary import Leg
+from roundelay.study.sections import PARALLEL, RELAYS
+
+
+def weak_places(arms: Sequence[Arm], surveys: Mapping[str, SiteSurvey]) -> list[str]:
+    """Sites with one training patient, and where on the way that patient is least hidden."""
+    notices = []
+    for site, survey in surveys.items():
+        if sum(survey.patients.values()) == 1:
+            notices.append(
+                f"{site} has one patient, used for training: its own Dice can't be known."
+            )
+        if survey.patients[TRAIN] != 1:
+            continue
+        for arm in arms:
+            if places := exposed(arm, site):
+                notices.append(
+                    f"{site} trains on one patient and stands {' and '.join(places)} in"
+                    f" {arm.label}: whoever holds the model from before and from after this visit"
+                    " can compute what that one patient changed. Move it inwards with site_order."
+                )
+    return notices
+
+
+def exposed(arm: Arm, site: str) -> list[str]:
+    """Where a site of a relay is least hidden.
+
+    First: the start weights are known to all. Last: so is the final model. At the turn: the
+    neighbour before it is the neighbour after it, and holds both models.
+    """
+    if arm.name not in ("cwt", "swt"):
+        return []
+    way = [leg.stops[0].site for leg in arm.legs if leg.task == "train"]
+    visits = [name for i, name in enumerate(way) if i == 0 or name != way[i - 1]]
+    at_turn = any(
+        visits[i] == site and visits[i - 1] == visits[i + 1] for i in range(1, len(visits) - 1)
+    )
+    places = {"first": way[0] == site, "last": way[-1] == site, "at the turn": at_turn}
+    return [place for place, so in places.items() if so]
+
+
+COORDINATOR = "the coordinator"
+
+EVERYONE = "anyone"
+
+
+def subtractors(name: str, legs: Sequence[Leg]) -> dict[str, list[str]]:
+    """For each site of an arm, who holds a model from before and from after one of its visits.
+
+    The coordinator always does: on one machine, and on a cluster that one party runs, every baton
+    passes through it in the clear. The start weights and the final model count as held by anyone;
+    where a calibration follows, the last trained model goes out to all sites of the study.
+    """
+    trained = [leg for leg in legs if leg.task == "train"]
+    sites = list(dict.fromkeys(stop.site for leg in trained for stop in leg.stops))
+    found: dict[str, set[str]] = {site: {COORDINATOR} for site in sites}
+    if name in PARALLEL:
+        return {site: [COORDINATOR] for site in sites}
+    if name not in RELAYS:
+        return {}
+    way = [leg.stops[0].site for leg in trained]
+    for i, site in enumerate(way):
+        before = {EVERYONE} if i == 0 else {way[i - 1]}
+        after = {EVERYONE} if i == len(way) - 1 else {way[i + 1]}
+        if EVERYONE in before or EVERYONE in after:
+            found[site] |= (before | after) - {EVERYONE} or {EVERYONE}
+        found[site] |= (before & after) - {EVERYONE}
+        found[site].discard(site)
+    return {site: sorted(who, key=lambda w: (w != COORDINATOR, w)) for site, who in found.items()}

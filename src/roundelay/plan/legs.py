@@ -1,0 +1,82 @@
+"""The legs of one arm, with every stop's place in the schedule."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from roundelay.plan.itinerary import Leg, Stop
+from roundelay.plan.work import Work, share
+from roundelay.study.sections import PARALLEL, Recipe
+
+
+def lay_legs(
+    recipe: Recipe, name: str, seed: int, turns: Sequence[Sequence[str]], works: Mapping[str, Work]
+) -> tuple[Leg, ...]:
+    """A leg a site in a relay; a leg a round where sites train side by side.
+
+    A relay has one clock for the learning rate; side by side, each site walks through the whole
+    schedule at its own pace.
+    """
+    abreast = name in PARALLEL
+    clocks = {site: site if abreast else "all" for turn in turns for site in turn}
+    walked, totals = Counter[str](), Counter[str]()
+    for turn in turns:
+        for site in turn:
+            totals[clocks[site]] += works[site].steps
+    legs: list[Leg] = []
+    last_stop: dict[str, int] = {}
+    index = 0
+    for number, turn in enumerate(turns, start=1):
+        seen_this_round = 0
+        for group in [turn] if abreast else [[site] for site in turn]:
+            stops = []
+            for site in group:
+                work, clock = works[site], clocks[site]
+                stop = Stop(
+                    arm=name,
+                    seed=seed,
+                    index=index,
+                    round=number,
+                    site=site,
+                    task="train",
+                    slices=work.slices,
+                    slice_visits=work.slice_visits,
+                    steps=work.steps,
+                    first_step=walked[clock],
+                    total_steps=totals[clock],
+                    last_round=number == len(turns),
+                    weight_before=0 if abreast else seen_this_round,
+                    previous_here=last_stop.get(site),
+                )
+                stops.append(stop)
+                last_stop[site] = index
+                index += 1
+                walked[clock] += work.steps
+                seen_this_round += work.slice_visits
+            legs.append(Leg(len(legs), tuple(stops)))
+    if recipe.calibrate:
+        legs.append(_calibration(recipe, legs, works))
+    return tuple(legs)
+
+
+def _calibration(recipe: Recipe, legs: Sequence[Leg], works: Mapping[str, Work]) -> Leg:
+    """A last leg in which nothing trains: every site adds its sums, side by side."""
+    last = legs[-1].stops[-1]
+    weights = [work.size for work in works.values()]
+    visits = share(max(recipe.calibration_slices, len(weights)), weights)
+    stops = tuple(
+        replace(
+            last,
+            index=last.index + 1 + i,
+            site=site,
+            task="calibrate",
+            slices=works[site].slices,
+            slice_visits=visits[i],
+            steps=-(-visits[i] // recipe.batch),
+            first_step=last.total_steps,
+            weight_before=0,
+            previous_here=None,
+        )
+        for i, site in enumerate(works)
+    )
+    return Leg(len(legs), stops)

@@ -1,0 +1,108 @@
+"""An arm's files in a run folder: written at its end, read back."""
+
+import csv
+import hashlib
+import io
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from roundelay.errors import LedgerError
+from roundelay.evaluation.forgetting import Hop
+from roundelay.evaluation.scores import PatientScore
+from roundelay.files.writing import write_json, write_text
+from roundelay.plan.arms import Arm
+from roundelay.plan.itinerary import Leg, as_json, legs_from_json
+from roundelay.records.layout import MODEL, SCORES, SEALED_MODEL, SUMMARY
+from roundelay.relay.ledger import read_ledger
+from roundelay.relay.receipt import Receipt
+
+
+def write_curve(place: Path, receipts: Sequence[Receipt]) -> None:
+    """curve.csv: a row a visit."""
+    rows = [
+        [r.stop + 1, r.round, r.site, r.task, r.steps, r.slice_visits, r.loss, r.seconds]
+        for r in receipts
+    ]
+    columns = ["stop", "round", "site", "task", "steps", "slice_visits", "loss", "seconds"]
+    write_text(place / "curve.csv", _table(columns, rows))
+
+
+def write_scores(place: Path, scores: Sequence[PatientScore], *, chosen_leg: int) -> None:
+    """The last file of an arm: where it stands, the arm is done."""
+    write_json(place / SCORES, {"chosen_leg": chosen_leg, "scores": [s.as_json() for s in scores]})
+
+
+def read_arm(place: Path) -> dict[str, Any]:
+    """A finished arm: receipts, head of its ledger, digest of its model, chosen leg, scores."""
+    lines = read_ledger(place / "ledger.jsonl")
+    done = json.loads((place / SCORES).read_text(encoding="utf-8"))
+    return {
+        "receipts": [Receipt(**r) for line in lines[1:] for r in line["receipts"]],
+        "head": lines[-1]["digest"],
+        "model": model_digest(place),
+        "chosen_leg": done["chosen_leg"],
+        "scores": [PatientScore(**score) for score in done["scores"]],
+    }
+
+
+def model_digest(place: Path) -> str:
+    sealed = place / SEALED_MODEL
+    path = sealed if sealed.exists() else place / MODEL
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def read_legs(place: Path) -> tuple[Leg, ...]:
+    """The planned way of an arm. Raises LedgerError where its file can't be read."""
+    path = place / "itinerary.json"
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        legs = legs_from_json(values)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise LedgerError(f"{path} can't be read ({error}).") from error
+    if json.loads(json.dumps(as_json(legs))) != values:
+        raise LedgerError(f"{path} holds what no itinerary holds: it was changed.")
+    return legs
+
+
+def write_patients(out: Path, arms: Sequence[Arm]) -> None:
+    """patients.csv: a row a patient, arm and seed; attributes in columns of their own."""
+    rows: list[list[Any]] = []
+    known: dict[str, None] = {}
+    for arm in arms:
+        for score in read_arm(out / "arms" / arm.label)["scores"]:
+            values = score.as_json()
+            attributes = values.pop("attributes")
+            known.update(dict.fromkeys(attributes))
+            own = [arm.name, arm.seed, arm.order or "", arm.site or ""]
+            rows.append([*own, *values.values(), attributes])
+    rows = [[*row[:-1], *(row[-1].get(name, "") for name in known)] for row in rows]
+    scores = [name for name in PatientScore.__slots__ if name != "attributes"]
+    columns = ["arm", "seed", "order", "model_site", *scores, *known]
+    write_text(out / "patients.csv", _table(columns, rows))
+
+
+def write_summary(out: Path, summary: Mapping[str, Any]) -> None:
+    """summary.json: the last file of a run."""
+    write_json(out / SUMMARY, summary)
+
+
+def _table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+HOPS = "hops.json"
+
+
+def read_hops(place: Path) -> list[Hop]:
+    """The matrix as far as it has come; empty where the study follows nothing."""
+    path = place / HOPS
+    if not path.exists():
+        return []
+    rows = json.loads(path.read_text(encoding="utf-8"))
+    return [Hop(**{**row, "visited": tuple(row["visited"])}) for row in rows]

@@ -1,0 +1,232 @@
+"""A run folder as values: finished, still running, or damaged."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from roundelay.data.survey import TEST, VALIDATION
+from roundelay.errors import LedgerError, RunFolderError
+from roundelay.evaluation.comparison import mean_over_seeds
+from roundelay.evaluation.forgetting import Forgetting, Hop, measure_forgetting
+from roundelay.evaluation.scores import PatientScore
+from roundelay.evaluation.summary import Summary, by_patient, summarize
+from roundelay.plan.cost import planned_bytes
+from roundelay.plan.itinerary import Leg
+from roundelay.records.arm import read_hops, read_legs
+from roundelay.records.layout import SCORES, STUDY, SUMMARY, read_record
+from roundelay.records.traffic import passed_bytes
+from roundelay.records.verification import verify_arm
+from roundelay.relay.ledger import read_ledger
+from roundelay.relay.receipt import Receipt, words_on_absence
+from roundelay.study.file import read_study
+from roundelay.study.sections import RELAYS
+from roundelay.study.study import Study
+
+FULL_NAMES = {
+    "cwt": "cyclic weight transfer",
+    "swt": "single weight transfer",
+    "fedavg": "federated averaging",
+    "fedprox": "federated averaging with a proximal pull",
+    "pooled": "all images in one place",
+    "local": "each hospital alone, on its own patients",
+}
+
+AWAY = {"absent": "it was skipped", "deferred": "it was put off to later in the round"}
+
+
+@dataclass(frozen=True)
+class ArmRun:
+    """An arm as far as it has come.
+
+    `legs` stand as they were run, then as they are planned; `away` says which sites weren't there
+    at their turn. `scores` are of its test patients, or of its validation patients where none test;
+    empty while it runs.
+    """
+
+    label: str
+    name: str
+    seed: int
+    order: str | None
+    site: str | None
+    legs: tuple[Leg, ...]
+    away: tuple[str, ...]
+    receipts: tuple[Receipt, ...]
+    legs_done: int
+    hops: tuple[Hop, ...]
+    chosen_leg: int | None
+    scores: tuple[PatientScore, ...]
+    head: str
+
+    @property
+    def done(self) -> bool:
+        return self.chosen_leg is not None
+
+    @property
+    def way(self) -> str:
+        """What is compared: the arm, and its order where the study has several."""
+        return self.name + (f", {self.order}" if self.order else "")
+
+    @cached_property
+    def summary(self) -> Summary | None:
+        return summarize(self.scores) if self.scores else None
+
+    @cached_property
+    def forgetting(self) -> Forgetting:
+        return measure_forgetting(self.hops)
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of work at all sites together."""
+        return sum(receipt.seconds for receipt in self.receipts)
+
+    @property
+    def bytes_passed(self) -> int | None:
+        return passed_bytes(self.name, self.receipts)
+
+    def bytes_planned(self, study: Study) -> int | None:
+        return planned_bytes(study, self.name, self.legs, self.receipts[0].sent_bytes)
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run folder holds. `problems` says which ledgers do not verify."""
+
+    folder: Path
+    study: Study
+    record: Mapping[str, Any]
+    arms: tuple[ArmRun, ...]
+    problems: tuple[str, ...] = ()
+    split: str = TEST
+    samples: tuple[Mapping[str, Any], ...] = field(default=())
+
+    @property
+    def finished(self) -> bool:
+        return (self.folder / SUMMARY).exists()
+
+    @property
+    def synthetic(self) -> bool:
+        return bool(self.record["synthetic"])
+
+    @property
+    def sites(self) -> tuple[str, ...]:
+        return tuple(site["site"] for site in self.record["sites"])
+
+    @property
+    def by_patient(self) -> bool:
+        """Whether every hospital gave its scores by patient."""
+        return all(by_patient(arm.scores) for arm in self.arms)
+
+    @property
+    def ways(self) -> tuple[str, ...]:
+        """The finished ways of training, as the study names them."""
+        return tuple(dict.fromkeys(arm.way for arm in self.arms if arm.scores))
+
+    def seeds_of(self, way: str) -> list[dict[str, PatientScore]]:
+        """For each seed, the scores by patient; for ``local`` each patient's own hospital's model.
+
+        A patient of a hospital without a model of its own has no score there. While a run goes, a
+        seed some of whose models are still to come is left out.
+        """
+        found: dict[int, dict[str, PatientScore]] = {}
+        for arm in self.arms:
+            if arm.way == way:
+                own = [s for s in arm.scores if arm.site in (None, s.site)]
+                found.setdefault(arm.seed, {}).update({s.patient: s for s in own})
+        whole = max((len(scores) for scores in found.values()), default=0)
+        return [scores for scores in found.values() if scores and len(scores) == whole]
+
+    def dice_of(self, way: str) -> dict[str, float]:
+        """Dice by patient, the mean over seeds."""
+        seeds = self.seeds_of(way)
+        return mean_over_seeds([{p: s.dice for p, s in scores.items()} for scores in seeds])
+
+    def scores_of(self, way: str) -> list[PatientScore]:
+        """A score a patient, its Dice the mean over seeds; all else is the first seed's."""
+        seeds, dice = self.seeds_of(way), self.dice_of(way)
+        return [replace(score, dice=dice[p]) for p, score in seeds[0].items()] if seeds else []
+
+    def relay_arm(self) -> ArmRun | None:
+        """The arm whose way is drawn in full: the first relay."""
+        return next((arm for arm in self.arms if arm.name in RELAYS), None)
+
+
+def read_run(place: Path) -> Run:
+    """Read a run folder, at any moment of its life. Raises RunFolderError where it is none."""
+    record = read_record(place)
+    study = read_study(place / STUDY)
+    arms, problems = [], []
+    split = TEST if any(site["patients"][TEST] for site in record["sites"]) else VALIDATION
+    for label in record["arms"]:
+        if not (place / "arms" / label / "ledger.jsonl").exists():
+            continue
+        try:
+            verify_arm(place, label)
+        except LedgerError as error:
+            problems.append(f"{label}: {error}")
+        try:
+            arms.append(_read_arm(place / "arms" / label, split))
+        except (LedgerError, OSError, ValueError, KeyError) as error:
+            problems.append(f"{label} can't be shown: {error}")
+    return Run(place, study, record, tuple(arms), tuple(problems), split, _samples(place))
+
+
+def _read_arm(place: Path, split: str) -> ArmRun:
+    legs, lines = read_legs(place), read_ledger(place / "ledger.jsonl")
+    done: dict[str, Any] = {"chosen_leg": None, "scores": []}
+    if (place / SCORES).exists():
+        done = json.loads((place / SCORES).read_text(encoding="utf-8"))
+    first = legs[0].stops[0]
+    name, _, order = first.arm.partition("-")
+    return ArmRun(
+        label=place.name,
+        name=name,
+        seed=first.seed,
+        order=order or None,
+        site=first.site if name == "local" else None,
+        legs=_as_run(legs, [line["leg"] for line in lines[1:]]),
+        away=_away(lines),
+        receipts=tuple(Receipt(**r) for line in lines[1:] for r in line["receipts"]),
+        legs_done=len(lines) - 1,
+        hops=tuple(read_hops(place)),
+        chosen_leg=done["chosen_leg"],
+        scores=tuple(PatientScore(**s) for s in done["scores"] if s["split"] == split),
+        head=str(lines[-1]["digest"]),
+    )
+
+
+def _as_run(legs: tuple[Leg, ...], run: list[int]) -> tuple[Leg, ...]:
+    """Legs in the order in which they were run, then those to come."""
+    return (*(legs[i] for i in run), *(leg for leg in legs if leg.index not in run))
+
+
+def _away(lines: list[dict[str, Any]]) -> tuple[str, ...]:
+    """Turns that were skipped or put off, one sentence each."""
+    found: dict[tuple[str, int], str] = {}
+    for line in lines[1:]:
+        stated = [word["statement"]["receipt"] for word in words_on_absence(line, "deferred")]
+        for receipt in (*stated, *line["receipts"]):
+            if receipt["task"] in AWAY:
+                found[receipt["site"], receipt["round"]] = (
+                    f"{receipt['site']} wasn't there at its turn in round {receipt['round']}:"
+                    f" {AWAY[receipt['task']]}."
+                )
+    return tuple(found.values())
+
+
+def _samples(place: Path) -> tuple[Mapping[str, Any], ...]:
+    path = place / "samples" / "samples.json"
+    return tuple(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else ()
+
+
+def refuse_other_cohorts(runs: list[Run]) -> None:
+    """Raise RunFolderError unless all runs scored the same patients of the same images."""
+    for run in runs[1:]:
+        if run.record["cohort"] != runs[0].record["cohort"]:
+            raise RunFolderError(
+                f"{runs[0].folder} and {run.folder} are of different cohorts or splits"
+                f" ({runs[0].record['cohort'][:12]}, {run.record['cohort'][:12]}): their scores"
+                " can't be compared. Report each on its own."
+            )

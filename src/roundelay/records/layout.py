@@ -1,0 +1,122 @@
+"""The run folder: its files, how it is begun, locked and found again."""
+
+import fcntl
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from roundelay.errors import RunFolderError
+from roundelay.files.canonical import digest_of
+from roundelay.files.writing import write_json, write_text
+from roundelay.plan.arms import Arm
+from roundelay.plan.itinerary import as_json
+from roundelay.study.file import read_study, to_toml
+from roundelay.study.study import Study
+
+RECORD, STUDY, SUMMARY, SCORES = "run.json", "study.toml", "summary.json", "scores.json"
+
+MODEL, SEALED_MODEL = "model.safetensors", "model.sealed"
+
+SAME = ("study", "cohort", "threads", "network")
+"""What a resumed run must have in common with its beginning, to give the same bytes."""
+
+
+def open_run(study: Study, out: Path, *, resume: bool) -> dict[str, Any] | None:
+    """What the folder records of a run to go on with, or None for a new run; writes nothing.
+
+    Raises RunFolderError where `out` holds something else, or a run of another study.
+    """
+    begun = (out / RECORD).exists()
+    if out.exists() and not out.is_dir():
+        raise RunFolderError(f"{out} is a file. Choose a folder for the run.")
+    if not resume or not begun:
+        if out.exists() and not all(_left_by_a_beginning(p, study) for p in out.iterdir()):
+            hint = " Go on with it by --resume, or choose" if begun else " Choose"
+            raise RunFolderError(f"The folder {out} isn't empty.{hint} another --out.")
+        return None
+    record = read_record(out)
+    if record["study"] != study.digest:
+        raise RunFolderError(
+            f"{out} was begun with another study ({_differences(study, out)}).\n"
+            f"Resume it with its own study ({out / STUDY}), or choose another --out."
+        )
+    return record
+
+
+def _left_by_a_beginning(path: Path, study: Study) -> bool:
+    """Whether a beginning of this study that was cut off, before its record stood, left `path`."""
+    if path.name == STUDY:
+        return path.read_text(encoding="utf-8").startswith(_heading(study))
+    return path.name == ".lock" or path.name.endswith(".tmp")
+
+
+def _heading(study: Study) -> str:
+    return f"# digest {study.digest}\n"
+
+
+def read_record(out: Path) -> dict[str, Any]:
+    """run.json. Raises RunFolderError where there is none."""
+    try:
+        record: dict[str, Any] = json.loads((out / RECORD).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RunFolderError(f"{out} is not a run of Roundelay: {RECORD} can't be read.") from error
+    return record
+
+
+def begin_run(
+    study: Study, out: Path, record: Mapping[str, Any] | None, facts: Mapping[str, Any]
+) -> None:
+    """Write study and record of a new run; check those of a resumed one."""
+    if record is not None:
+        for key in SAME:
+            then, now = record.get(key), facts.get(key)
+            if then != now:
+                raise RunFolderError(
+                    f"The {key} of {out} changed since the run began"
+                    f" ({_short(then)} then, {_short(now)} now): it can't be resumed"
+                    " to the same bytes. Restore it, or choose another --out."
+                )
+        return
+    write_text(out / STUDY, f"{_heading(study)}\n{to_toml(study)}")
+    write_json(out / RECORD, facts)
+
+
+@contextmanager
+def locked(out: Path) -> Iterator[None]:
+    """Keep a second coordinator out of the folder. Raises RunFolderError where one is at work."""
+    out.mkdir(parents=True, exist_ok=True)
+    with (out / ".lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise RunFolderError(
+                f"Another process is running in {out}. Wait for it to end."
+            ) from error
+        yield
+
+
+def begin_arm(out: Path, arm: Arm) -> Path:
+    """The arm's folder, with its itinerary written before training begins."""
+    place = out / "arms" / arm.label
+    if not (place / "itinerary.json").exists():
+        write_json(place / "itinerary.json", as_json(arm.legs))
+    return place
+
+
+def _differences(study: Study, out: Path) -> str:
+    now, then = study.model_dump(mode="json"), read_study(out / STUDY).model_dump(mode="json")
+    found = [
+        f"{key}.{name}" if isinstance(value, dict) else key
+        for key, value in now.items()
+        if key != "courier"
+        for name in (value if isinstance(value, dict) else [key])
+        if (value[name] != then[key][name] if isinstance(value, dict) else value != then[key])
+        and (key, name) != ("data", "root")
+    ]
+    return "other " + ", ".join(found)
+
+
+def _short(value: Any) -> str:
+    return str(value)[:12] if isinstance(value, str | int) else digest_of(value)[:12]

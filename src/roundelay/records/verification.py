@@ -1,0 +1,113 @@
+"""Whether a run folder is what its ledgers vouch for."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from roundelay.errors import LedgerError
+from roundelay.plan.itinerary import Leg, open_legs
+from roundelay.plan.itinerary import digest as itinerary_digest
+from roundelay.records.arm import model_digest, read_legs
+from roundelay.records.layout import SCORES, SUMMARY
+from roundelay.relay.ledger import file_name, read_baton, read_ledger, sealed_as
+from roundelay.relay.receipt import words_on_absence
+
+
+def verify_arm(out: Path, label: str) -> str:
+    """Check an arm's ledger, plan, batons, end and summary; return the ledger's head.
+
+    Raises LedgerError naming what does not fit.
+    """
+    place = out / "arms" / label
+    legs = read_legs(place)
+    lines = verify(place, legs=legs, itinerary=itinerary_digest(legs))
+    if (place / SCORES).exists() and len(lines) - 1 < len(legs):
+        raise LedgerError(
+            f"{place / 'ledger.jsonl'} ends after {len(lines) - 1} of {len(legs)} legs, but the arm"
+            " is finished: lines were cut."
+        )
+    head = str(lines[-1]["digest"])
+    if (out / SUMMARY).exists():
+        rows = json.loads((out / SUMMARY).read_text(encoding="utf-8"))["arms"]
+        model = model_digest(place)
+        for row in rows:
+            if row["label"] == label and (row["head"], row["model"]) != (head, model):
+                raise LedgerError(f"{out / SUMMARY} notes another head or model for {label}.")
+    return head
+
+
+def check_summary(out: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Raise LedgerError where a finished run's summary notes other ledgers or models."""
+    path = out / SUMMARY
+    if not path.exists():
+        return
+    noted = json.loads(path.read_text(encoding="utf-8"))["arms"]
+    for before, now in zip(noted, rows, strict=True):
+        for key in ("head", "model"):
+            if before[key] != now[key]:
+                raise LedgerError(
+                    f"{path} notes another {key} for {now['label']}:"
+                    f" {before[key][:12]}, not {now[key][:12]}. Something was changed since."
+                )
+
+
+def verify(folder: Path, *, legs: Sequence[Leg], itinerary: str) -> list[dict[str, Any]]:
+    """Check an arm's folder: chain, plan, hand-overs and every baton kept. Raises LedgerError.
+
+    Can't show: a wholesale rewrite, or whole legs cut from the end of a run that isn't finished.
+    """
+    path = folder / "ledger.jsonl"
+    lines = read_ledger(path)
+    if lines[0]["itinerary"] != itinerary:
+        raise LedgerError(f"{folder / 'itinerary.json'} is not the plan that {path} began with.")
+    sent, run = lines[0]["start"], list[int]()
+    for line in lines[1:]:
+        leg = _leg_of(path, line, open_legs(legs, run))
+        _check_leg(path, line, leg, sent)
+        sent = line["baton"]
+        run.append(leg.index)
+    by_name = {file_name(line["baton"], sealed=sealed_as(line) != ""): line for line in lines[1:]}
+    for kept in sorted((folder / "batons").glob("[!.]*")):
+        if kept.name in by_name:
+            read_baton(kept.parent, by_name[kept.name])
+        # One baton without its line is what a kill between the two writes leaves behind.
+        elif (folder / "scores.json").exists():
+            raise LedgerError(
+                f"{kept} stands in no line of {path}: lines were cut, or it was added."
+            )
+    return lines
+
+
+def _leg_of(path: Path, line: dict[str, Any], turn: Sequence[Leg]) -> Leg:
+    """The planned leg of a line: the next one, or one before which others were put off."""
+    deferred = {word["statement"]["leg"] for word in words_on_absence(line, "deferred")}
+    for leg in turn:
+        if leg.index == line["leg"]:
+            return leg
+        if leg.index not in deferred:
+            break
+    raise LedgerError(f"{path}: leg {line['leg'] + 1} was run out of turn, or was not planned.")
+
+
+def _check_leg(path: Path, line: dict[str, Any], leg: Leg, sent: str) -> None:
+    planned = [(stop.index, stop.site, stop.slice_visits) for stop in leg.stops]
+    stated = [(r["stop"], r["site"], r["slice_visits"]) for r in line["receipts"]]
+    absent = [r["task"] == "absent" for r in line["receipts"]]
+    planned = [(*p[:2], 0) if a else p for p, a in zip(planned, absent, strict=False)] + planned[
+        len(absent) :
+    ]
+    if planned != stated:
+        raise LedgerError(
+            f"{path}, leg {leg.index + 1}: the visits are not those that were planned."
+        )
+    if any(receipt["received"] != sent for receipt in line["receipts"]):
+        raise LedgerError(
+            f"{path}, leg {leg.index + 1}: a site began with other weights than sent."
+        )
+    if (
+        len(stated) == 1
+        and leg.task == "train"
+        and line["receipts"][0]["returned"] != line["baton"]
+    ):
+        raise LedgerError(f"{path}, leg {leg.index + 1}: the baton is not the one returned.")

@@ -1,0 +1,1 @@
+"""The loop that hands over, and what it passes on: batons, receipts, the ledger."""

@@ -1,0 +1,75 @@
+"""How the batons of a leg become the one that goes on."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from roundelay.files.arrays import Arrays
+from roundelay.plan.itinerary import Leg
+from roundelay.relay.baton import AVERAGE, MODEL, SUMS, Baton, join
+
+
+def merge(leg: Leg, baton: Baton, returned: Sequence[Baton]) -> Baton:
+    """The baton that goes on after a leg.
+
+    Of one stop: the one returned. Of several side by side: their mean, weighted by the training
+    slices of each. Of a calibration: the model with the statistics of all sites together.
+    """
+    if leg.task == "calibrate":
+        return calibrated(baton, [r.part(SUMS) for r in returned])
+    if len(returned) == 1:
+        return returned[0]
+    return averaged(returned, [stop.slice_count for stop in leg.stops])
+
+
+def averaged(batons: Sequence[Baton], weights: Sequence[int]) -> Baton:
+    """The weighted mean of every floating-point array, taken in float64; the largest of counters.
+
+    McMahan et al., AISTATS 2017, algorithm 1. All that travels is averaged: the weights,
+    BatchNorm's running statistics, and the optimiser's moments where the study sends them.
+    """
+    parts, total = [baton.arrays() for baton in batons], sum(weights)
+    mean: Arrays = {}
+    for name, first in parts[0].items():
+        values = [part[name] for part in parts]
+        if np.issubdtype(first.dtype, np.floating):
+            pairs = zip(values, weights, strict=True)
+            both = sum(value.astype(np.float64) * (weight / total) for value, weight in pairs)
+            mean[name] = np.asarray(both, dtype=first.dtype)
+        else:
+            mean[name] = np.maximum.reduce(values)
+    return Baton.of(mean)
+
+
+def calibrated(baton: Baton, sums: Sequence[Arrays]) -> Baton:
+    """The model with BatchNorm statistics from the sums of all sites together.
+
+    Each element of `sums` holds for every BatchNorm layer ``<layer>.count``, ``<layer>.sum`` and
+    ``<layer>.sum_of_squares`` (float64, one value a channel). The variance is the unbiased one, as
+    PyTorch keeps it. Where an average travels, it is the model that is calibrated and goes home.
+    """
+    average = baton.part(AVERAGE)
+    model = {**baton.part(MODEL), **average}
+    for key in sums[0]:
+        if not key.endswith(".count"):
+            continue
+        layer = key.removesuffix(".count")
+        count, total, squares = (
+            np.sum([site[f"{layer}.{what}"] for site in sums], axis=0)
+            for what in ("count", "sum", "sum_of_squares")
+        )
+        mean = total / count
+        variance = np.maximum(squares - count * mean**2, 0.0) / np.maximum(count - 1, 1)
+        model[f"{layer}.running_mean"] = mean.astype(np.float32)
+        model[f"{layer}.running_var"] = variance.astype(np.float32)
+    return join(model=model)
+
+
+def goes_home(baton: Baton) -> Baton:
+    """The weights that predict alone; an envelope stays as it is, for those who can open it."""
+    return baton if baton.sealed else join(model=final_model(baton))
+
+
+def final_model(baton: Baton) -> Arrays:
+    """The weights that predict: the average where one travels, else the last hand-over's."""
+    return {**baton.part(MODEL), **baton.part(AVERAGE)}

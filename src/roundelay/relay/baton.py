@@ -1,0 +1,79 @@
+"""What travels: weights, and what the study adds to them, as canonical bytes with their digest."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import safetensors.numpy
+from numpy.typing import NDArray
+
+from roundelay.errors import LedgerError
+from roundelay.files.arrays import Arrays, pieces
+
+MODEL, OPTIMISER, AVERAGE, SUMS = "model/", "optimiser/", "average/", "sums/"
+
+
+@dataclass(frozen=True)
+class Baton:
+    """Arrays in safetensors' format without metadata: equal arrays give equal bytes.
+
+    Names begin with the part they belong to: ``model/``, ``optimiser/``, ``average/``, ``sums/``.
+
+    Between hospitals `data` may be an envelope that only some sites can open, and `proof` is what
+    the last holder states of it, signed: ``statement``, ``signature``, ``signer``. The statement's
+    ``sealed`` is the SHA-256 of the envelope, or empty where the baton goes open.
+    """
+
+    data: bytes
+    proof: Mapping[str, Any] | None = field(default=None, repr=False)
+
+    @classmethod
+    def of(cls, arrays: Mapping[str, NDArray[Any]]) -> "Baton":
+        """Pack arrays; the order in which they are given does not matter."""
+        return cls(b"".join(pieces(arrays)))
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the open bytes, in hexadecimal; of sealed ones, as the last holder states."""
+        if self.proof is not None and self.sealed:
+            return str(self.proof["statement"]["returned"])
+        return hashlib.sha256(self.data).hexdigest()
+
+    @property
+    def sealed(self) -> bool:
+        """Whether `data` is an envelope."""
+        return self.proof is not None and bool(self.proof["statement"]["sealed"])
+
+    def arrays(self) -> Arrays:
+        """All arrays by name. Raises LedgerError for bytes that are no baton."""
+        try:
+            return safetensors.numpy.load(self.data)
+        except (safetensors.SafetensorError, KeyError, ValueError) as error:
+            raise LedgerError(f"These {len(self.data):,} bytes are no baton: {error}") from error
+
+    def part(self, prefix: str) -> Arrays:
+        """The arrays of one part, without its prefix."""
+        return {
+            name.removeprefix(prefix): array
+            for name, array in self.arrays().items()
+            if name.startswith(prefix)
+        }
+
+
+def join(**parts: Mapping[str, NDArray[Any]]) -> Baton:
+    """Pack parts, each under its own name: ``join(model=weights, average=mean)``."""
+    return Baton.of(_named(parts))
+
+
+def digest_of_parts(**parts: Mapping[str, NDArray[Any]]) -> str:
+    """The digest of what `join` would give, without packing it."""
+    found = hashlib.sha256()
+    for piece in pieces(_named(parts)):
+        found.update(piece)
+    return found.hexdigest()
+
+
+def _named(parts: Mapping[str, Mapping[str, NDArray[Any]]]) -> Arrays:
+    return {f"{part}/{name}": a for part, arrays in parts.items() for name, a in arrays.items()}

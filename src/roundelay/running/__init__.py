@@ -1,0 +1,1 @@
+"""A study into a run folder: run, resume, leave one site out, submit."""

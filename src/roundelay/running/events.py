@@ -1,0 +1,37 @@
+"""What a run tells whoever watches it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from roundelay.data.survey import SiteSurvey
+from roundelay.plan.arms import Arm
+from roundelay.plan.progress import Step, Waiting
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """The whole way is known; training begins."""
+
+    arms: tuple[Arm, ...]
+    surveys: Mapping[str, SiteSurvey]
+    notices: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ArmBegun:
+    """An arm begins, or goes on after `steps_done` steps."""
+
+    arm: Arm
+    steps_done: int
+
+
+@dataclass(frozen=True, slots=True)
+class ArmDone:
+    """An arm's model is written and scored."""
+
+    arm: Arm
+
+
+Event = Planned | ArmBegun | ArmDone | Step | Waiting
+
+OnEvent = Callable[[Event], None]

@@ -1,0 +1,48 @@
+"""Leave every hospital out of training in turn: a run for each, and one page over all of them."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from roundelay.errors import RunFolderError, StudyError
+from roundelay.files.writing import write_json
+from roundelay.records.layout import SUMMARY
+from roundelay.report.left_out import write_left_out
+from roundelay.running.events import OnEvent
+from roundelay.running.run import run_study
+from roundelay.site.cohort import open_sites
+from roundelay.study.study import Study
+
+OnSite = Callable[[str, int, int], None]
+
+
+def run_leaving_out(
+    study: Study, out: Path, *, resume: bool, on_event: OnEvent, on_site: OnSite
+) -> dict[str, Any]:
+    """Run the study once for each site, into ``out/<site>``, with that site left out of training.
+
+    `on_site` is told each site, its number and how many there are. Returns what ``summary.json``
+    of `out` holds. Raises UserError before anything is written where the user can mend it, and
+    SiteError where a site failed; with `resume`, finished sites stay as they are.
+    """
+    if study.evaluation.leave_out is not None:
+        raise StudyError(
+            f"evaluation.leave_out = {study.evaluation.leave_out!r} leaves out one site, but all"
+            " are to be left out in turn. Take the key out of the study, or the option away."
+        )
+    sites = list(open_sites(study.data))
+    if len(sites) < 2:
+        raise StudyError(f"There is one site only ({sites[0]}): leaving it out leaves none.")
+    if not resume and out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise RunFolderError(
+            f"{out} isn't empty. Go on with it by --resume, or choose another --out."
+        )
+    summary: dict[str, Any] = {}
+    for number, site in enumerate(sites, start=1):
+        on_site(site, number, len(sites))
+        evaluation = study.evaluation.model_copy(update={"leave_out": site})
+        plan = study.model_copy(update={"evaluation": evaluation})
+        run_study(plan, out / site, resume=resume, on_event=on_event)
+        summary = write_left_out(out, sites)
+    write_json(out / SUMMARY, summary)
+    return summary

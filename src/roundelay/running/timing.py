@@ -1,0 +1,66 @@
+"""How long a study will take here: one step and one hand-over, timed."""
+
+import resource
+import time
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+from roundelay.learning.fit import fit
+from roundelay.learning.machine import Machine
+from roundelay.learning.networks import build_unet
+from roundelay.learning.optimiser import make_optimiser, optimiser_arrays
+from roundelay.learning.state import load_model, model_arrays
+from roundelay.plan.arms import Arm
+from roundelay.plan.cost import Cost
+from roundelay.plan.itinerary import Stop
+from roundelay.relay.baton import MODEL, digest_of_parts, join
+from roundelay.study.study import Study
+
+STEPS = 4
+"""Steps that are made to time the last of them: in the first ones memory is still asked for."""
+
+
+def measure(study: Study, arms: Sequence[Arm], machine: Machine) -> Cost:
+    """Time one step after a warm-up of several, on empty images of the study's size, and a visit's
+    packing and unpacking; a few seconds."""
+    recipe, size = study.recipe, study.data.size
+    model = build_unet(study.model.encoder, seed=0)
+    baton_bytes = sum(t.numel() * t.element_size() for t in model.state_dict().values())
+    model = machine.place(model)
+    optimiser = make_optimiser(recipe, model)
+    batch = torch.zeros(recipe.batch, 3, size, size), torch.zeros(recipe.batch, 1, size, size)
+    stop = Stop("check", 0, 0, 1, "check", "train", (("check", 1),), recipe.batch, 1, 0, 1)
+    seconds = 0.0
+    for _ in range(STEPS):
+        begin = time.perf_counter()
+        fit(
+            model,
+            optimiser,
+            [batch],
+            stop=stop,
+            recipe=recipe,
+            machine=machine,
+            after_backward=lambda: None,
+            after_step=lambda: None,
+            on_step=lambda _: None,
+        )
+        seconds = time.perf_counter() - begin
+    rate = recipe.batch / seconds
+    visits = sum(arm.slice_visits for arm in arms)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    stops = sum(len(leg.stops) for arm in arms for leg in arm.legs)
+    handovers = stops * _handover_seconds(study, model, optimiser)
+    return Cost(visits / rate + handovers, rate, peak, baton_bytes)
+
+
+def _handover_seconds(study: Study, model: nn.Module, optimiser: torch.optim.Optimizer) -> float:
+    """What a visit costs beside its steps: pack, digest, load and digest again; not the disk."""
+    begin = time.perf_counter()
+    travels = study.recipe.optimiser_state == "travel"
+    parts = {"optimiser": optimiser_arrays(model, optimiser) if travels else {}}
+    baton = join(model=model_arrays(model), **parts)
+    loaded = load_model(study.model.encoder, baton.part(MODEL))
+    _ = baton.digest, digest_of_parts(model=model_arrays(loaded), **parts)
+    return time.perf_counter() - begin

@@ -1,0 +1,75 @@
+"""Validation on the way: the model's Dice at every hospital after a hand-over, and the choice.
+
+Only means by site are kept. Validation patients choose; test patients never do.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from roundelay.data.survey import VALIDATION
+from roundelay.evaluation.forgetting import Hop
+from roundelay.evaluation.summary import site_means
+from roundelay.files.writing import write_json
+from roundelay.plan.arms import Arm
+from roundelay.plan.itinerary import Leg
+from roundelay.records.arm import HOPS, read_hops
+from roundelay.relay.aggregation import goes_home
+from roundelay.relay.baton import Baton
+from roundelay.relay.courier import Courier
+from roundelay.relay.ledger import Ledger
+from roundelay.study.sections import Evaluation
+
+
+class Hops:
+    """The matrix *hop by site* of one arm, written after every hop that the study follows."""
+
+    def __init__(
+        self, place: Path, arm: Arm, settings: Evaluation, courier: Courier, sites: Sequence[str]
+    ) -> None:
+        """`sites` are those with validation patients."""
+        self._path, self._courier, self._sites = place / HOPS, courier, tuple(sites)
+        self._followed = followed(arm, settings) if sites else frozenset()
+        self.rows = read_hops(place)
+
+    def after_leg(self, number: int, leg: Leg, baton: Baton) -> None:
+        """Validate the model of a hand-over that the study follows, and write the matrix."""
+        if number not in self._followed:
+            return
+        scores = self._courier.evaluate(goes_home(baton), self._sites, VALIDATION)
+        means = site_means(scores)
+        skipped = {word["statement"]["leg"] for word in (baton.proof or {}).get("absent", [])}
+        trained = leg.task == "train" and leg.index not in skipped
+        hop = Hop(
+            leg=number,
+            round=leg.stops[0].round,
+            visited=tuple(stop.site for stop in leg.stops) if trained else (),
+            dice={site: mean for site, (_, mean) in means.items()},
+            patients={site: count for site, (count, _) in means.items()},
+        )
+        self.rows = [*(row for row in self.rows if row.leg < number), hop]
+        write_json(self._path, [row.as_json() for row in self.rows])
+
+    def catch_up(self, arm: Arm, ledger: Ledger) -> None:
+        """Validate the last leg where a kill came between its ledger line and its row."""
+        last = ledger.legs_done - 1
+        if last >= 0 and all(row.leg != last for row in self.rows):
+            self.after_leg(last, arm.legs[ledger.legs_run[last]], ledger.baton_of(last))
+
+    def best_hop(self, arm: Arm, choose: str) -> int:
+        """The end of a round whose model is best, by the mean over sites or by the worst site."""
+
+        def value(row: Hop) -> float:
+            dices = row.dice.values()
+            return min(dices) if choose == "worst-site" else sum(dices) / len(dices)
+
+        ends = [row for row in self.rows if row.leg in arm.round_ends]
+        return max(ends, key=lambda row: (value(row), -row.leg)).leg
+
+
+def followed(arm: Arm, settings: Evaluation) -> frozenset[int]:
+    """The hand-overs after which the study validates: none, each round's last, or every one."""
+    if settings.follow == "visit":
+        return frozenset(leg.index for leg in arm.legs)
+    if settings.follow != "none" or settings.choose != "last":
+        return frozenset(arm.round_ends)
+    return frozenset()

@@ -1,0 +1,52 @@
+"""A site opens its own patients: read, checked, split, counted."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from roundelay.data.opening import open_patients, survey_patients
+from roundelay.data.patients import Patient
+from roundelay.data.slice_cache import SliceCache
+from roundelay.data.split import refuse_leak
+from roundelay.data.survey import POOLED, TEST, SiteSurvey
+from roundelay.learning.machine import Machine
+from roundelay.study.study import Study
+
+
+@dataclass(frozen=True, slots=True)
+class Ward:
+    """One site's own patients, opened and split, with what its computer needs to work on them."""
+
+    site: str
+    study: Study
+    patients: tuple[Patient, ...]
+    cache: SliceCache
+    machine: Machine
+    home: Path
+
+
+def open_ward(
+    site: str,
+    study: Study,
+    sites: Mapping[str, tuple[Patient, ...]],
+    *,
+    cache: SliceCache,
+    machine: Machine,
+    home: Path,
+) -> Ward:
+    """Open the files of this site's patients and of no other's. Raises DataError.
+
+    The site ``pooled``, for the comparator of that name, is all sites together. At the site that
+    the study leaves out of training, all patients test.
+    """
+    names = list(sites) if site == POOLED else [site]
+    patients = tuple(p for name in names for p in open_patients(sites[name], study.data))
+    left_out = study.evaluation.leave_out
+    patients = tuple(replace(p, split=TEST) if p.site == left_out else p for p in patients)
+    refuse_leak(patients)
+    return Ward(site, study, patients, cache, machine, home / site)
+
+
+def survey(ward: Ward) -> SiteSurvey:
+    """The site's numbers."""
+    return survey_patients(ward.site, ward.patients, ward.study.data)

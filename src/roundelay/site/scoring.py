@@ -1,0 +1,28 @@
+"""A site scores a model on its own patients."""
+
+from dataclasses import replace
+
+from roundelay.data.volumes import read_images, read_masks
+from roundelay.evaluation.scores import PatientScore, score_patient
+from roundelay.learning.model_file import reading_of
+from roundelay.learning.predict import predict
+from roundelay.learning.state import load_model
+from roundelay.relay.baton import MODEL, Baton
+from roundelay.site.opening import Ward
+
+
+def evaluate(ward: Ward, baton: Baton, split: str) -> list[PatientScore]:
+    """Score this site's patients of one split."""
+    machine = ward.machine
+    model = load_model(ward.study.model.encoder, baton.part(MODEL))
+    model = machine.place(model)
+    reading = reading_of(ward.study)
+    scores = []
+    for patient in ward.patients:
+        if patient.split == split:
+            images = read_images(patient)
+            marked = predict(model, images, reading, machine)
+            reference = read_masks(patient, images.shape[1:3])
+            score = score_patient(patient.id, patient.site, split, marked, reference)
+            scores.append(replace(score, attributes=patient.attributes))
+    return scores

@@ -1,0 +1,145 @@
+"""One visit at a site: load, digest what was loaded, train or recalibrate, pack, receipt."""
+
+import time
+from collections.abc import Iterable
+
+import torch
+
+from roundelay.data.opening import training_slices
+from roundelay.data.survey import TRAIN
+from roundelay.files.arrays import Arrays
+from roundelay.learning.augment import Augmentation
+from roundelay.learning.average import Average
+from roundelay.learning.batchnorm import statistics_sums
+from roundelay.learning.draws import batches, choose_slices, seed_of
+from roundelay.learning.fedprox import pull_of
+from roundelay.learning.fit import fit
+from roundelay.learning.inputs import Batch, prepared
+from roundelay.learning.optimiser import load_optimiser, make_optimiser, optimiser_arrays
+from roundelay.learning.state import load_model, model_arrays
+from roundelay.plan.itinerary import Stop
+from roundelay.plan.progress import OnStep
+from roundelay.relay.baton import AVERAGE, MODEL, OPTIMISER, Baton, digest_of_parts, join
+from roundelay.relay.courier import Visit
+from roundelay.relay.receipt import Receipt
+from roundelay.site.opening import Ward
+from roundelay.site.optimiser_state import keep_state, kept_state
+
+
+def train(ward: Ward, stop: Stop, baton: Baton, on_step: OnStep) -> Visit:
+    """One visit: load, digest what was *loaded*, work, pack, sign with a receipt."""
+    begin = time.perf_counter()
+    if stop.task == "calibrate":
+        received, returned = _calibrate(ward, stop, baton)
+        return _visit(ward, stop, baton, received, returned, None, begin)
+    received, returned, loss = _train(ward, stop, baton, on_step)
+    return _visit(ward, stop, baton, received, returned, loss, begin)
+
+
+def _calibrate(ward: Ward, stop: Stop, baton: Baton) -> tuple[str, Baton]:
+    parts = baton.arrays()
+    model = ward.machine.place(load_model(ward.study.model.encoder, _part(parts, MODEL)))
+    received = Baton.of(parts).digest
+    model.load_state_dict(_tensors({**_part(parts, MODEL), **_part(parts, AVERAGE)}))
+    return received, join(sums=statistics_sums(model, _batches(ward, stop), ward.machine))
+
+
+def _train(ward: Ward, stop: Stop, baton: Baton, on_step: OnStep) -> tuple[str, Baton, float]:
+    recipe, travels = ward.study.recipe, ward.study.recipe.optimiser_state == "travel"
+    parts = baton.arrays()
+    model = ward.machine.place(load_model(ward.study.model.encoder, _part(parts, MODEL)))
+    optimiser = make_optimiser(recipe, model)
+    stayed = kept_state(ward, stop)
+    load_optimiser(model, optimiser, stayed or _part(parts, OPTIMISER))
+    average = Average(recipe, stop, model, _part(parts, AVERAGE))
+    del parts, stayed  # as large as all that was loaded from them
+    # From the loaded model, not the wire: a site that keeps its own weights must not pass.
+    received = digest_of_parts(
+        model=model_arrays(model),
+        optimiser=optimiser_arrays(model, optimiser) if travels else {},
+        average=average.arrays(),
+    )
+    loss = fit(
+        model,
+        optimiser,
+        _batches(ward, stop),
+        stop=stop,
+        recipe=recipe,
+        machine=ward.machine,
+        after_backward=pull_of(stop.arm, model, recipe.proximal),
+        after_step=average.after_step,
+        on_step=on_step,
+    )
+    average.after_visit()
+    model.zero_grad(set_to_none=True)
+    state = {} if recipe.optimiser_state == "reset" else optimiser_arrays(model, optimiser)
+    if recipe.optimiser_state == "stay":
+        keep_state(ward, stop, state)
+    returned = join(
+        model=model_arrays(model), optimiser=state if travels else {}, average=average.arrays()
+    )
+    return received, returned, loss
+
+
+def _batches(ward: Ward, stop: Stop) -> Iterable[Batch]:
+    study, seed = ward.study, seed_of(stop.seed, stop.arm, stop.site, stop.index)
+    available = training_slices(ward.patients, study.data)
+    slices = [
+        pair
+        for site, count in stop.slices
+        for pair in choose_slices(
+            [(i, j) for i, j in available if ward.patients[i].site == site],
+            count,
+            site,
+            study.data.split_seed,
+        )
+    ]
+    share = study.recipe.positive_share
+    draws = batches(
+        slices,
+        [ward.patients[i].tumour[j] for i, j in slices],
+        visits=stop.slice_visits,
+        steps=stop.steps,
+        positive_share=None if share == "natural" else share,
+        seed=seed,
+    )
+    settings = Augmentation(stand_in=study.recipe.stand_in) if study.recipe.augment else None
+    generator = torch.Generator().manual_seed(seed)
+    return prepared(draws, ward.patients, ward.cache, settings, generator)
+
+
+def _visit(
+    ward: Ward,
+    stop: Stop,
+    sent: Baton,
+    received: str,
+    returned: Baton,
+    loss: float | None,
+    begin: float,
+) -> Visit:
+    receipt = Receipt(
+        stop=stop.index,
+        site=stop.site,
+        round=stop.round,
+        task=stop.task,
+        received=received,
+        returned=returned.digest,
+        patients=sum(p.split == TRAIN for p in ward.patients),
+        slices=stop.slice_count,
+        slice_visits=stop.slice_visits,
+        steps=stop.steps,
+        loss=loss,
+        seconds=round(time.perf_counter() - begin, 3),
+        sent_bytes=len(sent.data),
+        returned_bytes=len(returned.data),
+        machine=str(ward.machine),
+    )
+    return Visit(receipt, returned)
+
+
+def _part(arrays: Arrays, prefix: str) -> Arrays:
+    return {n.removeprefix(prefix): a for n, a in arrays.items() if n.startswith(prefix)}
+
+
+def _tensors(arrays: Arrays) -> dict[str, torch.Tensor]:
+    return {name: torch.from_numpy(array) for name, array in arrays.items()}

@@ -1,0 +1,1 @@
+"""A study as values: its sections, its file, its presets."""

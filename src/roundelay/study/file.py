@@ -1,0 +1,81 @@
+"""study.toml <-> Study: every fault of the file at once, each with the nearest right word."""
+
+import json
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from roundelay.errors import StudyError
+from roundelay.files.checked import check, parse_toml
+from roundelay.study.study import Study
+
+PRESETS = resources.files("roundelay") / "study" / "presets"
+
+
+def preset_names() -> tuple[str, ...]:
+    """The studies that come with Roundelay."""
+    found = (path.name for path in PRESETS.iterdir() if path.name.endswith(".toml"))
+    return tuple(sorted(name.removesuffix(".toml") for name in found))
+
+
+def preset_text(name: str) -> str:
+    """The commented text of a preset."""
+    return (resources.files("roundelay") / "study" / "presets" / f"{name}.toml").read_text(
+        encoding="utf-8"
+    )
+
+
+def read_study(study: Path | str, *, data: Path | None = None) -> Study:
+    """Read a study file, or a preset by name; `data` takes the place of ``data.root``.
+
+    A relative root is relative to the study file. Raises StudyError naming every fault at once.
+    """
+    if str(study) in preset_names() and not Path(study).exists():
+        return parse_study(
+            preset_text(str(study)), where=f"preset {study}", folder=Path(), data=data
+        )
+    path = Path(study)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise StudyError(
+            f"{path} can't be read: {getattr(error, 'strerror', None) or error}.\n"
+            f"Give a study file, or a preset: {', '.join(preset_names())}."
+        ) from error
+    return parse_study(text, where=str(path), folder=path.parent, data=data)
+
+
+def parse_study(text: str, *, where: str, folder: Path, data: Path | None = None) -> Study:
+    """Check the text of a study; `where` names it in errors, paths are relative to `folder`."""
+    values = parse_toml(text, where, StudyError)
+    _place_root(values, folder, data)
+    return check(Study, values, where, StudyError)
+
+
+def _place_root(values: dict[str, Any], folder: Path, data: Path | None) -> None:
+    section = values.setdefault("data", {})
+    if not isinstance(section, dict):
+        return
+    if data is not None:
+        section["root"] = str(data)
+    elif isinstance(section.get("root"), str) and section["root"]:
+        section["root"] = str((folder / section["root"]).resolve())
+    scheme = section.get("sites")
+    if isinstance(scheme, str) and scheme.startswith("table:") and len(scheme) > len("table:"):
+        section["sites"] = f"table:{(folder / scheme.removeprefix('table:')).resolve()}"
+
+
+def to_toml(study: Study) -> str:
+    """A study as TOML; reading it again gives an equal study."""
+    values = study.model_dump(mode="json", exclude_none=True)
+    tables = {key: values.pop(key) for key in list(values) if isinstance(values[key], dict)}
+    lines = [f"{key} = {_toml(value)}" for key, value in values.items()]
+    for name, table in tables.items():
+        lines += ["", f"[{name}]", *(f"{key} = {_toml(value)}" for key, value in table.items())]
+    return "\n".join(lines) + "\n"
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{key} = {_toml(v)}" for key, v in value.items()) + " }"
+    return json.dumps(value, ensure_ascii=False)

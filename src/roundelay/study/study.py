@@ -1,0 +1,61 @@
+"""The whole experiment as values, checked once; `file` reads and writes it."""
+
+import hashlib
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from roundelay.files.canonical import canonical_json
+from roundelay.files.checked import Section
+from roundelay.study.sections import ArmName, CourierSettings, Data, Evaluation, Model, Recipe
+
+
+class Study(Section):
+    """The whole experiment. `digest` covers all of it but where data and processes are."""
+
+    name: Annotated[str, Field(min_length=1)]
+    seeds: Annotated[tuple[int, ...], Field(min_length=1)] = (0,)
+    arms: Annotated[tuple[ArmName, ...], Field(min_length=1)] = ("cwt",)
+    keep: Literal["last", "all"] = "last"
+    data: Data
+    model: Model = Model()
+    recipe: Recipe = Recipe()
+    evaluation: Evaluation = Evaluation()
+    courier: CourierSettings = CourierSettings()
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        if len(set(self.arms)) != len(self.arms) or len(set(self.seeds)) != len(self.seeds):
+            raise ValueError("an arm or a seed is named twice")
+        if self.evaluation.follow != "none" and not self.data.split.validation:
+            raise ValueError(f'follow = "{self.evaluation.follow}" needs validation patients')
+        if self.recipe.compare_orders and not {"cwt", "swt"} & set(self.arms):
+            raise ValueError("compare_orders needs the arm cwt or swt")
+        self._agree_on_absence()
+        if self.evaluation.choose == "last":
+            return self
+        if not self.data.split.validation:
+            raise ValueError(f'choose = "{self.evaluation.choose}" needs validation patients')
+        if self.recipe.calibrate or self.recipe.average == "trail":
+            raise ValueError(
+                'choosing among the rounds\' models contradicts calibrate and average = "trail",'
+                " which only the last one has"
+            )
+        return self
+
+    def _agree_on_absence(self) -> None:
+        absent = self.courier.absent
+        if absent != "wait" and self.recipe.average == "trail":
+            raise ValueError(
+                f'absent = "{absent}" contradicts average = "trail", which weighs the last round\'s'
+                " visits as they were planned"
+            )
+        if absent == "skip" and self.recipe.optimiser_state == "stay":
+            raise ValueError(
+                'absent = "skip" contradicts optimiser_state = "stay": a skipped visit leaves none'
+            )
+
+    @property
+    def digest(self) -> str:
+        plan = self.model_dump(mode="json", exclude={"courier": True, "data": {"root"}})
+        return hashlib.sha256(canonical_json(plan)).hexdigest()
