@@ -17,12 +17,12 @@ import time
 from pathlib import Path
 
 from roundelay.data.formats import lgg
-from roundelay.data.preprocessing import View
+from roundelay.data.preprocessing import Preprocessing
 from roundelay.data.volumes import read_images, read_masks
 from roundelay.evaluation.scores import score_patient
 from roundelay.learning.machine import find_machine
 from roundelay.learning.networks import build_unet
-from roundelay.learning.predict import Reading, predict
+from roundelay.learning.predict import InferenceSettings, predict
 from roundelay.phantom.cohort import make_toy
 from roundelay.running.run import run_study
 from roundelay.study.study import Study
@@ -32,7 +32,7 @@ def time_metrics(data: Path, slices: int, size: int, turns: int) -> dict[str, li
     """Seconds of metrics and of prediction over the same slices, by turn."""
     machine = find_machine("auto")
     network = machine.place(build_unet("resnext50_32x4d", seed=0))
-    reading = Reading(View("zscore", "brain", size), 0.5, False)
+    settings = InferenceSettings(Preprocessing("zscore", "brain", size), 0.5, False)
     cases, count = [], 0
     for patient in lgg.find_patients(data):
         images = read_images(patient)
@@ -43,7 +43,7 @@ def time_metrics(data: Path, slices: int, size: int, turns: int) -> dict[str, li
     seconds: dict[str, list[float]] = {"metrics": [], "forward": []}
     for _ in range(turns):
         begin = time.perf_counter()
-        marked = [predict(network, images, reading, machine) for _, images, _ in cases]
+        marked = [predict(network, images, settings, machine) for _, images, _ in cases]
         between = time.perf_counter()
         # An untrained network marks half of all pixels at random: the worst that HD95 can meet.
         # A trained one marks about what the reference does, so the reference moved by 3 pixels

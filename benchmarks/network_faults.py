@@ -66,26 +66,29 @@ class Trial:
     net: Network
     study: Path
     out: Path
-    hops: int
+    validations: int
     coordinator: Party = field(init=False)
     faults: int = 0
 
     def begin(self) -> None:
         self.coordinator = self.net.submit(self.study, self.out)
 
-    def site(self, hop: int) -> str:
-        return SITES[hop % len(SITES)]
+    def site(self, validation: int) -> str:
+        return SITES[validation % len(SITES)]
 
-    def until_in_visit(self, hop: int) -> None:
-        """Until the site of this hop has been at work for a while."""
+    def until_in_visit(self, validation: int) -> None:
+        """Until the site of this validation has been at work for a while."""
         until(
-            lambda: legs_done(self.out, ARM) >= hop and self.net.at_work(self.site(hop)), PATIENCE
+            lambda: (
+                legs_done(self.out, ARM) >= validation and self.net.at_work(self.site(validation))
+            ),
+            PATIENCE,
         )
         time.sleep(INTO_VISIT)
 
-    def until_handed_over(self, hop: int) -> None:
-        """Until the ledger has this hop."""
-        until(lambda: legs_done(self.out, ARM) > hop, PATIENCE)
+    def until_handed_over(self, validation: int) -> None:
+        """Until the ledger has this validation."""
+        until(lambda: legs_done(self.out, ARM) > validation, PATIENCE)
 
     def until_planned(self) -> None:
         """Until all sites were surveyed and the run folder stands."""
@@ -112,47 +115,47 @@ def undisturbed(trial: Trial) -> None:
 
 
 def site_in_training(trial: Trial) -> None:
-    for hop in range(trial.hops):
-        trial.until_in_visit(hop)
-        trial.strike(trial.site(hop))
+    for validation in range(trial.validations):
+        trial.until_in_visit(validation)
+        trial.strike(trial.site(validation))
 
 
 def idle_site(trial: Trial) -> None:
     """The hospital whose turn comes next is killed while another one trains."""
-    for hop in range(trial.hops - 1):
-        trial.until_in_visit(hop)
-        trial.strike(trial.site(hop + 1))
+    for validation in range(trial.validations - 1):
+        trial.until_in_visit(validation)
+        trial.strike(trial.site(validation + 1))
 
 
 def server_in_a_visit(trial: Trial) -> None:
-    for hop in range(0, trial.hops, 2):
-        trial.until_in_visit(hop)
+    for validation in range(0, trial.validations, 2):
+        trial.until_in_visit(validation)
         trial.strike("server")
 
 
 def server_between_visits(trial: Trial) -> None:
-    for hop in range(0, trial.hops, 2):
-        trial.until_handed_over(hop)
+    for validation in range(0, trial.validations, 2):
+        trial.until_handed_over(validation)
         trial.strike("server")
 
 
 def coordinator_between_hops(trial: Trial) -> None:
-    for hop in range(trial.hops):
-        trial.until_handed_over(hop)
+    for validation in range(trial.validations):
+        trial.until_handed_over(validation)
         trial.strike_coordinator()
 
 
 def coordinator_in_a_visit(trial: Trial) -> None:
-    for hop in range(trial.hops):
-        trial.until_in_visit(hop)
+    for validation in range(trial.validations):
+        trial.until_in_visit(validation)
         trial.strike_coordinator()
 
 
 def site_absent_and_back(trial: Trial) -> None:
     """The hospital whose turn comes next is away for a while."""
-    for hop in range(0, trial.hops - 1, 2):
-        trial.until_in_visit(hop)
-        trial.strike(trial.site(hop + 1), away=AWAY)
+    for validation in range(0, trial.validations - 1, 2):
+        trial.until_in_visit(validation)
+        trial.strike(trial.site(validation + 1), away=AWAY)
 
 
 def full_disk_at_the_coordinator(trial: Trial) -> None:
@@ -183,7 +186,7 @@ FAULTS: dict[str, Callable[[Trial], None]] = {
 
 
 def try_one(
-    name: str, net: Network, study: Path, hops: int, expected: list[str]
+    name: str, net: Network, study: Path, validations: int, expected: list[str]
 ) -> dict[str, object]:
     """A run under one fault; what came of it."""
     out = net.place / f"RUN-{name}"
@@ -193,7 +196,7 @@ def try_one(
         subprocess.run(["mount", "-t", "tmpfs", "-o", "size=400m", "tmpfs", out], check=True)
     try:
         begin = time.monotonic()
-        trial = Trial(net, study, out, hops)
+        trial = Trial(net, study, out, validations)
         trial.begin()
         FAULTS[name](trial)
         code = trial.end()
@@ -252,7 +255,7 @@ def main() -> None:
         finally:
             net.end()
     RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps({"hops": len(expected), "faults": rows}, indent=1) + "\n")
+    RESULTS.write_text(json.dumps({"validations": len(expected), "faults": rows}, indent=1) + "\n")
     if not all(row["same_bytes"] for row in rows):
         raise SystemExit(1)
 

@@ -1,4 +1,4 @@
-"""What a hop between hospitals costs: transfer and FLARE, opening and sealing, training.
+"""What a validation between hospitals costs: transfer and FLARE, opening and sealing, training.
 
 Server, coordinator and a site for each institution as real processes over mutual TLS on loopback,
 each site with its own patients' folders only. The paper's SWT budget (80 slices), then CWT of two
@@ -42,7 +42,7 @@ threads = {threads}
 
 
 def submit(net: Network, arm: str, text: str) -> dict[str, object]:
-    """Run a study over the network; the seconds of each hop and what they are made of."""
+    """Run a study over the network; the seconds of each validation and what they are made of."""
     study, out = net.place / f"{arm}.toml", net.place / f"RUN-{arm}"
     study.write_text(text)
     begin = time.time()
@@ -60,20 +60,20 @@ def submit(net: Network, arm: str, text: str) -> dict[str, object]:
     lines = read_ledger(out / "arms" / f"{arm}-0" / "ledger.jsonl")[1:]
     trained = [receipt for line in lines for receipt in line["receipts"]]
     doors = [door(net, receipt["site"], i) for i, receipt in enumerate(trained)]
-    hops = [b - a for a, b in itertools.pairwise(times)]
+    validations = [b - a for a, b in itertools.pairwise(times)]
     rows = [
         {
             "site": receipt["site"],
-            "hop_s": round(hop, 2),
+            "hop_s": round(validation, 2),
             "training_s": receipt["seconds"],
             "opening_and_sealing_s": round(inside - receipt["seconds"], 2),
-            "transfer_and_flare_s": round(hop - inside, 2),
+            "transfer_and_flare_s": round(validation - inside, 2),
         }
-        for receipt, inside, hop in zip(trained, doors, hops, strict=True)
+        for receipt, inside, validation in zip(trained, doors, validations, strict=True)
     ]
     summary = json.loads((out / "summary.json").read_text())
     dice = summary["arms"][0]["test"]["dice_mean"]
-    return {"arm": arm, "seconds": round(total, 1), "dice_mean": dice, "hops": rows}
+    return {"arm": arm, "seconds": round(total, 1), "dice_mean": dice, "validations": rows}
 
 
 def door(net: Network, site: str, leg: int) -> float:
@@ -108,7 +108,7 @@ def main() -> None:
 
 def show(result: dict[str, object]) -> None:
     print(f"\n{result['arm']}: {result['seconds']} s, Dice {result['dice_mean']:.3f}")
-    rows = result["hops"]
+    rows = result["validations"]
     assert isinstance(rows, list)
     keys = ["hop_s", "training_s", "opening_and_sealing_s", "transfer_and_flare_s"]
     print(f"{'site':<8}" + "".join(f"{key:>24}" for key in keys))

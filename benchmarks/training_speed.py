@@ -47,7 +47,7 @@ from roundelay.relay.baton import Baton
 from roundelay.relay.ledger import Header, Ledger
 from roundelay.relay.loop import relay
 from roundelay.running.starting import start_baton
-from roundelay.site.opening import Ward
+from roundelay.site.opening import LocalSite
 from roundelay.study.study import Study
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
@@ -146,36 +146,36 @@ def main() -> None:
     options.out.write_text(json.dumps(result, indent=1) + "\n")
 
 
-def draws(ward: Ward, leg: Leg) -> Iterator[Batch]:
+def draws(local_site: LocalSite, leg: Leg) -> Iterator[Batch]:
     """The batches of a leg's only stop, as a visit draws them."""
     stop = leg.stops[0]
-    slices = [(i, j) for i, p in enumerate(ward.patients) for j in range(len(p.images))]
-    tumour = [ward.patients[i].tumour[j] for i, j in slices]
+    slices = [(i, j) for i, p in enumerate(local_site.patients) for j in range(len(p.images))]
+    tumour = [local_site.patients[i].tumour[j] for i, j in slices]
     seed = seed_of(stop.seed, stop.arm, stop.site, stop.index)
     visits, steps = stop.slice_visits, stop.steps
     pairs = batches(slices, tumour, visits=visits, steps=steps, positive_share=0.6, seed=seed)
     generator = torch.Generator().manual_seed(seed)
-    return prepared(pairs, ward.patients, ward.cache, Augmentation(), generator)
+    return prepared(pairs, local_site.patients, local_site.cache, Augmentation(), generator)
 
 
 def open_and_read(study: Study, machine: Machine, home: Path) -> HereCourier:
     """A courier whose one site has all its slices in memory."""
     courier = HereCourier(study, home=home, machine=machine, on_step=lambda _: None)
-    ward = courier.ward(SITE)
-    for patient in ward.patients:
+    local_site = courier.local_site(SITE)
+    for patient in local_site.patients:
         for number in range(len(patient.images)):
-            ward.cache.slice(patient, number)
+            local_site.cache.slice(patient, number)
     return courier
 
 
-def in_halves(ward: Ward, steps: int) -> Callable[[Leg], Iterator[Batch]]:
+def in_halves(local_site: LocalSite, steps: int) -> Callable[[Leg], Iterator[Batch]]:
     """Asked for a leg's batches, give one half of them; asked again, the other."""
     begun: dict[int, Iterator[Batch]] = {}
 
     def half(leg: Leg) -> Iterator[Batch]:
         data = begun.pop(leg.index, None)
         if data is None:
-            data = begun[leg.index] = draws(ward, leg)
+            data = begun[leg.index] = draws(local_site, leg)
         return islice(data, steps // 2)
 
     return half
@@ -183,8 +183,8 @@ def in_halves(ward: Ward, steps: int) -> Callable[[Leg], Iterator[Batch]]:
 
 def serve_plain(turns: Connection, study: Study, machine: Machine, home: Path, steps: int) -> None:
     """In a process of its own: to each leg that comes, answer with the seconds for half of it."""
-    ward, model = open_and_read(study, machine, home).ward(SITE), smp_unet()
-    half = in_halves(ward, steps)
+    local_site, model = open_and_read(study, machine, home).local_site(SITE), smp_unet()
+    half = in_halves(local_site, steps)
     turns.send(None)
     while (leg := turns.recv()) is not None:
         begin = time.perf_counter()
@@ -205,7 +205,7 @@ def measure(study: Study, machine: Machine, home: Path, plain_steps: int) -> dic
     ledger = Ledger(home / "arm", header, keep=frozenset())
     bare = machine.place(load_model(study.model.encoder, start.part("model/")))
     optimiser = make_optimiser(study.recipe, bare)
-    half = in_halves(courier.ward(SITE), study.recipe.steps)
+    half = in_halves(courier.local_site(SITE), study.recipe.steps)
     plain.recv()
     seconds: dict[str, list[float]] = {"plain": [], "bare": [], "ours": []}
 

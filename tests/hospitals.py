@@ -1,6 +1,6 @@
-"""Hospitals in this process: the doors and the coordinator of a network, without NVIDIA FLARE.
+"""Hospitals in this process: request handlers and the coordinator of a network, without FLARE.
 
-What is said through the doors is the same bytes; only what carries them is a function call.
+What is said between them is the same bytes; only what carries them is a function call.
 """
 
 import shutil
@@ -12,29 +12,29 @@ from roundelay.network.coordinator.courier import HospitalsCourier
 from roundelay.network.hospital.consent import approve, waiting_study
 from roundelay.network.hospital.request_handler import answer
 from roundelay.network.hospital.store import Settings, write_settings
-from roundelay.network.wire.transport import Errand, OnProgress
+from roundelay.network.wire.transport import OnProgress, Request
 from roundelay.running.run import run_study
 from roundelay.study.study import Study
 
 
 class Wire:
-    """A transport that calls the doors. `tamper` sees every request and answer on its way."""
+    """A transport that calls the request handlers. `tamper` sees every request and answer."""
 
     def __init__(self, homes: dict[str, Path]) -> None:
         self.homes = homes
-        self.tamper: Callable[[str, Errand, bytes], bytes] = lambda _way, _errand, data: data
+        self.tamper: Callable[[str, Request, bytes], bytes] = lambda *seen: seen[-1]
         self.passed = 0
         self.away: set[str] = set()
 
-    def exchange(self, errands: Sequence[Errand], on_progress: OnProgress) -> list[bytes]:
+    def exchange(self, requests: Sequence[Request], on_progress: OnProgress) -> list[bytes]:
         answers = []
-        for errand in errands:
-            request = self.tamper("request", errand, errand.request)
+        for request in requests:
+            message = self.tamper("request", request, request.message)
             self.passed += 1
             reply = answer(
-                self.homes[errand.site], request, lambda word, e=errand: on_progress(e, word)
+                self.homes[request.site], message, lambda told, r=request: on_progress(r, told)
             )
-            reply = self.tamper("answer", errand, reply)
+            reply = self.tamper("answer", request, reply)
             answers.append(reply)
         return answers
 

@@ -70,7 +70,7 @@ class MissingExtraError(UserError):
 
 
 class SiteError(RoundelayError):
-    """A site or the way to it failed; what was handed over is kept."""
+    """A site or the connection to it failed; what was handed over is kept."""
 
     exit_code = 3
 

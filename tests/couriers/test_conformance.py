@@ -16,7 +16,7 @@ from roundelay.errors import CourierError, DataError
 from roundelay.learning.machine import Machine
 from roundelay.phantom.cohort import make_toy
 from roundelay.plan.arms import lay
-from roundelay.relay.aggregation import merge
+from roundelay.relay.aggregation import aggregate
 from roundelay.running.starting import start_baton
 from surveys import study
 
@@ -51,7 +51,7 @@ def toy(root, kind="here", steps=2):
         model={"encoder": "resnet18"},
         recipe={
             "rounds": 1, "steps": steps, "work": "equal", "batch": 2, "deterministic": True,
-            "calibrate": True, "calibration_slices": 4,
+            "recalibrate_batchnorm": True, "recalibration_slices": 4,
         },
         courier={"kind": kind},
     )  # fmt: skip
@@ -93,7 +93,7 @@ def go(plan, courier):
             assert [v.receipt.received for v in visits] == [baton.digest] * len(visits)
             assert [v.receipt.returned for v in visits] == [v.baton.digest for v in visits]
             assert [v.receipt.site for v in visits] == [s.site for s in leg.stops]
-            baton = merge(leg, baton, [v.baton for v in visits])
+            baton = aggregate(leg, baton, [v.baton for v in visits])
             digests.append(baton.digest)
     return surveys, digests, courier.evaluate(baton, tuple(surveys), "test")
 
@@ -194,16 +194,16 @@ sys.addaudithook(lambda event, args: opened.append(str(args[0])) if event == "op
 from pathlib import Path
 from roundelay.site.cohort import open_sites
 from roundelay.learning.machine import Machine
-from roundelay.data.preprocessing import View
+from roundelay.data.preprocessing import Preprocessing
 from roundelay.data.slice_cache import SliceCache
-from roundelay.site.opening import open_ward, survey
+from roundelay.site.opening import open_local_site, survey
 from roundelay.study.study import Study
 study = Study.model_validate({{"name": "a", "data": {{"root": {str(root)!r}}}}})
-cache = SliceCache(View("zscore", "none", 64))
+cache = SliceCache(Preprocessing("zscore", "none", 64))
 machine, home = Machine("cpu", False, False), Path({str(tmp_path)!r})
 sites = open_sites(study.data)
-ward = open_ward("NORTH", study, sites, cache=cache, machine=machine, home=home)
-survey(ward)
+local_site = open_local_site("NORTH", study, sites, cache=cache, machine=machine, home=home)
+survey(local_site)
 images = [name for name in opened if name.endswith(".tif")]
 assert any("NORTH" in name for name in images)
 assert not any("EAST" in name for name in images), images

@@ -118,10 +118,10 @@ def sealed(data, patterns, module_path):
     net, plan = network(place, data), toy(data)
     seen = {"weights": 0, "train": None}
 
-    def watch(way, errand, message):
+    def watch(direction, request, message):
         seen["weights"] += any(p in message for p in patterns)
-        if way == "request" and b'"ask":"train"' in message[:4096]:
-            seen["train"] = (errand.site, message)
+        if direction == "request" and b'"ask":"train"' in message[:4096]:
+            seen["train"] = (request.site, message)
         return message
 
     net.wire.tamper = watch
@@ -178,7 +178,7 @@ def test_without_a_seal_weights_are_found_by_the_same_search(data, expected, pat
     net = network(tmp_path, data)
     seen = []
 
-    def watch(way, errand, message):
+    def watch(direction, request, message):
         seen.append(any(p in message for p in patterns))
         return message
 
@@ -209,8 +209,8 @@ def test_a_stopped_coordinator_goes_on_to_the_same_bytes(data, expected, tmp_pat
     seen = []
 
     def stop_at(count):
-        def tamper(way, errand, data):
-            seen.append(way)
+        def tamper(direction, request, data):
+            seen.append(direction)
             if len(seen) == count:
                 raise KeyboardInterrupt
             return data
@@ -223,7 +223,7 @@ def test_a_stopped_coordinator_goes_on_to_the_same_bytes(data, expected, tmp_pat
         with pytest.raises(KeyboardInterrupt):
             net.run(plan, out, on_event=approve, resume=resume)
         resume = (out / "run.json").exists()
-    net.wire.tamper = lambda _way, _errand, data: data
+    net.wire.tamper = lambda *seen: seen[-1]
     net.run(plan, out, on_event=approve, resume=resume)
 
     assert batons(out)["swt-0"] == batons(expected[0])["swt-0"]
@@ -254,11 +254,11 @@ def test_a_site_that_is_absent_is_skipped_where_the_study_says_so(data, tmp_path
     net, plan = network(tmp_path, data), toy(data, absent="skip", top={"arms": ("swt",)})
     away = {"count": 0}
 
-    def tamper(way, errand, message):
-        if way == "request" and b'"ask":"train"' in message and errand.site == "EAST":
+    def tamper(direction, request, message):
+        if direction == "request" and b'"ask":"train"' in message and request.site == "EAST":
             away["count"] += 1
             if away["count"] == 1:
-                raise SiteAbsentError(errand.site, errand.about, 3.0)
+                raise SiteAbsentError(request.site, request.about, 3.0)
         return message
 
     net.wire.tamper = tamper
@@ -287,10 +287,10 @@ def test_a_site_that_is_away_is_put_off_to_later_in_its_round(data, tmp_path):
     approve, events, out = approving(net, plan), [], tmp_path / "RUN"
     asked = []
 
-    def tamper(way, errand, message):
+    def tamper(direction, request, message):
         """EAST, first by name, goes away before round 1 and is back after NORTH's visit."""
-        if way == "request" and b'"ask":"train"' in message:
-            asked.append(errand.site)
+        if direction == "request" and b'"ask":"train"' in message:
+            asked.append(request.site)
         net.wire.away = {"EAST"} if not asked else set()
         return message
 
@@ -319,10 +319,10 @@ def test_a_coordinator_killed_after_putting_a_site_off_asks_for_the_same_visit(d
     net.wire.away, out, approve = {"EAST"}, tmp_path / "RUN", approving(net, plan)
     trained = []
 
-    def tamper(way, errand, message):
-        if way == "request" and b'"ask":"train"' in message:
-            trained.append(errand.site)
-        if way == "answer" and trained:
+    def tamper(direction, request, message):
+        if direction == "request" and b'"ask":"train"' in message:
+            trained.append(request.site)
+        if direction == "answer" and trained:
             raise KeyboardInterrupt
         return message
 
@@ -331,7 +331,7 @@ def test_a_coordinator_killed_after_putting_a_site_off_asks_for_the_same_visit(d
         net.run(plan, out, on_event=approve)
     assert trained == ["NORTH"]
 
-    net.wire.away, net.wire.tamper = set(), lambda _way, _errand, message: message
+    net.wire.away, net.wire.tamper = set(), lambda *seen: seen[-1]
     net.run(plan, out, on_event=approve, resume=True)
     lines = read_ledger(out / "arms" / "swt-0" / "ledger.jsonl")
     assert [line["leg"] for line in lines[1:]] == [1, 0, 2]
@@ -373,9 +373,9 @@ def test_nobody_there_is_not_waited_for_without_an_end(data, tmp_path):
 def test_a_site_that_is_absent_stops_the_run_where_the_study_waits(data, tmp_path):
     net, plan = network(tmp_path, data), toy(data)
 
-    def tamper(way, errand, message):
-        if way == "request" and b'"ask":"train"' in message:
-            raise SiteAbsentError(errand.site, errand.about, 3.0)
+    def tamper(direction, request, message):
+        if direction == "request" and b'"ask":"train"' in message:
+            raise SiteAbsentError(request.site, request.about, 3.0)
         return message
 
     net.wire.tamper = tamper
@@ -398,7 +398,7 @@ def test_fedavg_runs_between_hospitals_where_nothing_is_sealed(data, tmp_path):
     [
         ({"top": {"arms": ("fedavg",)}}, "averages"),
         ({"top": {"arms": ("pooled",)}}, "one place"),
-        ({"recipe": {"calibrate": True}}, "calibrate"),
+        ({"recipe": {"recalibrate_batchnorm": True}}, "recalibrate"),
     ],
 )
 def test_what_cannot_be_between_hospitals_is_said_before_anything_is_asked(

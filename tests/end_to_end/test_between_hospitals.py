@@ -114,12 +114,16 @@ def trained_bytes(run):
     return found
 
 
-def within_visit(net, run, hop, site):
-    """Wait until this hop's visit is well under way."""
+def within_visit(net, run, validation, site):
+    """Wait until this validation's visit is well under way."""
 
     def at_it():
         done = [(line["asked"], line.get("outcome")) for line in net.audit(site)]
-        return ("survey", "answered") in done and legs_done(run, ARM) == hop and net.at_work(site)
+        return (
+            ("survey", "answered") in done
+            and legs_done(run, ARM) == validation
+            and net.at_work(site)
+        )
 
     until(at_it)
     time.sleep(INTO_VISIT)
@@ -213,7 +217,11 @@ def test_a_job_that_carries_code_does_not_run(net, finished, tmp_path):
         "format_version": 2,
         "executors": [{"tasks": ["x"], "executor": {"path": "evil.Evil"}}],
     }
-    carry = {"id": "c", "path": "roundelay.network.flare.carrying.Carry", "args": {"site": "EAST"}}
+    carry = {
+        "id": "c",
+        "path": "roundelay.network.flare.carrying.ServerController",
+        "args": {"site": "EAST"},
+    }
     (app / "config" / "config_fed_client.json").write_text(json.dumps(client))
     (app / "config" / "config_fed_server.json").write_text(
         json.dumps({"format_version": 2, "workflows": [carry]})

@@ -56,9 +56,9 @@ def test_every_site_is_left_out_once_and_scored_by_models_that_never_saw_it(stud
         assert len(own) == patients  # all of them test: none trained
         assert summary["left_out"][site]["cwt"] == pytest.approx(sum(own) / len(own))
         expected["cwt"] = expected.get("cwt", []) + own
-    ways = {way["way"]: way["dice_mean"] for way in summary["ways"]}
-    assert list(ways) == ["cwt", "pooled"]  # a hospital's own model can't be of the one left out
-    assert ways["cwt"] == pytest.approx(sum(expected["cwt"]) / len(expected["cwt"]))
+    methods = {row["method"]: row["dice_mean"] for row in summary["methods"]}
+    assert list(methods) == ["cwt", "pooled"]  # a hospital's own model can't be of the one left out
+    assert methods["cwt"] == pytest.approx(sum(expected["cwt"]) / len(expected["cwt"]))
     page = (out / "report.html").read_text()
     assert "Still running" not in page and "at hospitals the model never visited" in page
 

@@ -69,8 +69,8 @@ def test_a_run_ends_in_a_page_that_needs_nothing_else(run):
     assert "@import" not in text and "<script" not in text
     assert len(page.pictures) >= 8 and all(page.pictures)
     assert sorted(p.suffix for p in (run / "figures").iterdir())[0] == ".svg"
-    for way in ("cwt", "swt", "fedavg", "local"):
-        assert f"{way}: " in text
+    for method in ("cwt", "swt", "fedavg", "local"):
+        assert f"{method}: " in text
     for words in ("Forgetting", "Who could subtract", "cwt is on average", "Still running"):
         assert (words in text) is (words != "Still running"), words
     ids = re.findall(r'\bid="([^"]+)"', text)
@@ -81,7 +81,7 @@ def test_a_run_ends_in_a_page_that_needs_nothing_else(run):
 def test_the_summary_holds_what_the_page_says(run):
     summary = json.loads((run / "summary.json").read_text())
 
-    assert [way["way"] for way in summary["ways"]] == ["cwt", "swt", "fedavg", "local"]
+    assert [row["method"] for row in summary["methods"]] == ["cwt", "swt", "fedavg", "local"]
     assert [one["second"] for one in summary["comparisons"]] == ["swt", "fedavg", "local"]
     by_label = {row["label"]: row for row in summary["arms"]}
     assert summary["ways"][0]["dice_mean"] == pytest.approx(by_label["cwt-0"]["test"]["dice_mean"])

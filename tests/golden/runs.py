@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -85,9 +86,9 @@ def _between_hospitals(golden: Golden, file: Path, data: Path, place: Path, out:
         if isinstance(event, Waiting) and "put off" in event.why:
             net.wire.away.clear()  # it is back for a later leg of the round
 
-    def tamper(way: str, errand: object, message: bytes) -> bytes:
-        if way == "request" and b'"ask":"train"' in message and errand.site == golden.away:
-            asked.append(way)
+    def tamper(direction: str, request: Any, message: bytes) -> bytes:
+        if direction == "request" and b'"ask":"train"' in message and request.site == golden.away:
+            asked.append(direction)
             if len(asked) == 1 and study.courier.absent == "skip":
                 raise courier.SiteAbsentError(golden.away, "its stop", 0.0)
         return message

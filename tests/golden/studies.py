@@ -1,4 +1,4 @@
-"""The studies whose bytes are held: every arm, order, state, average, courier and way of choosing.
+"""The studies whose bytes are held: every arm, order, state, average, courier, choice of a model.
 
 Each is a study file's text; `data` names the cohort that it runs on.
 """
@@ -53,9 +53,9 @@ schedule = "one_cycle"
 loss = "bce+tversky"
 positive_share = 0.6
 order = "shuffled"
-stand_in = 0.2
-calibrate = true
-calibration_slices = 12
+channel_dropout = 0.2
+recalibrate_batchnorm = true
+recalibration_slices = 12
 """
 
 STUDIES = {
@@ -79,11 +79,11 @@ STUDIES = {
     ),
     "state-stays": Golden(_study(recipe='optimiser_state = "stay"\noptimiser = "adamw"')),
     "average-ema": Golden(_study(recipe='average = "ema"\naverage_decay = 0.9\ncalibrate = true')),
-    "average-trail": Golden(_study(recipe='average = "trail"\norder = "there-and-back"')),
+    "average-trail": Golden(_study(recipe='average = "last_round"\norder = "there-and-back"')),
     "recalibrated": Golden(
         _study(
             '["swt", "fedprox", "pooled"]',
-            recipe="calibrate = true\ncalibration_slices = 9\nproximal = 0.1",
+            recipe="recalibrate_batchnorm = true\ncalibration_slices = 9\nproximal = 0.1",
         )
     ),
     "best-round": Golden(_study(evaluation='choose = "best"')),
@@ -95,7 +95,7 @@ STUDIES = {
     ),
     "left-out": Golden(_study('["swt"]', data="split_seed = 4\n"), leave_out=True),
     "cluster": Golden(
-        _study('["swt"]', courier='kind = "cluster"', recipe="calibrate = true"),
+        _study('["swt"]', courier='kind = "cluster"', recipe="recalibrate_batchnorm = true"),
         needs="cluster",
     ),
     "resnext-in-bfloat16": Golden(
@@ -104,7 +104,7 @@ STUDIES = {
             FULL,
             encoder="resnext50_32x4d",
             data='crop = "brain"\nintensity = "percentile"\nsize = 96\n',
-            evaluation="flips = true\nthreshold = 0.2",
+            evaluation="test_time_augmentation = true\nthreshold = 0.2",
         )
     ),
     "phantom": Golden(
@@ -113,7 +113,12 @@ STUDIES = {
         needs="phantom",
     ),
     "lgg": Golden(
-        _study('["swt"]', FULL, data='crop = "brain"\nsize = 64\n', evaluation="flips = true"),
+        _study(
+            '["swt"]',
+            FULL,
+            data='crop = "brain"\nsize = 64\n',
+            evaluation="test_time_augmentation = true",
+        ),
         data="lgg",
     ),
     "lgg-resnext": Golden(
@@ -122,7 +127,7 @@ STUDIES = {
     "sealed": Golden(_study('["cwt"]', 'order = "shuffled"'), network=True),
     "sealed-for-owner": Golden(_study('["swt"]', courier='seal = "owner"'), network=True),
     "open-network": Golden(
-        _study('["fedavg"]', "calibrate = true", courier='seal = "none"'), network=True
+        _study('["fedavg"]', "recalibrate_batchnorm = true", courier='seal = "none"'), network=True
     ),
     "skipped": Golden(_study('["cwt"]', courier='absent = "skip"'), network=True, away="NORTH"),
     "deferred": Golden(

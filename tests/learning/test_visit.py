@@ -15,7 +15,7 @@ from roundelay.learning.machine import Machine
 from roundelay.learning.state import load_model
 from roundelay.phantom.cohort import make_toy
 from roundelay.plan.arms import lay
-from roundelay.relay.aggregation import calibrated, final_model
+from roundelay.relay.aggregation import final_model, recalibrated
 from roundelay.relay.baton import MODEL, OPTIMISER, SUMS, join
 from roundelay.relay.loop import relay
 from roundelay.running.starting import start_baton
@@ -112,7 +112,7 @@ def test_a_travelling_optimiser_goes_on_counting_where_it_was(root, tmp_path, th
 
 
 def test_the_trail_is_the_mean_of_the_last_rounds_hand_overs(root, tmp_path, threads):
-    plan = toy(root, average="trail")
+    plan = toy(root, average="last_round")
 
     arm, batons = go_round(plan, tmp_path)
 
@@ -136,13 +136,13 @@ def test_the_exponential_average_is_computed_as_by_hand(root, tmp_path, threads)
 
 
 def test_calibration_over_sites_equals_the_same_draws_in_one_place(root, tmp_path, threads):
-    plan = toy(root, calibrate=True, calibration_slices=8)
+    plan = toy(root, recalibrate_batchnorm=True, recalibration_slices=8)
     courier = open_here(plan, tmp_path)
     arm = lay(plan, courier.survey())[0]
     start, stops = start_baton(plan, 0), arm.legs[-1].stops
     seen: dict[str, list[torch.Tensor]] = {}
 
-    found = calibrated(start, [v.baton.part(SUMS) for v in courier.train(start, stops)])
+    found = recalibrated(start, [v.baton.part(SUMS) for v in courier.train(start, stops)])
 
     model = load_model("resnet18", start.part(MODEL))
     layer = model.get_submodule("encoder.bn1")
@@ -150,7 +150,7 @@ def test_calibration_over_sites_equals_the_same_draws_in_one_place(root, tmp_pat
     from roundelay.site.training import _batches
 
     for stop in stops:
-        for images, _ in _batches(courier.ward(stop.site), stop):
+        for images, _ in _batches(courier.local_site(stop.site), stop):
             set_training(model, frozen=len(images) == 1)
             with torch.no_grad():
                 model(images)

@@ -203,7 +203,7 @@ def report(
 
 @app.command()
 def watch(
-    run: Annotated[Path, typer.Argument(help="A run folder; the run may be under way.")],
+    run: Annotated[Path, typer.Argument(help="A run folder; the run may be going on.")],
     port: Annotated[int, typer.Option(help="Port on this machine; 0 is any free one.")] = 0,
 ) -> None:
     """Show a run's report in a browser on this machine; it reloads when the report changes."""

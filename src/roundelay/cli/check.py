@@ -70,13 +70,13 @@ def _print(
     shown = [
         [
             arm.label,
-            _way(arm),
+            _itinerary(arm),
             f"{arm.slice_visits:,}",
             show.megabytes(planned_bytes(study, arm.name, arm.legs, cost.baton_bytes)),
         ]
         for arm in arms
     ]
-    show.table(None, ["arm", "the model's way", "slice-visits", "MB"], shown)
+    show.table(None, ["arm", "itinerary", "slice-visits", "MB"], shown)
     show.line(
         f"\nTraining and hand-overs take about {duration(cost.seconds)} here"
         f" ({cost.slices_per_second:.1f} slices/s on one step; {machine})"
@@ -84,14 +84,14 @@ def _print(
     )
 
 
-def _way(arm: Arm) -> str:
+def _itinerary(arm: Arm) -> str:
     rounds: dict[int, list[str]] = {}
     for leg in arm.legs:
         side_by_side = " + ".join(stop.site for stop in leg.stops)
         rounds.setdefault(leg.stops[0].round, []).append(
             side_by_side if leg.task == "train" else "(statistics of all)"
         )
-    ways = [" → ".join(sites) for sites in rounds.values()]
-    if len(ways) > 1 and len(set(ways)) == 1:
-        return f"{len(ways)} × ({ways[0]})"
-    return "; ".join(ways[:3]) + (f"; … {len(ways)} rounds" if len(ways) > 3 else "")
+    shown = [" → ".join(sites) for sites in rounds.values()]
+    if len(shown) > 1 and len(set(shown)) == 1:
+        return f"{len(shown)} × ({shown[0]})"
+    return "; ".join(shown[:3]) + (f"; … {len(shown)} rounds" if len(shown) > 3 else "")

@@ -36,7 +36,7 @@ def create(
         days = days_left(kit / "startup" / ("server.crt" if name == SERVER else "client.crt"))
         show.line(f"{kit}  certificate holds {days} days")
     show.line(
-        f"\nGive each hospital its own folder, by a safe way; keep {out / AUTHORITY}, whose key can"
+        f"\nGive each hospital its own folder, by safe means; keep {out / AUTHORITY}, whose key can"
         " sign new kits, where nobody else reads it. Then:\n"
         f"  roundelay server start {out / SERVER}\n"
         f"  roundelay site start {out / found.sites[0]} --data FOLDER      (at each hospital)\n"
@@ -109,17 +109,17 @@ def start_site(
 def approve_study(
     study: Annotated[str, typer.Argument(help="The study's digest, or its beginning.")],
     kit: KitOption,
-    yes: Annotated[bool, typer.Option("--yes", help="Approve without asking again.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Approve without a second question.")] = False,
 ) -> None:
     """Show what a waiting study would do here, and approve it."""
-    from roundelay.network.hospital.consent import approve, in_words, waiting_study
+    from roundelay.network.hospital.consent import approve, in_sentences, waiting_study
     from roundelay.network.hospital.store import audit
     from roundelay.network.wire.kit import HOME, kit_role, site_name
 
     if (role := kit_role(kit)) != "site":
         raise NetworkError(f"{kit} is the kit of a {role}; a study is approved at a site.")
     proposal = waiting_study(kit / HOME, study)
-    for sentence in in_words(proposal, site_name(kit)):
+    for sentence in in_sentences(proposal, site_name(kit)):
         show.line(sentence)
     if not yes and not typer.confirm("\nTake part in this study?", err=True):
         show.line("Nothing was approved.")

@@ -95,7 +95,7 @@ class Watch:
 
 
 def duration(seconds: float) -> str:
-    """A length of time in words: 40 s, 12 min, 3.5 h."""
+    """A length of time for people: 40 s, 12 min, 3.5 h."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -77,27 +77,27 @@ def arms(summary: Mapping[str, Any]) -> None:
     table(f"Dice{stamp}, {split} patients, each as one volume", columns, shown)
     first = next(row[split] for row in rows if row[split])
     line(
-        f"A model that marks nothing: patient Dice 0.000 (1 where a patient has no tumour),"
-        f" slice Dice {first['slice_dice_of_nothing']:.3f} with two empty masks counted as 1.\n"
+        "An empty prediction: patient Dice 0.000 (1 where a patient has no tumour), slice Dice"
+        f" {first['slice_dice_of_empty_prediction']:.3f} with two empty masks counted as 1.\n"
         "MB: models that went from place to place; – where the images would have to."
     )
     for comparison in summary["comparisons"]:
-        line(comparison["words"])
+        line(comparison["sentence"])
 
 
 def left_out(summary: Mapping[str, Any]) -> None:
     """The table of hospitals left out in turn: a hospital a row."""
-    ways = [way["way"] for way in summary["ways"]]
+    methods = [row["method"] for row in summary["methods"]]
     rows = [
-        [site, *(_number(found[way]) for way in ways)]
+        [site, *(_number(found[method]) for method in methods)]
         for site, found in summary["left_out"].items()
     ]
-    rows.append(["all", *(_number(way["dice_mean"]) for way in summary["ways"])])
+    rows.append(["all", *(_number(method["dice_mean"]) for method in summary["methods"])])
     stamp = " of SYNTHETIC patients" if summary["synthetic"] else ""
     line("")
-    table(f"Mean patient Dice{stamp} at the hospital left out", ["left out", *ways], rows)
+    table(f"Mean patient Dice{stamp} at the hospital left out", ["left out", *methods], rows)
     for comparison in summary["comparisons"]:
-        line(comparison["words"])
+        line(comparison["sentence"])
 
 
 def _arm_row(row: Mapping[str, Any], split: str, names: Sequence[str]) -> list[str]:
@@ -141,8 +141,8 @@ def scores(summary: Mapping[str, Any], *, synthetic: bool) -> None:
         ["Dice of slices with tumour", _number(summary["positive_slice_dice"]), ""],
         ["slice Dice, two empty masks = 1", f"{summary['slice_dice']:.3f}", ""],
         [
-            "  the same for a model that marks nothing",
-            f"{summary['slice_dice_of_nothing']:.3f}",
+            "  the same for an empty prediction",
+            f"{summary['slice_dice_of_empty_prediction']:.3f}",
             "",
         ],
         [f"HD95, mean, in {summary['unit']}", _number(summary["hd95_mean"], 1), ""],

@@ -7,38 +7,38 @@ from roundelay.data.slice_cache import SliceCache
 from roundelay.data.survey import SiteSurvey
 from roundelay.evaluation.scores import PatientScore
 from roundelay.learning.machine import Machine
-from roundelay.learning.model_file import reading_of
+from roundelay.learning.model_file import inference_settings_of
 from roundelay.plan.itinerary import Leg, Stop
 from roundelay.plan.progress import OnStep
 from roundelay.relay.baton import Baton
 from roundelay.relay.courier import Visit
 from roundelay.site.cohort import open_sites
-from roundelay.site.opening import Ward, open_ward, survey
+from roundelay.site.opening import LocalSite, open_local_site, survey
 from roundelay.site.scoring import evaluate
 from roundelay.site.training import train
 from roundelay.study.study import Study
 
 
 class HereCourier:
-    """Passes bytes to wards of the same process."""
+    """Passes bytes to local_sites of the same process."""
 
     def __init__(self, study: Study, *, home: Path, machine: Machine, on_step: OnStep) -> None:
         self._study, self._home, self._machine, self._on_step = study, home, machine, on_step
         self._sites = open_sites(study.data)
-        self._cache = SliceCache(reading_of(study).view)
-        self._wards: dict[str, Ward] = {}
+        self._cache = SliceCache(inference_settings_of(study).preprocessing)
+        self._local_sites: dict[str, LocalSite] = {}
 
     def survey(self) -> Mapping[str, SiteSurvey]:
-        return {site: survey(self.ward(site)) for site in self._sites}
+        return {site: survey(self.local_site(site)) for site in self._sites}
 
     def next_leg(self, legs: Sequence[Leg]) -> Leg:
         return legs[0]
 
     def train(self, baton: Baton, stops: Sequence[Stop]) -> list[Visit]:
-        return [train(self.ward(stop.site), stop, baton, self._on_step) for stop in stops]
+        return [train(self.local_site(stop.site), stop, baton, self._on_step) for stop in stops]
 
     def evaluate(self, baton: Baton, sites: Sequence[str], split: str) -> list[PatientScore]:
-        return [score for site in sites for score in evaluate(self.ward(site), baton, split)]
+        return [score for site in sites for score in evaluate(self.local_site(site), baton, split)]
 
     def opened(self, baton: Baton) -> Baton:
         return baton
@@ -47,12 +47,12 @@ class HereCourier:
         return {}
 
     def close(self) -> None:
-        self._wards.clear()
+        self._local_sites.clear()
 
-    def ward(self, site: str) -> Ward:
+    def local_site(self, site: str) -> LocalSite:
         """A site of this process; its files are opened when it is first asked for."""
-        if site not in self._wards:
-            self._wards[site] = open_ward(
+        if site not in self._local_sites:
+            self._local_sites[site] = open_local_site(
                 site,
                 self._study,
                 self._sites,
@@ -60,4 +60,4 @@ class HereCourier:
                 machine=self._machine,
                 home=self._home,
             )
-        return self._wards[site]
+        return self._local_sites[site]

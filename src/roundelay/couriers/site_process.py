@@ -13,11 +13,11 @@ from roundelay.data.sites import Sites
 from roundelay.data.slice_cache import SliceCache
 from roundelay.errors import RoundelayError
 from roundelay.learning.machine import Machine
-from roundelay.learning.model_file import reading_of
+from roundelay.learning.model_file import inference_settings_of
 from roundelay.plan.itinerary import Stop
 from roundelay.plan.progress import Step
 from roundelay.relay.baton import Baton
-from roundelay.site.opening import Ward, open_ward, survey
+from roundelay.site.opening import LocalSite, open_local_site, survey
 from roundelay.site.scoring import evaluate
 from roundelay.site.training import train
 from roundelay.study.study import Study
@@ -43,7 +43,7 @@ class SiteProcess:
         device = "cuda" if torch.cuda.is_available() else "cpu"
         self._open, self._threads = (site, study, sites), threads
         self._machine, self._home = replace(machine, device=device), home
-        self._ward: Ward | None = None
+        self._local_site: LocalSite | None = None
         self._steps: deque[Step] = deque()
 
     def process(self) -> int:
@@ -58,24 +58,24 @@ class SiteProcess:
         return self._answer(survey)
 
     def train(self, data: bytes, stop: Stop) -> Answer:
-        def visit(ward: Ward) -> Any:
-            done = train(ward, stop, Baton(data), self._steps.append)
+        def visit(local_site: LocalSite) -> Any:
+            done = train(local_site, stop, Baton(data), self._steps.append)
             return done.receipt, done.baton.data  # bytes: the driver takes their digest itself
 
         return self._answer(visit)
 
     def evaluate(self, data: bytes, split: str) -> Answer:
-        return self._answer(lambda ward: evaluate(ward, Baton(data), split))
+        return self._answer(lambda local_site: evaluate(local_site, Baton(data), split))
 
-    def _answer(self, work: Callable[[Ward], Any]) -> Answer:
+    def _answer(self, work: Callable[[LocalSite], Any]) -> Answer:
         torch.set_num_threads(self._threads)  # here, since it holds for the calling thread
         try:
-            if self._ward is None:
+            if self._local_site is None:
                 site, study, sites = self._open
-                cache = SliceCache(reading_of(study).view)
-                self._ward = open_ward(
+                cache = SliceCache(inference_settings_of(study).preprocessing)
+                self._local_site = open_local_site(
                     site, study, sites, cache=cache, machine=self._machine, home=self._home
                 )
-            return Answer(work(self._ward), self.steps())
+            return Answer(work(self._local_site), self.steps())
         except RoundelayError as error:
             return Answer(str(error), [], type(error))

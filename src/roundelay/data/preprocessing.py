@@ -12,7 +12,7 @@ MARGIN = 4
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class Preprocessing:
     """How slices are shown to the network; travels in the model file."""
 
     intensity: str
@@ -21,7 +21,7 @@ class View:
 
 
 @dataclass(frozen=True)
-class Frame:
+class CropGeometry:
     """A patient's square (top, left, side; it may reach over the edge) and scale, by channel."""
 
     top: int
@@ -36,8 +36,8 @@ class Frame:
         return self.left, self.top, self.left + self.side, self.top + self.side
 
 
-def frame_of(images: NDArray[np.uint8], view: View) -> Frame:
-    """The frame of one patient from all its slices, uint8 ``[slices, height, width, channels]``.
+def geometry_of(images: NDArray[np.uint8], preprocessing: Preprocessing) -> CropGeometry:
+    """The geometry of one patient from all its slices, uint8 ``[slices, height, width, channels]``.
 
     Brain is where the mean over the channels exceeds a tenth of its 99th percentile.
     """
@@ -45,18 +45,18 @@ def frame_of(images: NDArray[np.uint8], view: View) -> Frame:
     inside = brightness > max(0.1 * float(np.percentile(brightness, 99)), 1.0)
     height, width = images.shape[1:3]
     top, left, side = 0, 0, max(height, width)
-    if view.crop == "brain" and inside.any():
+    if preprocessing.crop == "brain" and inside.any():
         top, left, side = _square(inside)
     else:
         top, left = (height - side) // 2, (width - side) // 2
     brain = images[inside] if inside.any() else images.reshape(-1, images.shape[-1])
-    if view.intensity == "zscore":
+    if preprocessing.intensity == "zscore":
         offset, scale = brain.mean(axis=0, dtype=np.float64), brain.std(axis=0, dtype=np.float64)
     else:
         low, high = np.percentile(brain, (1, 99), axis=0)
         offset, scale = low, high - low
     scale = np.maximum(scale, 1.0)  # a channel that is one grey level: no division by nothing
-    return Frame(top, left, side, tuple(map(float, offset)), tuple(map(float, scale)))
+    return CropGeometry(top, left, side, tuple(map(float, offset)), tuple(map(float, scale)))
 
 
 def _square(inside: NDArray[np.bool_]) -> tuple[int, int, int]:
@@ -75,9 +75,9 @@ def _square(inside: NDArray[np.bool_]) -> tuple[int, int, int]:
     return int(top + bottom + 1 - side) // 2, int(left + right + 1 - side) // 2, int(side)
 
 
-def into_view(image: NDArray[np.uint8], frame: Frame, size: int) -> NDArray[np.uint8]:
+def cut_slice(image: NDArray[np.uint8], geometry: CropGeometry, size: int) -> NDArray[np.uint8]:
     """Cut the patient's square out of a slice and resize it; grey levels stay 8 bits."""
-    square = Image.fromarray(image).crop(frame.box)
-    if frame.side != size:
+    square = Image.fromarray(image).crop(geometry.box)
+    if geometry.side != size:
         square = square.resize((size, size), Image.Resampling.BILINEAR)
     return np.asarray(square)

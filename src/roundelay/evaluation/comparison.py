@@ -1,4 +1,4 @@
-"""Two ways of training on the same patients: how large the difference is, and whether it is noise.
+"""Two methods on the same patients: how large the difference is, and whether it is noise.
 
 A patient counts once: where an arm was trained with several seeds, the patient's Dice is the mean
 over them. Wilcoxon's signed-rank test by patient, Holm's correction over all comparisons of a

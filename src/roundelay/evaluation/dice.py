@@ -42,7 +42,7 @@ class Overlap:
 
     @property
     def one_empty(self) -> bool:
-        """Exactly one of the two masks marks nothing."""
+        """Exactly one of the two masks is empty."""
         return (self.tp + self.fp == 0) != (self.tp + self.fn == 0)
 
 

@@ -85,7 +85,7 @@ def gap(found: Sequence[Group]) -> Gap | None:
 
 
 def attribute(score: PatientScore, kind: str) -> str | None:
-    """A patient's sex, age group or grade, in words; None where it isn't known.
+    """A patient's sex, age group or grade, as text; None where it isn't known.
 
     The LGG set codes sex 1 and 2 and grade 1 and 2 (WHO II and III).
     """

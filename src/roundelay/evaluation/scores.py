@@ -23,7 +23,7 @@ class PatientScore:
     slices with tumour. Volumes are in mm³ where the unit is mm, else in voxels.
 
     `slice_dice` is the mean over all slices, a slice with two empty masks counting 1;
-    `slice_dice_of_nothing` is the same for a model that marks nothing. `positive_slice_dice` is
+    `slice_dice_of_empty_prediction` is the same for empty masks. `positive_slice_dice` is
     the mean over the slices with tumour, None where there is none.
     `attributes` are what the cohort says of the patient, as text. Where a hospital gives no scores
     by patient, one row stands for several `patients`; `hd95_missing` then counts them.
@@ -43,14 +43,14 @@ class PatientScore:
     fp: int
     fn: int
     slice_dice: float
-    slice_dice_of_nothing: float
+    slice_dice_of_empty_prediction: float
     positive_slice_dice: float | None
     unit: Unit
     patients: int = 1
     attributes: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        shares = [self.dice, self.slice_dice, self.slice_dice_of_nothing]
+        shares = [self.dice, self.slice_dice, self.slice_dice_of_empty_prediction]
         if self.positive_slice_dice is not None:
             shares.append(self.positive_slice_dice)
         sizes = (self.hd95, self.reference_volume, self.predicted_volume)
@@ -108,7 +108,7 @@ def score_patient(
         fp=overlap.fp,
         fn=overlap.fn,
         slice_dice=float(by_slice.mean()),
-        slice_dice_of_nothing=float((~tumour).mean()),
+        slice_dice_of_empty_prediction=float((~tumour).mean()),
         positive_slice_dice=float(by_slice[tumour].mean()) if tumour.any() else None,
         unit="pixels" if spacing is None else "mm",
     )

@@ -48,8 +48,8 @@ class Summary:
     intervals are None for one patient; so are medians and intervals where sites gave no scores by
     patient. `pooled_dice` takes all slices of all patients as one.
     `positive_slice_dice` is the mean over the slices with tumour; `slice_dice` over all slices,
-    two empty masks counting 1, and `slice_dice_of_nothing` is the same for a model that marks
-    nothing: the first says little without the second. All slices weigh the same in the three.
+    two empty masks counting 1, and `slice_dice_of_empty_prediction` is the same for empty
+    predictions: the first says little without the second. All slices weigh the same in the three.
 
     `hd95_...` are over all patients, in `unit`; the `hd95_missing` of them with exactly one empty
     mask count as the diagonal of their volume. None where units are ``mixed``.
@@ -65,7 +65,7 @@ class Summary:
     pooled_dice: float
     positive_slice_dice: float | None
     slice_dice: float
-    slice_dice_of_nothing: float
+    slice_dice_of_empty_prediction: float
     hd95_mean: float | None
     hd95_median: float | None
     hd95_missing: int
@@ -100,7 +100,7 @@ def summarize(scores: Sequence[PatientScore], *, seed: int = 0) -> Summary:
         pooled_dice=sum((score.overlap for score in scores), Overlap(0, 0, 0)).dice,
         positive_slice_dice=_positive_slice_dice(scores, tumour_slices),
         slice_dice=fsum(score.slice_dice * score.slices for score in scores) / slices,
-        slice_dice_of_nothing=(slices - tumour_slices) / slices,
+        slice_dice_of_empty_prediction=(slices - tumour_slices) / slices,
         hd95_mean=None if mixed else _mean(scores, "hd95"),
         hd95_median=median(score.hd95 for score in scores) if singly and not mixed else None,
         hd95_missing=sum(score.hd95_missing for score in scores),

@@ -35,7 +35,10 @@ def as_one(scores: Sequence[PatientScore]) -> list[PatientScore]:
             fp=sum(s.fp for s in scores),
             fn=sum(s.fn for s in scores),
             slice_dice=fsum(s.slice_dice * s.slices for s in scores) / slices,
-            slice_dice_of_nothing=fsum(s.slice_dice_of_nothing * s.slices for s in scores) / slices,
+            slice_dice_of_empty_prediction=fsum(
+                s.slice_dice_of_empty_prediction * s.slices for s in scores
+            )
+            / slices,
             positive_slice_dice=fsum(d * n for d, n in marked if d is not None) / tumour
             if tumour
             else None,

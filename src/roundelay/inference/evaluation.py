@@ -32,7 +32,7 @@ def evaluate_model(
 
     `seed` draws the bootstrap intervals. Raises ModelError or DataError.
     """
-    network, reading, header = read_model(model)
+    network, settings, header = read_model(model)
     machine = find_machine("auto")
     network = machine.place(network)
     patients = patients_in(data, format, masks=True)
@@ -40,7 +40,7 @@ def evaluate_model(
     for number, patient in enumerate(patients, start=1):
         images = read_images(patient)
         reference = read_masks(patient, images.shape[1:3])
-        marked = predict(network, images, reading, machine)
+        marked = predict(network, images, settings, machine)
         scores.append(score_patient(patient.id, patient.site, "outside", marked, reference))
         on_patient(number, len(patients))
     return {

@@ -31,14 +31,14 @@ def predict_folder(
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise RunFolderError(f"The folder {out} isn't empty. Choose another --out.")
-    network, reading, _ = read_model(model)
+    network, settings, _ = read_model(model)
     machine = find_machine("auto")
     network = machine.place(network)
     patients = patients_in(data, format, masks=False)
     sheets = []
     for number, patient in enumerate(patients, start=1):
         images = read_images(patient)
-        marked = predict(network, images, reading, machine)
+        marked = predict(network, images, settings, machine)
         folder = out / patient.folder
         folder.mkdir(parents=True)
         for path, mask in zip(patient.images, marked, strict=True):

@@ -12,9 +12,10 @@ from torch import Tensor
 class Augmentation:
     """How far slices are varied; everything is drawn evenly within the bounds. 0 leaves as it is.
 
-    `scale` 0.2: between 0.8 and 1.2 times. `shift` is a share of the side, each way. `gain`
-    (contrast) 0.2: likewise; `offset` (brightness) is a share of the brain's height above the
-    background; `gamma` 0.3: an exponent between 1/1.3 and 1.3. `stand_in` is a probability.
+    `scale` 0.2: between 0.8 and 1.2 times. `shift` is a share of the side, to either
+    end. `gain` (contrast) 0.2: likewise; `offset` (brightness) is a share of the brain's height
+    above the background; `gamma` 0.3: an exponent between 1/1.3 and 1.3. `channel_dropout` is a
+    probability.
     """
 
     flip: bool = True
@@ -24,7 +25,7 @@ class Augmentation:
     gain: float = 0.2
     offset: float = 0.1
     gamma: float = 0.3
-    stand_in: float = 0.0
+    channel_dropout: float = 0.0
 
 
 def augment(
@@ -34,7 +35,8 @@ def augment(
 
     Left-right flip, rotation, scale and shift in one resampling (beyond the edge: the edge's
     value); then grey levels, by image and channel, the background staying as it is; then, with
-    `stand_in`, FLAIR (channel 1) takes the place of channel 0 or 2, as where a sequence is missing.
+    `channel_dropout`, FLAIR (channel 1) takes the place of channel 0 or 2, as where a sequence is
+    missing.
     Both are float32. All randomness is that of `generator`, on the CPU; how much is drawn depends
     on no setting.
     """
@@ -45,9 +47,9 @@ def augment(
     if settings.gain or settings.offset or settings.gamma:
         levels = (levels * 2 - 1).reshape(batch, 3, channels, 1, 1)
         images = _grey_levels(images, levels.to(images.device), settings)
-    if settings.stand_in:
+    if settings.channel_dropout:
         replaced = torch.zeros(batch, channels, dtype=torch.bool)
-        replaced[:, [0, 2]] = missing < settings.stand_in
+        replaced[:, [0, 2]] = missing < settings.channel_dropout
         images = torch.where(replaced[:, :, None, None].to(images.device), images[:, 1:2], images)
     return images, masks
 

@@ -14,9 +14,9 @@ DECAY = 0.98
 
 
 class Average:
-    """``ema``: exponential, a step at a time. ``trail``: of the last round's hand-overs.
+    """``ema``: exponential, a step at a time. ``last_round``: of the last round's hand-overs.
 
-    The trail weighs each hand-over by its slice-visits: a <- (1 - b) a + b w, with b the visit's
+    It weighs each hand-over by its slice-visits: a <- (1 - b) a + b w, with b the visit's
     slice-visits over those of the round so far. Integers (``num_batches_tracked``) are the latest.
     """
 
@@ -47,7 +47,7 @@ class Average:
                 self._tensors[name].copy_(tensor)
 
     def after_visit(self) -> None:
-        if self._kind != "trail" or not self._stop.last_round:
+        if self._kind != "last_round" or not self._stop.last_round:
             return
         now, before = model_arrays(self._model), self._arrays
         if self._stop.weight_before and before:

@@ -1,4 +1,4 @@
-"""BatchNorm's statistics as sums that sites can add: the calibration leg's work at one site."""
+"""BatchNorm's statistics as sums that sites can add: BatchNorm recalibration at one site."""
 
 from collections.abc import Callable, Iterable
 from typing import Any

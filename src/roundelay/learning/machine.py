@@ -67,12 +67,12 @@ def find_machine(precision: str, *, deterministic: bool = False) -> Machine:
 
 
 def _fastest() -> tuple[bool, bool]:
-    """Time one forward and backward pass of a small batch for each way, after a warm-up of each."""
+    """Time a forward and a backward pass of a small batch for each setting, after a warm-up."""
     model = build_unet("resnet18", seed=0)
     images = torch.zeros(2, 3, 96, 96)
-    ways = [(False, False), (False, True), (True, False), (True, True)]
-    seconds = {way: _seconds(model, images, Machine("cpu", *way)) for way in ways}
-    return min(ways, key=lambda way: seconds[way])
+    settings = [(False, False), (False, True), (True, False), (True, True)]
+    seconds = {setting: _seconds(model, images, Machine("cpu", *setting)) for setting in settings}
+    return min(settings, key=lambda setting: seconds[setting])
 
 
 def _seconds(model: nn.Module, images: torch.Tensor, machine: Machine) -> float:

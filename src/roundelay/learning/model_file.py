@@ -7,11 +7,11 @@ from typing import Any
 import safetensors.numpy
 from torch import nn
 
-from roundelay.data.preprocessing import View
+from roundelay.data.preprocessing import Preprocessing
 from roundelay.errors import ModelError
 from roundelay.files.arrays import Arrays
 from roundelay.files.writing import write_bytes
-from roundelay.learning.predict import Reading
+from roundelay.learning.predict import InferenceSettings
 from roundelay.learning.state import load_model
 from roundelay.study.study import Study
 
@@ -20,23 +20,25 @@ KEY = "roundelay"
 FORMAT = 1
 
 
-def reading_of(study: Study) -> Reading:
+def inference_settings_of(study: Study) -> InferenceSettings:
     """How this study's models read a patient."""
-    view = View(study.data.intensity, study.data.crop, study.data.size)
-    return Reading(view, study.evaluation.threshold, study.evaluation.flips)
+    preprocessing = Preprocessing(study.data.intensity, study.data.crop, study.data.size)
+    return InferenceSettings(
+        preprocessing, study.evaluation.threshold, study.evaluation.test_time_augmentation
+    )
 
 
 def write_model(path: Path, arrays: Arrays, study: Study) -> None:
     """Write weights and header. Equal weights of one study give equal bytes."""
-    reading = reading_of(study)
+    settings = inference_settings_of(study)
     header = {
         "format": FORMAT,
         "encoder": study.model.encoder,
-        "intensity": reading.view.intensity,
-        "crop": reading.view.crop,
-        "size": reading.view.size,
-        "threshold": reading.threshold,
-        "flips": reading.flips,
+        "intensity": settings.preprocessing.intensity,
+        "crop": settings.preprocessing.crop,
+        "size": settings.preprocessing.size,
+        "threshold": settings.threshold,
+        "test_time_augmentation": settings.test_time_augmentation,
         "study": study.digest,
         "synthetic": study.data.format == "phantom",
     }
@@ -45,7 +47,7 @@ def write_model(path: Path, arrays: Arrays, study: Study) -> None:
     write_bytes(path, safetensors.numpy.save(dict(sorted(arrays.items())), metadata))
 
 
-def read_model(path: Path) -> tuple[nn.Module, Reading, dict[str, Any]]:
+def read_model(path: Path) -> tuple[nn.Module, InferenceSettings, dict[str, Any]]:
     """A network ready to predict, from a model file or a run folder with one model.
 
     Raises ModelError for anything else.
@@ -56,10 +58,10 @@ def read_model(path: Path) -> tuple[nn.Module, Reading, dict[str, Any]]:
             metadata = file.metadata() or {}
             header = json.loads(metadata[KEY])
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        reading = Reading(
-            View(header["intensity"], header["crop"], header["size"]),
+        settings = InferenceSettings(
+            Preprocessing(header["intensity"], header["crop"], header["size"]),
             header["threshold"],
-            header["flips"],
+            header["test_time_augmentation"],
         )
         encoder = header["encoder"]
     except (OSError, safetensors.SafetensorError, KeyError, ValueError, TypeError) as error:
@@ -67,7 +69,7 @@ def read_model(path: Path) -> tuple[nn.Module, Reading, dict[str, Any]]:
             f"{path} is not a model of Roundelay ({error}). Give the model.safetensors of a run's"
             " arm, or a run folder."
         ) from error
-    return load_model(encoder, arrays), reading, header
+    return load_model(encoder, arrays), settings, header
 
 
 def _find(path: Path) -> Path:

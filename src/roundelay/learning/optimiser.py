@@ -19,7 +19,7 @@ def make_optimiser(recipe: Recipe, model: nn.Module) -> torch.optim.Optimizer:
     """Adam or AdamW with PyTorch's defaults; the rate is set before every step.
 
     It works on `in_memory_order` views of the weights: the fused step takes weights, gradients and
-    moments as they lie in memory and gives wrong numbers, without a word, where one of them lies
+    moments as they lie in memory and gives wrong numbers silently where one of them lies
     otherwise than the rest.
     """
     kind = torch.optim.AdamW if recipe.optimiser == "adamw" else torch.optim.Adam

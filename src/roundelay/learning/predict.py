@@ -7,8 +7,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from roundelay.data.preprocessing import View, frame_of, into_view
-from roundelay.learning.inputs import out_of_view, scaled
+from roundelay.data.preprocessing import Preprocessing, cut_slice, geometry_of
+from roundelay.learning.inputs import scaled, undo_crop
 from roundelay.learning.machine import Machine
 
 BATCH = 8
@@ -18,38 +18,38 @@ MIRRORED: tuple[list[int], ...] = ([], [-1], [-2], [-1, -2])
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class InferenceSettings:
     """What prediction needs beside the weights; travels in the model file."""
 
-    view: View
+    preprocessing: Preprocessing
     threshold: float
-    flips: bool
+    test_time_augmentation: bool
 
 
 def predict(
-    model: nn.Module, images: NDArray[np.uint8], reading: Reading, machine: Machine
+    model: nn.Module, images: NDArray[np.uint8], settings: InferenceSettings, machine: Machine
 ) -> NDArray[np.bool_]:
     """From uint8 ``[slices, height, width, channels]`` to bool ``[slices, height, width]``.
 
-    No post-processing. With `flips`, the probability is the mean over the slice and its mirror
-    images along either axis and both.
+    No post-processing. With `test_time_augmentation`, the probability is the mean over the slice
+    and its mirror images along either axis and both.
     """
-    frame = frame_of(images, reading.view)
+    geometry = geometry_of(images, settings.preprocessing)
     model.eval()
     found = []
     with torch.inference_mode(), machine.autocast():
         for first in range(0, len(images), BATCH):
             part = [
-                into_view(image, frame, reading.view.size)
+                cut_slice(image, geometry, settings.preprocessing.size)
                 for image in images[first : first + BATCH]
             ]
-            batch = scaled(torch.from_numpy(np.stack(part)), [frame] * len(part))
+            batch = scaled(torch.from_numpy(np.stack(part)), [geometry] * len(part))
             batch = batch.to(machine.device, memory_format=machine.memory_format)
-            views = MIRRORED if reading.flips else MIRRORED[:1]
+            mirrored = MIRRORED if settings.test_time_augmentation else MIRRORED[:1]
             tumour = sum(
-                torch.sigmoid(model(batch.flip(axes)).float()).flip(axes) / len(views)
-                for axes in views
+                torch.sigmoid(model(batch.flip(axes)).float()).flip(axes) / len(mirrored)
+                for axes in mirrored
             )
-            whole = out_of_view(torch.as_tensor(tumour), frame, images.shape[1:3])
-            found.append((whole > reading.threshold).cpu().numpy())
+            whole = undo_crop(torch.as_tensor(tumour), geometry, images.shape[1:3])
+            found.append((whole > settings.threshold).cpu().numpy())
     return np.concatenate(found)

@@ -12,7 +12,7 @@ def learning_rate(schedule: str, step: int, total_steps: int, peak: float) -> fl
     """The rate of a step, counted from 0 over all stops of an arm.
 
     ``constant``; ``one_cycle`` (Smith 2018; PyTorch's OneCycleLR with its defaults); ``cosine``
-    (PyTorch's CosineAnnealingLR down to 0). Raises ValueError for a step outside of the way.
+    (PyTorch's CosineAnnealingLR down to 0). Raises ValueError for a step outside of the schedule.
     """
     if not 0 <= step < total_steps:
         raise ValueError(f"step {step} is not one of {total_steps}")
@@ -28,5 +28,5 @@ def learning_rate(schedule: str, step: int, total_steps: int, peak: float) -> fl
     raise ValueError(f"schedule {schedule!r} is none of constant, one_cycle, cosine")
 
 
-def _between(begin: float, end: float, way: float) -> float:
-    return end + (begin - end) * (1 + cos(pi * way)) / 2
+def _between(begin: float, end: float, part: float) -> float:
+    return end + (begin - end) * (1 + cos(pi * part)) / 2

@@ -28,7 +28,7 @@ class Template:
 
     `fine` (1 mm): t1, gm, csf. `coarse` (2 mm): gm, wm, csf; inner and outer, the distances in mm
     from the brain's envelope and from the head's inner outline (inside negative); ventricle, the
-    distance from the ventricles; push_x, push_y, push_z, the way towards them.
+    distance from the ventricles; push_x, push_y, push_z, the direction towards them.
     """
 
     fine: Mapping[str, Volume]

@@ -22,7 +22,7 @@ from roundelay.phantom.anatomy import (
 
 EDGE = 0.4  # density at which a reader draws the contour
 
-_REACH = 23  # voxels each way from the seed: the box that holds the growth
+_REACH = 23  # voxels from the seed in each direction: the box that holds the growth
 
 _GROWTH = 0.14
 
@@ -70,7 +70,7 @@ def press(template: Template, lesion: Lesion, points: Field) -> Field:
     """Move tissue away from the lesion: points (``[3, n]``, mm) of the pressed head, unpressed."""
     away = points - lesion.centre[:, None]
     near = np.exp(-(away**2).sum(0) / (1.7 * lesion.radius) ** 2)
-    # The skull doesn't give way.
+    # The skull doesn't yield.
     room = np.clip(-sample(template.coarse["inner"], points, within=near > 0.001) / 14, 0, 1)
     return np.asarray(points - lesion.pressure * near * room * away)
 

@@ -28,7 +28,7 @@ class Case:
     lesion_contrast: float  # of FLAIR, over grey matter
     fat: float  # 1: bright as it comes, less where it is suppressed
     fluid: float  # of FLAIR: near 0 where the inversion time fits, bright where it doesn't
-    darkening: float  # of T1: how much of the way to a dark lesion's signal
+    darkening: float  # of T1: the share of the step to a dark lesion's signal
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from roundelay.study.study import Study
 
 @dataclass(frozen=True, slots=True)
 class Arm:
-    """One way of training that is compared, with one seed.
+    """One method with one seed, as it is compared.
 
     `site` names the home of a model that stays there (``local``), `order` the order of the sites
     where a study compares several.
@@ -45,7 +45,7 @@ class Arm:
 
 
 def lay(study: Study, surveys: Mapping[str, SiteSurvey]) -> list[Arm]:
-    """The whole way of every arm, each with the same number of slice-visits for every model.
+    """The whole itinerary of every arm, each with the same number of slice-visits for every model.
 
     Raises DataError where a site has nothing to train on, StudyError for an impossible order.
     """

@@ -39,10 +39,10 @@ def check_room(out: Path, arms: Sequence[Arm], baton_bytes: int, *, keep_all: bo
 
 
 def planned_bytes(study: Study, name: str, legs: Sequence[Leg], model_bytes: int) -> int | None:
-    """What an arm's batons will weigh on their way; None where images would have to travel.
+    """What an arm's batons will weigh together; None where images would have to travel.
 
-    In a relay a baton passes once for each stop, from the site before; the last one's way home is
-    not counted. Side by side it goes out to every site and comes back, so twice. In a calibration
+    In a relay a baton passes once for each stop, from the site before; the last one's return is
+    not counted. Side by side it goes out to every site and comes back, so twice. In a recalibration
     it goes out to every site; the sums that come back weigh next to nothing. The first baton
     carries no optimiser state and no average yet. A model that stays at home passes nothing.
     """

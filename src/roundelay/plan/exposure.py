@@ -9,7 +9,7 @@ from roundelay.study.sections import PARALLEL, RELAYS
 
 
 def weak_places(arms: Sequence[Arm], surveys: Mapping[str, SiteSurvey]) -> list[str]:
-    """Sites with one training patient, and where on the way that patient is least hidden."""
+    """Sites with one training patient, and where in the order that patient is least hidden."""
     notices = []
     for site, survey in surveys.items():
         if sum(survey.patients.values()) == 1:
@@ -36,12 +36,12 @@ def exposed(arm: Arm, site: str) -> list[str]:
     """
     if arm.name not in ("cwt", "swt"):
         return []
-    way = [leg.stops[0].site for leg in arm.legs if leg.task == "train"]
-    visits = [name for i, name in enumerate(way) if i == 0 or name != way[i - 1]]
+    order = [leg.stops[0].site for leg in arm.legs if leg.task == "train"]
+    visits = [name for i, name in enumerate(order) if i == 0 or name != order[i - 1]]
     at_turn = any(
         visits[i] == site and visits[i - 1] == visits[i + 1] for i in range(1, len(visits) - 1)
     )
-    places = {"first": way[0] == site, "last": way[-1] == site, "at the turn": at_turn}
+    places = {"first": order[0] == site, "last": order[-1] == site, "at the turn": at_turn}
     return [place for place, so in places.items() if so]
 
 
@@ -53,9 +53,9 @@ EVERYONE = "anyone"
 def subtractors(name: str, legs: Sequence[Leg]) -> dict[str, list[str]]:
     """For each site of an arm, who holds a model from before and from after one of its visits.
 
-    The coordinator always does: on one machine, and on a cluster that one party runs, every baton
+    The coordinator alorders does: on one machine, and on a cluster that one party runs, every baton
     passes through it in the clear. The start weights and the final model count as held by anyone;
-    where a calibration follows, the last trained model goes out to all sites of the study.
+    where a recalibration follows, the last trained model goes out to all sites of the study.
     """
     trained = [leg for leg in legs if leg.task == "train"]
     sites = list(dict.fromkeys(stop.site for leg in trained for stop in leg.stops))
@@ -64,10 +64,10 @@ def subtractors(name: str, legs: Sequence[Leg]) -> dict[str, list[str]]:
         return {site: [COORDINATOR] for site in sites}
     if name not in RELAYS:
         return {}
-    way = [leg.stops[0].site for leg in trained]
-    for i, site in enumerate(way):
-        before = {EVERYONE} if i == 0 else {way[i - 1]}
-        after = {EVERYONE} if i == len(way) - 1 else {way[i + 1]}
+    order = [leg.stops[0].site for leg in trained]
+    for i, site in enumerate(order):
+        before = {EVERYONE} if i == 0 else {order[i - 1]}
+        after = {EVERYONE} if i == len(order) - 1 else {order[i + 1]}
         if EVERYONE in before or EVERYONE in after:
             found[site] |= (before | after) - {EVERYONE} or {EVERYONE}
         found[site] |= (before & after) - {EVERYONE}

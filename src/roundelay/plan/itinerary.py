@@ -1,4 +1,4 @@
-"""Stops, legs and orders: the model's whole way, fixed and readable before training begins."""
+"""Stops and legs: the whole itinerary, fixed and readable before training begins."""
 
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from roundelay.files.canonical import canonical_json
 
-Task = Literal["train", "calibrate"]
+Task = Literal["train", "recalibrate"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,8 @@ class Stop:
     `steps` batches see `slice_visits` slices. They are drawn from `slices`: how many of the
     training slices of each site that stands here (several for the arm ``pooled``).
     `first_step` of `total_steps` is the stop's place in the learning-rate schedule of its arm.
-    In the last round, `weight_before` slice-visits of that round came before it (for ``trail``).
+    In the last round, `weight_before` slice-visits of that round came before it (for the average
+    ``last_round``).
     `previous_here` is the index of the same site's last stop (for optimiser state that stays).
     """
 
@@ -60,7 +61,7 @@ def open_legs(legs: Sequence[Leg], run: Collection[int]) -> tuple[Leg, ...]:
     """The legs among which the next one may be chosen, in their order; empty at the end.
 
     `run` are the indices of those that were run. A site that is away may be put off to later in its
-    round, never beyond it; a calibration comes after all training.
+    round, never beyond it; a recalibration comes after all training.
     """
     left = [leg for leg in legs if leg.index not in run]
     return tuple(

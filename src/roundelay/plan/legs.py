@@ -54,22 +54,22 @@ def lay_legs(
                 walked[clock] += work.steps
                 seen_this_round += work.slice_visits
             legs.append(Leg(len(legs), tuple(stops)))
-    if recipe.calibrate:
-        legs.append(_calibration(recipe, legs, works))
+    if recipe.recalibrate_batchnorm:
+        legs.append(_recalibration(recipe, legs, works))
     return tuple(legs)
 
 
-def _calibration(recipe: Recipe, legs: Sequence[Leg], works: Mapping[str, Work]) -> Leg:
+def _recalibration(recipe: Recipe, legs: Sequence[Leg], works: Mapping[str, Work]) -> Leg:
     """A last leg in which nothing trains: every site adds its sums, side by side."""
     last = legs[-1].stops[-1]
     weights = [work.size for work in works.values()]
-    visits = share(max(recipe.calibration_slices, len(weights)), weights)
+    visits = share(max(recipe.recalibration_slices, len(weights)), weights)
     stops = tuple(
         replace(
             last,
             index=last.index + 1 + i,
             site=site,
-            task="calibrate",
+            task="recalibrate",
             slices=works[site].slices,
             slice_visits=visits[i],
             steps=-(-visits[i] // recipe.batch),

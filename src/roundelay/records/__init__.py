@@ -1,1 +1,1 @@
-"""What a run leaves behind: folder, arms, verification, traffic, and reading it back."""
+"""What a run leaves behind: folder, arms, verification, traffic; and how it is read back."""

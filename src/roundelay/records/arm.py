@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from roundelay.errors import LedgerError
-from roundelay.evaluation.forgetting import Hop
+from roundelay.evaluation.forgetting import Validation
 from roundelay.evaluation.scores import PatientScore
 from roundelay.files.writing import write_json, write_text
 from roundelay.plan.arms import Arm
@@ -54,7 +54,7 @@ def model_digest(place: Path) -> str:
 
 
 def read_legs(place: Path) -> tuple[Leg, ...]:
-    """The planned way of an arm. Raises LedgerError where its file can't be read."""
+    """The planned itinerary of an arm. Raises LedgerError where its file can't be read."""
     path = place / "itinerary.json"
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
@@ -96,13 +96,13 @@ def _table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     return text.getvalue()
 
 
-HOPS = "hops.json"
+VALIDATIONS = "validation.json"
 
 
-def read_hops(place: Path) -> list[Hop]:
+def read_validations(place: Path) -> list[Validation]:
     """The matrix as far as it has come; empty where the study follows nothing."""
-    path = place / HOPS
+    path = place / VALIDATIONS
     if not path.exists():
         return []
     rows = json.loads(path.read_text(encoding="utf-8"))
-    return [Hop(**{**row, "visited": tuple(row["visited"])}) for row in rows]
+    return [Validation(**{**row, "visited": tuple(row["visited"])}) for row in rows]

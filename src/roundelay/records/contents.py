@@ -10,17 +10,17 @@ from typing import Any
 from roundelay.data.survey import TEST, VALIDATION
 from roundelay.errors import LedgerError, RunFolderError
 from roundelay.evaluation.comparison import mean_over_seeds
-from roundelay.evaluation.forgetting import Forgetting, Hop, measure_forgetting
+from roundelay.evaluation.forgetting import Forgetting, Validation, measure_forgetting
 from roundelay.evaluation.scores import PatientScore
 from roundelay.evaluation.summary import Summary, by_patient, summarize
 from roundelay.plan.cost import planned_bytes
 from roundelay.plan.itinerary import Leg
-from roundelay.records.arm import read_hops, read_legs
+from roundelay.records.arm import read_legs, read_validations
 from roundelay.records.layout import SCORES, STUDY, SUMMARY, read_record
 from roundelay.records.traffic import passed_bytes
 from roundelay.records.verification import verify_arm
 from roundelay.relay.ledger import read_ledger
-from roundelay.relay.receipt import Receipt, words_on_absence
+from roundelay.relay.receipt import Receipt, absence_statements
 from roundelay.study.file import read_study
 from roundelay.study.sections import RELAYS
 from roundelay.study.study import Study
@@ -29,7 +29,7 @@ FULL_NAMES = {
     "cwt": "cyclic weight transfer",
     "swt": "single weight transfer",
     "fedavg": "federated averaging",
-    "fedprox": "federated averaging with a proximal pull",
+    "fedprox": "federated averaging with FedProx's penalty",
     "pooled": "all images in one place",
     "local": "each hospital alone, on its own patients",
 }
@@ -55,7 +55,7 @@ class ArmRun:
     away: tuple[str, ...]
     receipts: tuple[Receipt, ...]
     legs_done: int
-    hops: tuple[Hop, ...]
+    validations: tuple[Validation, ...]
     chosen_leg: int | None
     scores: tuple[PatientScore, ...]
     head: str
@@ -65,7 +65,7 @@ class ArmRun:
         return self.chosen_leg is not None
 
     @property
-    def way(self) -> str:
+    def method(self) -> str:
         """What is compared: the arm, and its order where the study has several."""
         return self.name + (f", {self.order}" if self.order else "")
 
@@ -75,7 +75,7 @@ class ArmRun:
 
     @cached_property
     def forgetting(self) -> Forgetting:
-        return measure_forgetting(self.hops)
+        return measure_forgetting(self.validations)
 
     @property
     def seconds(self) -> float:
@@ -120,11 +120,11 @@ class Run:
         return all(by_patient(arm.scores) for arm in self.arms)
 
     @property
-    def ways(self) -> tuple[str, ...]:
-        """The finished ways of training, as the study names them."""
-        return tuple(dict.fromkeys(arm.way for arm in self.arms if arm.scores))
+    def methods(self) -> tuple[str, ...]:
+        """The finished methods, as the study names them."""
+        return tuple(dict.fromkeys(arm.method for arm in self.arms if arm.scores))
 
-    def seeds_of(self, way: str) -> list[dict[str, PatientScore]]:
+    def seeds_of(self, method: str) -> list[dict[str, PatientScore]]:
         """For each seed, the scores by patient; for ``local`` each patient's own hospital's model.
 
         A patient of a hospital without a model of its own has no score there. While a run goes, a
@@ -132,24 +132,24 @@ class Run:
         """
         found: dict[int, dict[str, PatientScore]] = {}
         for arm in self.arms:
-            if arm.way == way:
+            if arm.method == method:
                 own = [s for s in arm.scores if arm.site in (None, s.site)]
                 found.setdefault(arm.seed, {}).update({s.patient: s for s in own})
         whole = max((len(scores) for scores in found.values()), default=0)
         return [scores for scores in found.values() if scores and len(scores) == whole]
 
-    def dice_of(self, way: str) -> dict[str, float]:
+    def dice_of(self, method: str) -> dict[str, float]:
         """Dice by patient, the mean over seeds."""
-        seeds = self.seeds_of(way)
+        seeds = self.seeds_of(method)
         return mean_over_seeds([{p: s.dice for p, s in scores.items()} for scores in seeds])
 
-    def scores_of(self, way: str) -> list[PatientScore]:
+    def scores_of(self, method: str) -> list[PatientScore]:
         """A score a patient, its Dice the mean over seeds; all else is the first seed's."""
-        seeds, dice = self.seeds_of(way), self.dice_of(way)
+        seeds, dice = self.seeds_of(method), self.dice_of(method)
         return [replace(score, dice=dice[p]) for p, score in seeds[0].items()] if seeds else []
 
     def relay_arm(self) -> ArmRun | None:
-        """The arm whose way is drawn in full: the first relay."""
+        """The arm whose itinerary is drawn in full: the first relay."""
         return next((arm for arm in self.arms if arm.name in RELAYS), None)
 
 
@@ -190,7 +190,7 @@ def _read_arm(place: Path, split: str) -> ArmRun:
         away=_away(lines),
         receipts=tuple(Receipt(**r) for line in lines[1:] for r in line["receipts"]),
         legs_done=len(lines) - 1,
-        hops=tuple(read_hops(place)),
+        validations=tuple(read_validations(place)),
         chosen_leg=done["chosen_leg"],
         scores=tuple(PatientScore(**s) for s in done["scores"] if s["split"] == split),
         head=str(lines[-1]["digest"]),
@@ -206,7 +206,9 @@ def _away(lines: list[dict[str, Any]]) -> tuple[str, ...]:
     """Turns that were skipped or put off, one sentence each."""
     found: dict[tuple[str, int], str] = {}
     for line in lines[1:]:
-        stated = [word["statement"]["receipt"] for word in words_on_absence(line, "deferred")]
+        stated = [
+            statement["statement"]["receipt"] for statement in absence_statements(line, "deferred")
+        ]
         for receipt in (*stated, *line["receipts"]):
             if receipt["task"] in AWAY:
                 found[receipt["site"], receipt["round"]] = (

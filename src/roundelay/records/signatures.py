@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from roundelay.errors import LedgerError
 from roundelay.files.canonical import canonical_json, digest_of
-from roundelay.relay.receipt import words_on_absence
+from roundelay.relay.receipt import absence_statements
 
 COORDINATOR = "coordinator"
 
@@ -19,7 +19,7 @@ def check_signatures(
     """How many receipts of an arm are signed by the site that they name.
 
     `record` is run.json with the roster, `lines` are the ledger's. Raises LedgerError for a
-    receipt that isn't signed, or whose signature is for other words, another place or another run.
+    receipt that isn't signed, or whose signature is for another receipt, place or run.
     """
     network = record["network"]
     roster = network["roster"]
@@ -30,10 +30,10 @@ def check_signatures(
         if len(proofs) != len(line["receipts"]):
             raise LedgerError(f"{label}, leg {number}: a receipt isn't signed.")
         place = {"run": network["run"], "proposal": proposal, "arm": label, "leg": line["leg"]}
-        for word in words_on_absence(line, "deferred"):
-            put_off = {**place, "leg": word["statement"]["leg"]}
-            receipt = word["statement"]["receipt"]
-            if fault := _fault(word, put_off, receipt, roster[COORDINATOR], COORDINATOR):
+        for statement in absence_statements(line, "deferred"):
+            put_off = {**place, "leg": statement["statement"]["leg"]}
+            receipt = statement["statement"]["receipt"]
+            if fault := _fault(statement, put_off, receipt, roster[COORDINATOR], COORDINATOR):
                 raise LedgerError(f"{label}, leg {number}: {fault}. The ledger was forged.")
         for receipt, proof in zip(line["receipts"], proofs, strict=True):
             who = COORDINATOR if receipt["task"] == "absent" else receipt["site"]
@@ -44,12 +44,12 @@ def check_signatures(
 
 
 def _proofs(line: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The statement for each receipt; of a stop that was skipped, the coordinator's word."""
+    """The statement for each receipt; of a stop that was skipped, the coordinator's statement."""
     found = []
     for receipt, proof in zip(line["receipts"], line.get("proofs", []), strict=False):
         if receipt["task"] == "absent":
-            words = words_on_absence(line, "absent")
-            proof = next((w for w in words if w["statement"]["leg"] == line["leg"]), None)
+            statements = absence_statements(line, "absent")
+            proof = next((w for w in statements if w["statement"]["leg"] == line["leg"]), None)
         if proof:
             found.append(proof)
     return found

@@ -11,7 +11,7 @@ from roundelay.plan.itinerary import digest as itinerary_digest
 from roundelay.records.arm import model_digest, read_legs
 from roundelay.records.layout import SCORES, SUMMARY
 from roundelay.relay.ledger import file_name, read_baton, read_ledger, sealed_as
-from roundelay.relay.receipt import words_on_absence
+from roundelay.relay.receipt import absence_statements
 
 
 def verify_arm(out: Path, label: str) -> str:
@@ -81,7 +81,7 @@ def verify(folder: Path, *, legs: Sequence[Leg], itinerary: str) -> list[dict[st
 
 def _leg_of(path: Path, line: dict[str, Any], turn: Sequence[Leg]) -> Leg:
     """The planned leg of a line: the next one, or one before which others were put off."""
-    deferred = {word["statement"]["leg"] for word in words_on_absence(line, "deferred")}
+    deferred = {statement["statement"]["leg"] for statement in absence_statements(line, "deferred")}
     for leg in turn:
         if leg.index == line["leg"]:
             return leg

@@ -9,14 +9,14 @@ from roundelay.plan.itinerary import Leg
 from roundelay.relay.baton import AVERAGE, MODEL, SUMS, Baton, join
 
 
-def merge(leg: Leg, baton: Baton, returned: Sequence[Baton]) -> Baton:
+def aggregate(leg: Leg, baton: Baton, returned: Sequence[Baton]) -> Baton:
     """The baton that goes on after a leg.
 
     Of one stop: the one returned. Of several side by side: their mean, weighted by the training
-    slices of each. Of a calibration: the model with the statistics of all sites together.
+    slices of each. Of a recalibration: the model with the statistics of all sites together.
     """
-    if leg.task == "calibrate":
-        return calibrated(baton, [r.part(SUMS) for r in returned])
+    if leg.task == "recalibrate":
+        return recalibrated(baton, [r.part(SUMS) for r in returned])
     if len(returned) == 1:
         return returned[0]
     return averaged(returned, [stop.slice_count for stop in leg.stops])
@@ -41,12 +41,12 @@ def averaged(batons: Sequence[Baton], weights: Sequence[int]) -> Baton:
     return Baton.of(mean)
 
 
-def calibrated(baton: Baton, sums: Sequence[Arrays]) -> Baton:
+def recalibrated(baton: Baton, sums: Sequence[Arrays]) -> Baton:
     """The model with BatchNorm statistics from the sums of all sites together.
 
     Each element of `sums` holds for every BatchNorm layer ``<layer>.count``, ``<layer>.sum`` and
     ``<layer>.sum_of_squares`` (float64, one value a channel). The variance is the unbiased one, as
-    PyTorch keeps it. Where an average travels, it is the model that is calibrated and goes home.
+    PyTorch keeps it. Where an average travels, it is the model that is recalibrated and goes home.
     """
     average = baton.part(AVERAGE)
     model = {**baton.part(MODEL), **average}

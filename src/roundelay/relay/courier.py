@@ -42,7 +42,7 @@ class Courier(Protocol):
         """The baton as whoever runs the study may read it: itself, or opened; else still sealed."""
 
     def facts(self) -> Mapping[str, Any]:
-        """What run.json records of the way that batons take; the same when a run is resumed."""
+        """What run.json records of the network that batons cross; a resumed run has the same."""
 
     def close(self) -> None:
         """End what was started."""

@@ -35,7 +35,7 @@ class Header:
 
 
 class Ledger:
-    """An arm's ledger and its folder of batons; `append` is the only way it grows."""
+    """An arm's ledger and its folder of batons; it grows by `append` alone."""
 
     def __init__(self, folder: Path, header: Header, *, keep: frozenset[int] | None) -> None:
         """Open or begin a ledger. `keep` numbers the hand-overs whose batons stay (None: all stay).
@@ -75,12 +75,12 @@ class Ledger:
         """The baton of the last finished leg, or None where there is none."""
         return self.baton_of(self.legs_done - 1) if self.legs_done else None
 
-    def baton_of(self, hop: int) -> Baton:
+    def baton_of(self, number: int) -> Baton:
         """The kept baton of a hand-over, counted from 0 in the order in which legs were run.
 
         Raises LedgerError where it is missing or altered.
         """
-        return read_baton(self.batons, self.lines[hop + 1])
+        return read_baton(self.batons, self.lines[number + 1])
 
     def append(
         self, leg: Leg, receipts: Sequence[Receipt], baton: Baton, proofs: Sequence[Any] = ()
@@ -107,8 +107,8 @@ class Ledger:
     def _prune(self) -> None:
         if self._keep is None:
             return
-        hops = {*self._keep, self.legs_done - 1, self.legs_done - 2}
-        needed = {line["baton"] for hop, line in enumerate(self.lines[1:]) if hop in hops}
+        kept = {*self._keep, self.legs_done - 1, self.legs_done - 2}
+        needed = {line["baton"] for number, line in enumerate(self.lines[1:]) if number in kept}
         for path in self.batons.iterdir():
             if path.stem not in needed:
                 path.unlink()

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from roundelay.errors import HandoverError
 from roundelay.plan.arms import Arm
 from roundelay.plan.itinerary import Leg, Stop, open_legs
-from roundelay.relay.aggregation import merge
+from roundelay.relay.aggregation import aggregate
 from roundelay.relay.baton import Baton
 from roundelay.relay.courier import Courier, Visit
 from roundelay.relay.ledger import Ledger
@@ -27,7 +27,7 @@ def relay(
         visits = courier.train(baton, leg.stops)
         for stop, visit in zip(leg.stops, visits, strict=True):
             check_handover(stop, visit, sent=baton)
-        baton = merge(leg, baton, [visit.baton for visit in visits])
+        baton = aggregate(leg, baton, [visit.baton for visit in visits])
         proofs = [visit.baton.proof for visit in visits]
         ledger.append(leg, [visit.receipt for visit in visits], baton, proofs)
         if after_leg is not None:

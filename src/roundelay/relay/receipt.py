@@ -34,9 +34,13 @@ def proof_of(line: dict[str, Any]) -> dict[str, Any] | None:
     return dict(proofs[0])
 
 
-def words_on_absence(line: Mapping[str, Any], kind: str) -> list[dict[str, Any]]:
+def absence_statements(line: Mapping[str, Any], kind: str) -> list[dict[str, Any]]:
     """What the study's owner signed of sites that were away before a line's visit.
 
     `kind` is ``absent`` for stops that were skipped, ``deferred`` for stops put off to later.
     """
-    return [dict(word) for proof in line.get("proofs", []) for word in (proof or {}).get(kind, [])]
+    return [
+        dict(statement)
+        for proof in line.get("proofs", [])
+        for statement in (proof or {}).get(kind, [])
+    ]

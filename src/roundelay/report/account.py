@@ -7,7 +7,7 @@ from roundelay.plan.exposure import subtractors
 from roundelay.records.contents import ArmRun, Run
 from roundelay.report.blocks import Block, Cell, Items, Section, Table, Text, cells
 from roundelay.report.figures import colour_of
-from roundelay.report.sentences import WayRow
+from roundelay.report.sentences import MethodRow
 from roundelay.study.sections import PARALLEL, RELAYS
 
 FEW = 5
@@ -19,19 +19,19 @@ def bytes_section(run: Run) -> Section:
     firsts: dict[str, ArmRun] = {}
     for arm in run.arms:
         if arm.done:
-            firsts.setdefault(arm.way, arm)
+            firsts.setdefault(arm.method, arm)
     least = next(
         (arm.bytes_passed for arm in firsts.values() if arm.name == "swt" and arm.bytes_passed),
         None,
     )
     rows = []
-    for way, arm in firsts.items():
+    for method, arm in firsts.items():
         passed, planned = arm.bytes_passed, arm.bytes_planned(run.study)
         stops = sum(len(leg.stops) for leg in arm.legs)
         visits = sum(r.slice_visits for r in arm.receipts if r.task == "train")
         rows.append(
             [
-                Cell(way, words=True, colour=colour_of(run, way)),
+                Cell(method, prose=True, colour=colour_of(run, method)),
                 Cell(str(stops)),
                 Cell(f"{visits:,}"),
                 Cell(_megabytes(planned)),
@@ -44,7 +44,7 @@ def bytes_section(run: Run) -> Section:
     if not rows:
         return Section("bytes", "Bytes and time", [])
     columns = [
-        "way of training", "stops", "slice-visits", "MB planned", "MB passed", "off by",
+        "method", "stops", "slice-visits", "MB planned", "MB passed", "off by",
         "against swt", "work at sites",
     ]  # fmt: skip
     state = run.study.recipe.optimiser_state
@@ -53,7 +53,7 @@ def bytes_section(run: Run) -> Section:
         "bytes",
         "Bytes and time",
         [
-            Table("One seed of each way of training (of local: one model)", columns, rows),
+            Table("One seed of each method (of local: one model)", columns, rows),
             Text(
                 "A relay passes a model on once for each stop; side by side it goes out and comes"
                 " back. A dash stands where the images themselves would have to travel, 0 where"
@@ -83,16 +83,16 @@ def protection_section(run: Run) -> Section:
     seen: dict[str, ArmRun] = {}
     for arm in run.arms:
         if arm.name in RELAYS + PARALLEL:
-            seen.setdefault(arm.way, arm)
-    ways = {way: subtractors(arm.name, arm.legs) for way, arm in seen.items()}
-    if ways:
-        sites = list(dict.fromkeys(site for found in ways.values() for site in found))
+            seen.setdefault(arm.method, arm)
+    methods = {method: subtractors(arm.name, arm.legs) for method, arm in seen.items()}
+    if methods:
+        sites = list(dict.fromkeys(site for found in methods.values() for site in found))
         rows = [
-            [Cell(site, words=True), *(Cell(", ".join(found.get(site, ["–"])), words=True)
-                                       for found in ways.values())]
+            [Cell(site, prose=True), *(Cell(", ".join(found.get(site, ["–"])), prose=True)
+                                       for found in methods.values())]
             for site in sites
         ]  # fmt: skip
-        blocks.append(Table("Who could subtract this hospital's update", ["", *ways], rows))
+        blocks.append(Table("Who could subtract this hospital's update", ["", *methods], rows))
     few = [
         f"{site['site']} ({site['patients'][TRAIN]})"
         for site in run.record["sites"]
@@ -106,22 +106,22 @@ def protection_section(run: Run) -> Section:
     return Section("protection", "What is protected, and what isn't", blocks)
 
 
-def other_scores_section(run: Run, rows: Sequence[WayRow]) -> Section:
+def other_scores_section(run: Run, rows: Sequence[MethodRow]) -> Section:
     """The scores of other papers, beside what they are worth."""
     table = [
         [
-            Cell(row.way, words=True, colour=colour_of(run, row.way)),
+            Cell(row.method, prose=True, colour=colour_of(run, row.method)),
             Cell(f"{row.summary.pooled_dice:.3f}"),
             Cell(_number(row.summary.positive_slice_dice)),
             Cell(f"{row.summary.slice_dice:.3f}"),
-            Cell(f"{row.summary.slice_dice_of_nothing:.3f}"),
+            Cell(f"{row.summary.slice_dice_of_empty_prediction:.3f}"),
             Cell(f"{row.summary.hd95_missing}"),
         ]
         for row in rows
     ]
     columns = [
-        "way of training", "all slices as one", "slices with tumour", "all slices, empty = 1",
-        "of marking nothing", "HD95 by diagonal",
+        "method", "all slices as one", "slices with tumour", "all slices, empty = 1",
+        "of an empty prediction", "HD95 by diagonal",
     ]  # fmt: skip
     blocks: list[Block] = (
         [Table("Other Dice scores, first seed", columns, table, small=True)] if table else []
@@ -149,12 +149,12 @@ def provenance_section(run: Run) -> Section:
                               for split in ("train", "validation", "test")))
         for site in record["sites"]
     ]  # fmt: skip
-    heads = [[Cell(arm.label, words=True), Cell(arm.head, words=True)] for arm in run.arms]
+    heads = [[Cell(arm.label, prose=True), Cell(arm.head, prose=True)] for arm in run.arms]
     return Section(
         "provenance",
         "Where this comes from",
         [
-            Table("The run", ["", ""], [[Cell(a, words=True), Cell(b, words=True)]
+            Table("The run", ["", ""], [[Cell(a, prose=True), Cell(b, prose=True)]
                                         for a, b in facts]),
             Table("Patients (slices) of each hospital",
                   ["hospital", "train", "validation", "test"], sites),

@@ -7,10 +7,10 @@ from typing import ClassVar
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A cell of a table. `words` are set left and may wrap; `colour` puts a dot before the text."""
+    """A cell of a table. `prose` is set left and may wrap; `colour` puts a dot before the text."""
 
     text: str
-    words: bool = False
+    prose: bool = False
     colour: str = ""
 
 
@@ -45,7 +45,7 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A PNG as a data address, with words for who can't see it."""
+    """A PNG as a data address, with a description for who can't see it."""
 
     source: str
     alt: str
@@ -93,5 +93,5 @@ class Page:
 
 
 def cells(*texts: str) -> list[Cell]:
-    """A row: the first cell in words, the others figures."""
-    return [Cell(texts[0], words=True), *(Cell(text) for text in texts[1:])]
+    """A row: the first cell is prose, the others figures."""
+    return [Cell(texts[0], prose=True), *(Cell(text) for text in texts[1:])]

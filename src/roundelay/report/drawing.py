@@ -7,8 +7,17 @@ from typing import Any
 INK, FAINT, PAPER = "#1c2127", "#8a929c", "#fdfdfe"
 """Text and lines; lines behind; the ground. Each stands for a colour of the page."""
 
-WAYS = ("#2f6fd0", "#0f8f8a", "#b8620f", "#8a55c4", "#6a7280", "#c43d55", "#5d7f1e", "#a0487e")
-"""One a way of training; each has a contrast of 3 or more on the light and the dark page."""
+METHOD_COLOURS = (
+    "#2f6fd0",
+    "#0f8f8a",
+    "#b8620f",
+    "#8a55c4",
+    "#6a7280",
+    "#c43d55",
+    "#5d7f1e",
+    "#a0487e",
+)
+"""One a method; each has a contrast of 3 or more on the light and the dark page."""
 
 FILL = 952 / (9.2 * 72)
 """Pixels of the page for a point of a figure: the widest figure fills the page."""
@@ -54,7 +63,7 @@ def draw(width: float, height: float, paint: Callable[[Any], None], **grid: Any)
 
 
 def on_page(svg: str, *, label: str, key: str) -> str:
-    """The SVG for the page: colours by name, wide as its place, with words for who can't see it.
+    """The SVG for the page: colours by name, wide as its place, described for who can't see it.
 
     `key` makes the identifiers within the picture its own.
     """
@@ -70,5 +79,5 @@ def on_page(svg: str, *, label: str, key: str) -> str:
 
 
 def _without_size(head: str) -> str:
-    words = head.replace("\n", " ").split(" ")
-    return " ".join(word for word in words if not word.startswith(("width=", "height=")))
+    attributes = head.replace("\n", " ").split(" ")
+    return " ".join(one for one in attributes if not one.startswith(("width=", "height=")))

@@ -4,26 +4,27 @@ from collections.abc import Sequence
 from itertools import product
 from typing import Any
 
+from roundelay.evaluation.forgetting import Validation
 from roundelay.evaluation.scores import PatientScore
 from roundelay.records.contents import ArmRun, Run
-from roundelay.report.drawing import FAINT, INK, PAPER, WAYS, draw
+from roundelay.report.drawing import FAINT, INK, METHOD_COLOURS, PAPER, draw
 
 WIDTH = 9.2  # inches of a figure on the page
-MANY_HOPS = 30  # from here on names and numbers would overlap
+MANY_HANDOVERS = 30  # from here on names and numbers would overlap
 
 
-def colour_of(run: Run, way: str) -> str:
-    ways = list(dict.fromkeys(arm.way for arm in run.arms))
-    return WAYS[ways.index(way) % len(WAYS)]
+def colour_of(run: Run, method: str) -> str:
+    methods = list(dict.fromkeys(arm.method for arm in run.arms))
+    return METHOD_COLOURS[methods.index(method) % len(METHOD_COLOURS)]
 
 
-def draw_way(run: Run, arm: ArmRun) -> str:
-    """The model's way: a lane for each hospital, a disc for each visit, time from left to right."""
+def draw_itinerary(run: Run, arm: ArmRun) -> str:
+    """The itinerary: a lane for each hospital, a disc for each visit, time from left to right."""
     lanes = {site: i for i, site in enumerate(arm_sites(run, arm))}
     trained = [leg for leg in arm.legs if leg.task == "train"]
     largest = max(stop.slice_visits for leg in trained for stop in leg.stops)
     skipped = {receipt.stop for receipt in arm.receipts if receipt.task == "absent"}
-    colour = colour_of(run, arm.way)
+    colour = colour_of(run, arm.method)
     width = WIDTH if len(trained) > 6 else min(WIDTH, 3.0 + 0.8 * len(trained))
 
     def paint(axes: Any) -> None:
@@ -75,7 +76,7 @@ def arm_sites(run: Run, arm: ArmRun) -> list[str]:
 
 
 def draw_losses(run: Run) -> str | None:
-    """Training loss of each arm over the slice-visits seen; hops of the relay carry their names."""
+    """Training loss of each arm over the slice-visits seen; the relay's points carry names."""
     first = run.arms[0].seed if run.arms else 0
     arms = [arm for arm in run.arms if arm.receipts and arm.seed == first and not arm.site]
     if not arms:
@@ -84,8 +85,10 @@ def draw_losses(run: Run) -> str | None:
     def paint(axes: Any) -> None:
         for arm in arms:
             xs, ys = _losses(arm)
-            axes.plot(xs, ys, "o-", ms=3.5, lw=1.4, color=colour_of(run, arm.way), label=arm.way)
-            if arm is run.relay_arm() and len(xs) <= MANY_HOPS:
+            axes.plot(
+                xs, ys, "o-", ms=3.5, lw=1.4, color=colour_of(run, arm.method), label=arm.method
+            )
+            if arm is run.relay_arm() and len(xs) <= MANY_HANDOVERS:
                 for x, y, leg in zip(xs, ys, arm.legs, strict=False):
                     axes.annotate(
                         leg.stops[0].site, (x, y), (0, 7), textcoords="offset points",
@@ -114,18 +117,25 @@ def _losses(arm: ArmRun) -> tuple[list[int], list[float]]:
     return xs, ys
 
 
-def draw_hops(run: Run) -> str | None:
+def draw_validation(run: Run) -> str | None:
     """Validation Dice, mean over hospitals, of every arm that was followed."""
-    arms = [a for a in run.arms if len(a.hops) > 1 and a.seed == run.arms[0].seed and not a.site]
+    arms = [
+        a for a in run.arms if len(a.validations) > 1 and a.seed == run.arms[0].seed and not a.site
+    ]
     if not arms:
         return None
 
     def paint(axes: Any) -> None:
         for arm in arms:
-            xs = [(hop.leg + 1) / len(arm.legs) for hop in arm.hops]
-            ys = [sum(hop.dice.values()) / len(hop.dice) for hop in arm.hops]
-            axes.plot(xs, ys, "o-", ms=3.5, lw=1.4, color=colour_of(run, arm.way), label=arm.way)
-        axes.set_xlabel("part of the way")
+            xs = [(validation.leg + 1) / len(arm.legs) for validation in arm.validations]
+            ys = [
+                sum(validation.dice.values()) / len(validation.dice)
+                for validation in arm.validations
+            ]
+            axes.plot(
+                xs, ys, "o-", ms=3.5, lw=1.4, color=colour_of(run, arm.method), label=arm.method
+            )
+        axes.set_xlabel("part of the itinerary")
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
         axes.set_ylabel("validation Dice, mean of hospitals")
         axes.set_ylim(0, 1)
@@ -135,12 +145,12 @@ def draw_hops(run: Run) -> str | None:
 
 
 def draw_matrix(run: Run, arm: ArmRun) -> str | None:
-    """What the model knew at each hospital after each hop; the hospital just visited is framed."""
-    if len(arm.hops) < 2:
+    """What the model knew at each hospital after each hand-over; the one just visited is framed."""
+    if len(arm.validations) < 2:
         return None
-    sites = [site for site in run.sites if site in arm.hops[0].dice]
-    values = [[hop.dice[site] for hop in arm.hops] for site in sites]
-    many = len(arm.hops) > MANY_HOPS
+    sites = [site for site in run.sites if site in arm.validations[0].dice]
+    values = [[validation.dice[site] for validation in arm.validations] for site in sites]
+    many = len(arm.validations) > MANY_HANDOVERS
 
     def paint(axes: Any) -> None:
         axes.imshow(values, vmin=0, vmax=1, cmap="cividis", aspect="auto")
@@ -149,12 +159,11 @@ def draw_matrix(run: Run, arm: ArmRun) -> str | None:
                 if not many:
                     ink = "#101418" if value > 0.55 else "#f4f6f8"
                     axes.text(x, y, f"{value:.2f}", ha="center", va="center", size=8, color=ink)
-                if sites[y] in arm.hops[x].visited:
+                if sites[y] in arm.validations[x].visited:
                     axes.add_patch(
-                        _frame(x, y, "#101418" if value > 0.55 else "#f4f6f8")
+                        _border(x, y, "#101418" if value > 0.55 else "#f4f6f8")
                     )  # fmt: skip
-        names = [" + ".join(hop.visited) if len(hop.visited) == 1 else
-                 ("all" if hop.visited else "calibration") for hop in arm.hops]  # fmt: skip
+        names = [_visited(validation) for validation in arm.validations]
         axes.set_xticks(range(len(names)), names, rotation=45, ha="right", size=8)
         axes.set_yticks(range(len(sites)), sites)
         axes.tick_params(length=0)
@@ -163,29 +172,35 @@ def draw_matrix(run: Run, arm: ArmRun) -> str | None:
     return draw(WIDTH, 1.1 + 0.36 * len(sites), paint)
 
 
-def _frame(x: int, y: int, colour: str) -> Any:
+def _visited(validation: Validation) -> str:
+    if len(validation.visited) == 1:
+        return validation.visited[0]
+    return "all" if validation.visited else "recalibration"
+
+
+def _border(x: int, y: int, colour: str) -> Any:
     from matplotlib.patches import Rectangle
 
     return Rectangle((x - 0.46, y - 0.44), 0.92, 0.88, fill=False, edgecolor=colour, lw=1.6)
 
 
 def draw_patients(run: Run) -> str | None:
-    """Dice of every patient, by hospital and way of training; a bar at each mean."""
-    ways = {way: run.scores_of(way) for way in run.ways}
-    ways = {way: scores for way, scores in ways.items() if scores}
-    if not ways:
+    """Dice of every patient, by hospital and method; a bar at each mean."""
+    methods = {method: run.scores_of(method) for method in run.methods}
+    methods = {method: scores for method, scores in methods.items() if scores}
+    if not methods:
         return None
-    sites = sorted({score.site for scores in ways.values() for score in scores})
+    sites = sorted({score.site for scores in methods.values() for score in scores})
 
     def paint(axes: Any) -> None:
-        step = 0.8 / len(ways)
-        for i, (way, scores) in enumerate(ways.items()):
-            colour = colour_of(run, way)
+        step = 0.8 / len(methods)
+        for i, (method, scores) in enumerate(methods.items()):
+            colour = colour_of(run, method)
             for x, site in enumerate(sites):
                 centre = x - 0.4 + step * (i + 0.5)
                 _draw_strip(axes, centre, step, [s for s in scores if s.site == site], colour)
-            axes.plot([], [], "o", ms=5, color=colour, label=way)
-        counts = {s: sum(x.site == s for x in next(iter(ways.values()))) for s in sites}
+            axes.plot([], [], "o", ms=5, color=colour, label=method)
+        counts = {s: sum(x.site == s for x in next(iter(methods.values()))) for s in sites}
         axes.set_xticks(range(len(sites)), [f"{s}\n{counts[s]} patients" for s in sites])
         axes.set_xlim(-0.55, len(sites) - 0.45)
         for x in range(len(sites) - 1):
@@ -193,7 +208,7 @@ def draw_patients(run: Run) -> str | None:
         axes.set_ylim(-0.03, 1.03)
         axes.set_ylabel("patient Dice")
         axes.tick_params(axis="x", length=0)
-        axes.legend(ncols=len(ways), loc="lower center", bbox_to_anchor=(0.5, 1.0), fontsize=9)
+        axes.legend(ncols=len(methods), loc="lower center", bbox_to_anchor=(0.5, 1.0), fontsize=9)
 
     return draw(WIDTH, 3.8, paint)
 

@@ -19,7 +19,7 @@ from roundelay.report.blocks import (
     Text,
 )  # fmt: skip
 from roundelay.report.page import judgement, write_page
-from roundelay.report.sentences import answer, comparisons, way_rows
+from roundelay.report.sentences import answer, comparisons, method_rows
 
 
 def write_left_out(out: Path, sites: Sequence[str]) -> dict[str, Any]:
@@ -28,17 +28,20 @@ def write_left_out(out: Path, sites: Sequence[str]) -> dict[str, Any]:
     Raises RunFolderError where one of these folders holds no run.
     """
     runs = {site: read_run(out / site) for site in sites if (out / site / "run.json").exists()}
-    merged = merge(runs)
+    merged = aggregate(runs)
     write_page(lay_left_out(merged, runs, sites), out)
     return {
         "name": merged.study.name,
         "synthetic": merged.synthetic,
-        "left_out": {site: {way: _mean(merged, way, site) for way in merged.ways} for site in runs},
+        "left_out": {
+            site: {method: _mean(merged, method, site) for method in merged.methods}
+            for site in runs
+        },
         **{key: value for key, value in judgement(merged).items() if key != "forgetting"},
     }
 
 
-def merge(runs: Mapping[str, Run]) -> Run:
+def aggregate(runs: Mapping[str, Run]) -> Run:
     """One run whose patients were each scored by the model that never saw their hospital.
 
     A hospital's own model (``local``) has no place here: it is the one that did not train.
@@ -58,7 +61,7 @@ def merge(runs: Mapping[str, Run]) -> Run:
 
 def lay_left_out(merged: Run, runs: Mapping[str, Run], sites: Sequence[str]) -> Page:
     """The page: the answer over all hospitals, then each of them."""
-    rows, found = way_rows(merged), comparisons(merged)
+    rows, found = method_rows(merged), comparisons(merged)
     done = [site for site, run in runs.items() if run.finished]
     blocks: list[Block] = [_by_site(merged, runs)] if rows else []
     if rows:
@@ -79,7 +82,7 @@ def lay_left_out(merged: Run, runs: Mapping[str, Run], sites: Sequence[str]) -> 
     if strips := figures.draw_patients(merged):
         blocks.append(
             Figure("left-out", strips, "Dice of every patient by the hospital that was left out"
-                   " and by way of training, the mean over seeds; a bar at each hospital's mean.")
+                   " and by method, the mean over seeds; a bar at each hospital's mean.")
         )  # fmt: skip
     left = [site for site in sites if site not in done]
     return Page(
@@ -93,21 +96,21 @@ def lay_left_out(merged: Run, runs: Mapping[str, Run], sites: Sequence[str]) -> 
 
 
 def _by_site(merged: Run, runs: Mapping[str, Run]) -> Table:
-    ways = merged.ways
-    first = merged.scores_of(ways[0])
+    methods = merged.methods
+    first = merged.scores_of(methods[0])
     rows = []
     for site in runs:
         patients = sum(score.site == site for score in first)
-        means = [_mean(merged, way, site) for way in ways]
+        means = [_mean(merged, method, site) for method in methods]
         cells = [Cell("–" if mean is None else f"{mean:.3f}") for mean in means]
-        rows.append([Cell(site, words=True), Cell(str(patients)), *cells])
-    whole = [Cell(f"{row.summary.dice_mean:.3f}") for row in way_rows(merged)]
-    rows.append([Cell("all", words=True), Cell(str(len(first))), *whole])
+        rows.append([Cell(site, prose=True), Cell(str(patients)), *cells])
+    whole = [Cell(f"{row.summary.dice_mean:.3f}") for row in method_rows(merged)]
+    rows.append([Cell("all", prose=True), Cell(str(len(first))), *whole])
     return Table(
-        "Mean patient Dice at the hospital left out", ["left out", "patients", *ways], rows
+        "Mean patient Dice at the hospital left out", ["left out", "patients", *methods], rows
     )
 
 
-def _mean(merged: Run, way: str, site: str) -> float | None:
-    values = [score.dice for score in merged.scores_of(way) if score.site == site]
+def _mean(merged: Run, method: str, site: str) -> float | None:
+    values = [score.dice for score in merged.scores_of(method) if score.site == site]
     return sum(values) / len(values) if values else None

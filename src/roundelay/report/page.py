@@ -14,7 +14,7 @@ from roundelay.records.contents import Run, read_run
 from roundelay.report import account, people, sections
 from roundelay.report.blocks import Figure, Page
 from roundelay.report.drawing import on_page
-from roundelay.report.sentences import answer, comparisons, way_rows
+from roundelay.report.sentences import answer, comparisons, method_rows
 from roundelay.report.several import lay_side_by_side
 
 REPORT = "report.html"
@@ -50,10 +50,10 @@ def write_page(page: Page, out: Path) -> Path:
 
 def lay_page(run: Run) -> Page:
     """The page of one run."""
-    rows, found = way_rows(run), comparisons(run)
+    rows, found = method_rows(run), comparisons(run)
     parts = [
         sections.scores_section(run, rows, found),
-        sections.way_section(run),
+        sections.itinerary_section(run),
         sections.curves_section(run),
         sections.forgetting_section(run),
         people.patients_section(run),
@@ -65,7 +65,7 @@ def lay_page(run: Run) -> Page:
         account.provenance_section(run),
     ]
     return Page(
-        title=f"{run.study.name}: {len(run.sites)} hospitals, one model on its way",
+        title=f"{run.study.name}: {len(run.sites)} hospitals, one travelling model",
         answer=answer(run, rows, found),
         sections=[part for part in parts if part.blocks],
         problems=run.problems,
@@ -107,12 +107,12 @@ def _inline(figure: Figure) -> str:
 
 def judgement(run: Run) -> dict[str, Any]:
     """What the report says, as values for summary.json."""
-    rows = way_rows(run)
-    first = run.scores_of(run.ways[0]) if run.ways else []
+    rows = method_rows(run)
+    first = run.scores_of(run.methods[0]) if run.methods else []
     return {
-        "ways": [
+        "methods": [
             {
-                "way": row.way,
+                "method": row.method,
                 "dice_mean": row.summary.dice_mean,
                 "single_seeds": list(row.spread),
                 "worst_site": row.worst[0],
@@ -122,7 +122,7 @@ def judgement(run: Run) -> dict[str, Any]:
             for row in rows
         ],
         "comparisons": [
-            {**asdict(one), "words": str(one), "beyond_noise": one.beyond_noise}
+            {**asdict(one), "sentence": str(one), "beyond_noise": one.beyond_noise}
             for one in comparisons(run)
         ],
         "groups": [{**asdict(group), "small": group.small} for group in groups(first)]
@@ -131,6 +131,6 @@ def judgement(run: Run) -> dict[str, Any]:
         "forgetting": {
             arm.label: {**asdict(arm.forgetting), "mean": arm.forgetting.mean}
             for arm in run.arms
-            if len(arm.hops) > 1
+            if len(arm.validations) > 1
         },
     }

@@ -20,18 +20,19 @@ from roundelay.report.blocks import (
 def patients_section(run: Run) -> Section:
     """Every patient as a point."""
     if not run.by_patient:
-        words = (
+        text = (
             "Each hospital gave one row for all its patients, and nothing by patient: means and"
-            " counts are exact, but there is no median, no interval over patients and no comparison"
-            " of ways by patient. A hospital's policy may allow scores by patient, under numbers."
+            " counts are exact, but there is no median, no interval over patients and no"
+            " comparison of methods by patient. A hospital's policy may allow scores by patient,"
+            " under numbers."
         )
-        return Section("patients", "Patient by patient", [Text(words)])
+        return Section("patients", "Patient by patient", [Text(text)])
     strips = figures.draw_patients(run)
     blocks: list[Block] = []
     if strips:
         blocks.append(
-            Figure("patients", strips, f"Dice of every {run.split} patient by hospital and way of"
-                   " training, the mean over seeds; a bar at each hospital's mean. local: the"
+            Figure("patients", strips, f"Dice of every {run.split} patient by hospital and"
+                   " method, the mean over seeds; a bar at each hospital's mean. local: the"
                    " hospital's own model.")
         )  # fmt: skip
     return Section("patients", "Patient by patient", blocks)
@@ -54,21 +55,21 @@ def samples_section(run: Run) -> Section:
             )
         )
     arm = run.samples[0]["arm"]
-    words = (
+    text = (
         f"Of each hospital the {run.split} patient with the best, the median and the worst Dice of"
         f" {arm}, at the slice with most tumour. From left: FLAIR; reference in blue; prediction"
         " in orange; both contours. These pictures are patients' images: keep this page as safely."
     )
     if run.synthetic:
-        words = words[: words.rindex(" These")]
-    return Section("samples", "Sample outputs", [Text(words), Pictures(pictures)])
+        text = text[: text.rindex(" These")]
+    return Section("samples", "Sample outputs", [Text(text), Pictures(pictures)])
 
 
 def fairness_section(run: Run) -> Section:
-    """For whom the first way works."""
-    if not run.ways:
+    """For whom the first method works."""
+    if not run.methods:
         return Section("fairness", "For whom it works", [])
-    found = groups(run.scores_of(run.ways[0]))
+    found = groups(run.scores_of(run.methods[0]))
     kinds = list(dict.fromkeys(group.kind for group in found))
     rows = [
         cells(
@@ -80,7 +81,9 @@ def fairness_section(run: Run) -> Section:
         for group in found
     ]
     blocks: list[Block] = [
-        Table(f"Dice of {run.ways[0]} by group", ["group", "patients", "mean Dice", "95 %"], rows)
+        Table(
+            f"Dice of {run.methods[0]} by group", ["group", "patients", "mean Dice", "95 %"], rows
+        )
     ]
     if distance := gap(found):
         blocks.insert(
@@ -90,7 +93,7 @@ def fairness_section(run: Run) -> Section:
                  f" {distance.size:.3f}."),
         )  # fmt: skip
     missing = [kind for kind in ("sex", "age", "grade") if kind not in kinds]
-    words = "Few: fewer than 5 patients, one of whom moves the mean far. No group was used to tune."
+    text = "Few: fewer than 5 patients, one of whom moves the mean far. No group was used to tune."
     if missing:
-        words += f" The cohort says nothing of its patients' {' or '.join(missing)}."
-    return Section("fairness", "For whom it works", [*blocks, Text(words, soft=True)])
+        text += f" The cohort says nothing of its patients' {' or '.join(missing)}."
+    return Section("fairness", "For whom it works", [*blocks, Text(text, soft=True)])

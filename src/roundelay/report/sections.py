@@ -1,4 +1,4 @@
-"""The sections on scores: the answer's table, the model's way, curves, forgetting."""
+"""The sections on scores: the answer's table, the model's itinerary, curves, forgetting."""
 
 from roundelay.evaluation.comparison import Comparison
 from roundelay.records.contents import ArmRun, Run
@@ -14,21 +14,25 @@ from roundelay.report.blocks import (
     Text,
     cells,
 )  # fmt: skip
-from roundelay.report.sentences import WayRow, median_of
+from roundelay.report.sentences import MethodRow, median_of
 from roundelay.study.sections import RELAYS
 
-WAYS_DRAWN = ("cwt", "swt", "fedavg")
+DRAWN = ("cwt", "swt", "fedavg")
 
 
-def scores_section(run: Run, rows: list[WayRow], found: list[Comparison]) -> Section:
-    """Every way of training in a row, and what the differences are worth."""
+def scores_section(run: Run, rows: list[MethodRow], found: list[Comparison]) -> Section:
+    """Every method in a row, and what the differences are worth."""
     columns = [
-        "way of training", "mean Dice", "95 % interval", "median", "single seeds",
+        "method", "mean Dice", "95 % interval", "median", "single seeds",
         "worst hospital", "gap", "HD95",
     ]  # fmt: skip
     table = [
         [
-            Cell(f"{row.way}: {row.full_name}", words=True, colour=figures.colour_of(run, row.way)),
+            Cell(
+                f"{row.method}: {row.full_name}",
+                prose=True,
+                colour=figures.colour_of(run, row.method),
+            ),
             Cell(f"{row.summary.dice_mean:.3f}"),
             Cell(_interval(row)),
             Cell(median_of(row)),
@@ -41,15 +45,15 @@ def scores_section(run: Run, rows: list[WayRow], found: list[Comparison]) -> Sec
     ]
     blocks: list[Block] = []
     if rows:
-        nothing = rows[0].summary
+        first = rows[0].summary
         blocks = [
             Table(f"Dice of {run.split} patients, each patient's slices as one volume",
                   columns, table),
             Text(
                 "The interval says what other patients of these hospitals might have given"
                 " (bootstrap over patients), single seeds what chance in training did. The gap lies"
-                " between the best and the worst hospital. A model that marks nothing scores 0 by"
-                f" patient, but {nothing.slice_dice_of_nothing:.2f} by slice, where two empty masks"
+                " between the best and the worst hospital. An empty prediction scores 0 by patient,"
+                f" but {first.slice_dice_of_empty_prediction:.2f} by slice, where two empty masks"
                 " count as 1: read slice scores beside that figure. A patient for whom one mask is"
                 " empty counts in HD95 with the diagonal of the volume.",
                 soft=True,
@@ -70,10 +74,10 @@ def scores_section(run: Run, rows: list[WayRow], found: list[Comparison]) -> Sec
     return Section("scores", "Scores", blocks)
 
 
-def way_section(run: Run) -> Section:
-    """The itinerary as the model's way through the hospitals."""
+def itinerary_section(run: Run) -> Section:
+    """The itinerary as the model's itinerary through the hospitals."""
     blocks: list[Block] = []
-    for arm in _first_of(run, WAYS_DRAWN):
+    for arm in _first_of(run, DRAWN):
         stops = sum(len(leg.stops) for leg in arm.legs if leg.task == "train")
         legs = sum(leg.task == "train" for leg in arm.legs)
         shape = (
@@ -81,36 +85,36 @@ def way_section(run: Run) -> Section:
             if arm.name in RELAYS
             else f"{legs} rounds of visits side by side, a mean after each"
         )
-        calibrated = any(leg.task != "train" for leg in arm.legs)
-        end = "; a calibration leg at every hospital ends it" if calibrated else ""
+        recalibrated = any(leg.task != "train" for leg in arm.legs)
+        end = "; a BatchNorm recalibration at every hospital ends it" if recalibrated else ""
         blocks.append(
             Figure(
-                f"way-{arm.label}",
-                figures.draw_way(run, arm),
-                f"{arm.way}: {shape}{end}. A disc is a visit, as large as its share of slices;"
+                f"itinerary-{arm.label}",
+                figures.draw_itinerary(run, arm),
+                f"{arm.method}: {shape}{end}. A disc is a visit, as large as its share of slices;"
                 " a ring is still to come, a cross was skipped.",
             )
         )
     away = [f"{arm.label}: {sentence}" for arm in run.arms for sentence in arm.away]
     if away:
         blocks += [Heading("Hospitals that were away"), Items(away)]
-    return Section("way", "The model's way", blocks)
+    return Section("method", "The model's itinerary", blocks)
 
 
 def curves_section(run: Run) -> Section:
-    """Loss and validation over the way."""
+    """Loss and validation over the itinerary."""
     blocks: list[Block] = []
     if losses := figures.draw_losses(run):
         blocks.append(
             Figure("losses", losses, "Training loss of each visit (of each round side by side),"
-                   " first seed; the hospital of each hop of the relay beside its point.")
+                   " first seed; the hospital of each hand-over of the relay beside its point.")
         )  # fmt: skip
-    if hops := figures.draw_hops(run):
+    if validations := figures.draw_validation(run):
         blocks.append(
-            Figure("validation", hops, "Dice of validation patients on the way, mean over"
-                   " hospitals, first seed.")
+            Figure("validation", validations, "Dice of validation patients after hand-overs, mean"
+                   " over hospitals, first seed.")
         )  # fmt: skip
-    return Section("curves", "Over the hops", blocks)
+    return Section("curves", "Over the hand-overs", blocks)
 
 
 def forgetting_section(run: Run) -> Section:
@@ -119,17 +123,17 @@ def forgetting_section(run: Run) -> Section:
     if run.study.evaluation.follow == "none":
         blocks.append(
             Text('Not measured: the study has follow = "none". With [evaluation] follow = "visit"'
-                 " the model is validated at every hospital after every hop.")
+                 " the model is validated at every hospital after every hand-over.")
         )  # fmt: skip
         return Section("forgetting", "Forgetting", [*blocks, *_orders(run)])
     for arm in _first_of(run, tuple(RELAYS)):
         if matrix := figures.draw_matrix(run, arm):
             blocks.append(
-                Figure(f"matrix-{arm.label}", matrix, f"{arm.way}: validation Dice at each hospital"
-                       " (rows) after each hop (columns), first seed. Framed: the hospital just"
-                       " visited.")
+                Figure(f"matrix-{arm.label}", matrix, f"{arm.method}: validation Dice at each"
+                       " hospital (rows) after each hand-over (columns), first seed. Framed: the"
+                       " hospital just visited.")
             )  # fmt: skip
-    table = [_forgetting_row(arm) for arm in run.arms if arm.done and len(arm.hops) > 1]
+    table = [_forgetting_row(arm) for arm in run.arms if arm.done and len(arm.validations) > 1]
     if table:
         columns = [
             "arm and seed", "forgotten, mean", "most", "backward transfer", "last-site bias",
@@ -137,10 +141,10 @@ def forgetting_section(run: Run) -> Section:
         blocks.append(Table("Validation Dice lost and kept", columns, table))
         blocks.append(
             Text(
-                "Forgotten: the best Dice a hospital had on the way less its last one. Backward"
-                " transfer: the last Dice less that right after the hospital's own last visit;"
-                " below 0 means lost. Last-site bias: how much better a hospital does right after"
-                " its own visit than on average over the last round.",
+                "Forgotten: the best Dice a hospital had after any hand-over less its last one."
+                " Backward transfer: the last Dice less that right after the hospital's own last"
+                " visit; below 0 means lost. Last-site bias: how much better a hospital does right"
+                " after its own visit than on average over the last round.",
                 soft=True,
             )
         )
@@ -178,15 +182,15 @@ def _orders(run: Run) -> list[Block]:
 
 
 def _first_of(run: Run, names: tuple[str, ...]) -> list[ArmRun]:
-    """The first arm of each way among these names."""
+    """The first arm of each method among these names."""
     seen: dict[str, ArmRun] = {}
     for arm in run.arms:
         if arm.name in names:
-            seen.setdefault(arm.way, arm)
+            seen.setdefault(arm.method, arm)
     return list(seen.values())
 
 
-def _interval(row: WayRow) -> str:
+def _interval(row: MethodRow) -> str:
     found = row.summary.dice_mean_interval
     return f"{found.low:.3f}–{found.high:.3f}" if found else "–"
 
@@ -195,7 +199,7 @@ def _spread(values: tuple[float, ...]) -> str:
     return "one seed" if len(values) == 1 else " ".join(f"{value:.3f}" for value in sorted(values))
 
 
-def _distance(row: WayRow) -> str:
+def _distance(row: MethodRow) -> str:
     found = row.summary
     unit = {"pixels": "px", "mm": "mm"}.get(found.unit, "")
     return "–" if found.hd95_mean is None else f"{found.hd95_mean:.1f} {unit}"

@@ -9,10 +9,10 @@ from roundelay.records.contents import FULL_NAMES, Run
 
 
 @dataclass(frozen=True, slots=True)
-class WayRow:
-    """One way of training, over all its seeds. `spread` are the mean Dices of the single seeds."""
+class MethodRow:
+    """One method, over all its seeds. `spread` are the mean Dices of the single seeds."""
 
-    way: str
+    method: str
     full_name: str
     summary: Summary
     spread: tuple[float, ...]
@@ -23,21 +23,21 @@ class WayRow:
     seconds: float
 
 
-def way_rows(run: Run) -> list[WayRow]:
+def method_rows(run: Run) -> list[MethodRow]:
     """The table of the answer, in the order of the study."""
     rows = []
-    for way in run.ways:
-        scores = run.scores_of(way)
+    for method in run.methods:
+        scores = run.scores_of(method)
         if not scores:
             continue
-        arms = [arm for arm in run.arms if arm.way == way and arm.scores]
+        arms = [arm for arm in run.arms if arm.method == method and arm.scores]
         summary = summarize(scores)
         sites = sorted((site.mean, name) for name, site in summary.by_site.items())
-        seeds = [list(seed.values()) for seed in run.seeds_of(way)]
+        seeds = [list(seed.values()) for seed in run.seeds_of(method)]
         passed, first = arms[0].bytes_passed, arms[0].receipts[0].sent_bytes
         rows.append(
-            WayRow(
-                way=way,
+            MethodRow(
+                method=method,
                 full_name=FULL_NAMES[arms[0].name],
                 summary=summary,
                 spread=tuple(summarize(seed).dice_mean for seed in seeds),
@@ -51,25 +51,25 @@ def way_rows(run: Run) -> list[WayRow]:
     return rows
 
 
-def median_of(row: WayRow) -> str:
+def median_of(row: MethodRow) -> str:
     """The median over patients, or a dash where hospitals gave no scores by patient."""
     found = row.summary.dice_median
     return "–" if found is None else f"{found:.3f}"
 
 
 def comparisons(run: Run) -> list[Comparison]:
-    """The first way of the study against each other one, over the patients both scored.
+    """The first method of the study against each other one, over the patients both scored.
 
     None where hospitals gave no scores by patient.
     """
     if not run.by_patient:
         return []
-    dices = {way: run.dice_of(way) for way in run.ways}
-    dices = {way: dice for way, dice in dices.items() if dice}
+    dices = {method: run.dice_of(method) for method in run.methods}
+    dices = {method: dice for method, dice in dices.items() if dice}
     return compare(dices) if len(dices) > 1 else []
 
 
-def answer(run: Run, rows: Sequence[WayRow], found: Sequence[Comparison]) -> list[str]:
+def answer(run: Run, rows: Sequence[MethodRow], found: Sequence[Comparison]) -> list[str]:
     """The answer in one to three sentences."""
     if not rows:
         return ["No arm is finished yet."] if not run.finished else [NO_PATIENT]
@@ -77,7 +77,7 @@ def answer(run: Run, rows: Sequence[WayRow], found: Sequence[Comparison]) -> lis
     interval = first.summary.dice_mean_interval
     around = f" (95 % interval {interval.low:.2f} to {interval.high:.2f})" if interval else ""
     sentences = [
-        f"{first.full_name[0].upper()}{first.full_name[1:]} ({first.way}) reaches a mean patient"
+        f"{first.full_name[0].upper()}{first.full_name[1:]} ({first.method}) reaches a mean patient"
         f" Dice of {first.summary.dice_mean:.2f}{around} on {_patients(run, first)}."
     ]
     clear = [c for c in found if c.beyond_noise]
@@ -101,7 +101,7 @@ NO_PATIENT = (
 )
 
 
-def _patients(run: Run, row: WayRow) -> str:
+def _patients(run: Run, row: MethodRow) -> str:
     sites = len(row.summary.by_site)
     kind = "synthetic " if run.synthetic else ""
     return (

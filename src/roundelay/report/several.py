@@ -6,11 +6,11 @@ from roundelay.errors import RunFolderError
 from roundelay.evaluation.comparison import compare
 from roundelay.records.contents import Run, refuse_other_cohorts
 from roundelay.report.blocks import Block, Cell, Heading, Items, Page, Section, Table, Text
-from roundelay.report.sentences import median_of, way_rows
+from roundelay.report.sentences import median_of, method_rows
 
 
 def lay_side_by_side(runs: Sequence[Run]) -> Page:
-    """A page over several runs; the first way of the first one is compared with all others.
+    """A page over several runs; the first method of the first one is compared with all others.
 
     Raises RunFolderError where the runs are of different cohorts or splits, or a name comes twice.
     """
@@ -21,8 +21,8 @@ def lay_side_by_side(runs: Sequence[Run]) -> Page:
     named = list(zip(names, runs, strict=True))
     rows = [
         [
-            Cell(name, words=True),
-            Cell(row.way, words=True),
+            Cell(name, prose=True),
+            Cell(row.method, prose=True),
             Cell(f"{row.summary.dice_mean:.3f}"),
             Cell(f"{i.low:.3f}–{i.high:.3f}" if (i := row.summary.dice_mean_interval) else "–"),
             Cell(median_of(row)),
@@ -31,14 +31,16 @@ def lay_side_by_side(runs: Sequence[Run]) -> Page:
             Cell(f"{row.seconds:,.0f} s"),
         ]
         for name, run in named
-        for row in way_rows(run)
+        for row in method_rows(run)
     ]
     singly = all(run.by_patient for run in runs)
-    dices = {f"{way} of {name}": run.dice_of(way) for name, run in named for way in run.ways}
+    dices = {
+        f"{method} of {name}": run.dice_of(method) for name, run in named for method in run.methods
+    }
     dices = dices if singly else {}  # a row of a whole hospital can't be paired
     found = compare(dices) if len(dices) > 1 else []
     columns = [
-        "run", "way of training", "mean Dice", "95 % interval", "median", "worst hospital",
+        "run", "method", "mean Dice", "95 % interval", "median", "worst hospital",
         "MB passed", "work at sites",
     ]  # fmt: skip
     blocks: list[Block] = [Table(f"Dice of {runs[0].split} patients", columns, rows)]
@@ -52,7 +54,7 @@ def lay_side_by_side(runs: Sequence[Run]) -> Page:
     unfinished = [name for name, run in named if not run.finished]
     return Page(
         title=f"{len(runs)} runs side by side",
-        answer=[str(found[0])] if found else ["No two ways of training are finished yet."],
+        answer=[str(found[0])] if found else ["No two methods are finished yet."],
         sections=[Section("scores", "Scores", blocks)],
         problems=[f"{name}: {problem}" for name, run in named for problem in run.problems],
         synthetic=any(run.synthetic for run in runs),

@@ -32,7 +32,7 @@ setInterval(async () => {{
 WAITING = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="color-scheme" content="light dark">
 <link rel="icon" href="data:,"><title>Roundelay report</title></head>
-<body style="font:16px system-ui,sans-serif;margin:2rem"><p>The first round is under way.
+<body style="font:16px system-ui,sans-serif;margin:2rem"><p>The first round has begun.
 The report appears here when it ends.</p>
 </body></html>
 """

@@ -10,7 +10,7 @@ from roundelay.plan.progress import Step, Waiting
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """The whole way is known; training begins."""
+    """The whole itinerary is known; training begins."""
 
     arms: tuple[Arm, ...]
     surveys: Mapping[str, SiteSurvey]

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from roundelay.data.preprocessing import frame_of
+from roundelay.data.preprocessing import geometry_of
 from roundelay.data.volumes import read_images, read_masks
 from roundelay.evaluation.scores import PatientScore
 from roundelay.files.writing import write_bytes, write_json
@@ -49,7 +49,7 @@ def write_samples(
     study: Study, out: Path, label: str, scores: Sequence[PatientScore], machine: Machine
 ) -> None:
     """Draw the chosen patients of one arm into ``samples/``, with a list of what they show."""
-    network, reading, _ = read_model(out / "arms" / label / "model.safetensors")
+    network, settings, _ = read_model(out / "arms" / label / "model.safetensors")
     network = machine.place(network)
     patients = {p.id: p for own in open_sites(study.data).values() for p in own}
     rows: list[Mapping[str, Any]] = []
@@ -57,9 +57,9 @@ def write_samples(
         patient = patients[score.patient]
         images = read_images(patient)
         reference = read_masks(patient, images.shape[1:3])
-        marked = predict(network, images, reading, machine)
+        marked = predict(network, images, settings, machine)
         at = int((reference if reference.any() else marked).sum(axis=(1, 2)).argmax())
-        box = frame_of(images, replace(reading.view, crop="brain")).box
+        box = geometry_of(images, replace(settings.preprocessing, crop="brain")).box
         name = f"{score.site}-{rank}.png"
         picture = draw_panels(images[at], reference[at], marked[at], box)
         write_bytes(out / "samples" / name, _png(picture))

@@ -44,7 +44,7 @@ from roundelay.report.refresh import Refresh
 from roundelay.running.events import ArmBegun, ArmDone, Event, OnEvent, Planned
 from roundelay.running.pictures import SAMPLES, write_samples
 from roundelay.running.starting import machine_for, start_baton
-from roundelay.running.validation import Hops
+from roundelay.running.validation import ValidationMatrix
 from roundelay.study.sections import RELAYS
 from roundelay.study.study import Study
 
@@ -67,7 +67,7 @@ def run_study(
     """Run all arms of a study into the folder `out` and return what summary.json holds.
 
     With `resume`, go on after the last finished visit: the same final bytes as a run that was
-    never stopped. `courier_of` opens the way to the sites. Raises UserError before anything is
+    never stopped. `courier_of` opens the courier. Raises UserError before anything is
     written where the user can mend it, and SiteError where a site failed.
     """
     record = open_run(study, out, resume=resume)
@@ -139,17 +139,17 @@ def _run_arm(
         )
     if not (place / SCORES).exists():
         validated = [site for site, survey in surveys.items() if survey.patients[VALIDATION]]
-        hops = Hops(place, arm, study.evaluation, courier, validated)
-        hops.catch_up(arm, ledger)
+        validations = ValidationMatrix(place, arm, study.evaluation, courier, validated)
+        validations.catch_up(arm, ledger)
 
         def after_leg(number: int, leg: Leg, baton: Baton) -> None:
-            hops.after_leg(number, leg, baton)
+            validations.after_leg(number, leg, baton)
             refresh.after_leg(arm, number)
 
         last = relay(start, arm, courier, ledger, after_leg)
         chosen, baton = len(arm.legs) - 1, last
         if choosing:
-            chosen = hops.best_hop(arm, study.evaluation.choose)
+            chosen = validations.best_leg(arm, study.evaluation.choose)
             baton = ledger.baton_of(chosen)
         _write_model(study, place, courier.opened(baton))
         scores = [
@@ -163,7 +163,7 @@ def _run_arm(
 
 
 def _judges(surveys: Mapping[str, SiteSurvey], split: str) -> tuple[str, ...]:
-    """Sites with patients of this split. The last word on a model, the test, goes to all."""
+    """Sites with patients of this split. The final test goes to all."""
     return tuple(s for s, survey in surveys.items() if split == TEST or survey.patients[split])
 
 

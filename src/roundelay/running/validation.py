@@ -1,4 +1,4 @@
-"""Validation on the way: the model's Dice at every hospital after a hand-over, and the choice.
+"""Validation after hand-overs: the model's Dice at every hospital, and the choice of a round.
 
 Only means by site are kept. Validation patients choose; test patients never do.
 """
@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from roundelay.data.survey import VALIDATION
-from roundelay.evaluation.forgetting import Hop
+from roundelay.evaluation.forgetting import Validation
 from roundelay.evaluation.summary import site_means
 from roundelay.files.writing import write_json
 from roundelay.plan.arms import Arm
 from roundelay.plan.itinerary import Leg
-from roundelay.records.arm import HOPS, read_hops
+from roundelay.records.arm import VALIDATIONS, read_validations
 from roundelay.relay.aggregation import goes_home
 from roundelay.relay.baton import Baton
 from roundelay.relay.courier import Courier
@@ -20,16 +20,16 @@ from roundelay.relay.ledger import Ledger
 from roundelay.study.sections import Evaluation
 
 
-class Hops:
-    """The matrix *hop by site* of one arm, written after every hop that the study follows."""
+class ValidationMatrix:
+    """The matrix *hand-over by site* of one arm, written after each one that the study follows."""
 
     def __init__(
         self, place: Path, arm: Arm, settings: Evaluation, courier: Courier, sites: Sequence[str]
     ) -> None:
         """`sites` are those with validation patients."""
-        self._path, self._courier, self._sites = place / HOPS, courier, tuple(sites)
+        self._path, self._courier, self._sites = place / VALIDATIONS, courier, tuple(sites)
         self._followed = followed(arm, settings) if sites else frozenset()
-        self.rows = read_hops(place)
+        self.rows = read_validations(place)
 
     def after_leg(self, number: int, leg: Leg, baton: Baton) -> None:
         """Validate the model of a hand-over that the study follows, and write the matrix."""
@@ -37,16 +37,18 @@ class Hops:
             return
         scores = self._courier.evaluate(goes_home(baton), self._sites, VALIDATION)
         means = site_means(scores)
-        skipped = {word["statement"]["leg"] for word in (baton.proof or {}).get("absent", [])}
+        skipped = {
+            statement["statement"]["leg"] for statement in (baton.proof or {}).get("absent", [])
+        }
         trained = leg.task == "train" and leg.index not in skipped
-        hop = Hop(
+        validation = Validation(
             leg=number,
             round=leg.stops[0].round,
             visited=tuple(stop.site for stop in leg.stops) if trained else (),
             dice={site: mean for site, (_, mean) in means.items()},
             patients={site: count for site, (count, _) in means.items()},
         )
-        self.rows = [*(row for row in self.rows if row.leg < number), hop]
+        self.rows = [*(row for row in self.rows if row.leg < number), validation]
         write_json(self._path, [row.as_json() for row in self.rows])
 
     def catch_up(self, arm: Arm, ledger: Ledger) -> None:
@@ -55,10 +57,10 @@ class Hops:
         if last >= 0 and all(row.leg != last for row in self.rows):
             self.after_leg(last, arm.legs[ledger.legs_run[last]], ledger.baton_of(last))
 
-    def best_hop(self, arm: Arm, choose: str) -> int:
+    def best_leg(self, arm: Arm, choose: str) -> int:
         """The end of a round whose model is best, by the mean over sites or by the worst site."""
 
-        def value(row: Hop) -> float:
+        def value(row: Validation) -> float:
             dices = row.dice.values()
             return min(dices) if choose == "worst-site" else sum(dices) / len(dices)
 

@@ -14,7 +14,7 @@ from roundelay.study.study import Study
 
 
 @dataclass(frozen=True, slots=True)
-class Ward:
+class LocalSite:
     """One site's own patients, opened and split, with what its computer needs to work on them."""
 
     site: str
@@ -25,7 +25,7 @@ class Ward:
     home: Path
 
 
-def open_ward(
+def open_local_site(
     site: str,
     study: Study,
     sites: Mapping[str, tuple[Patient, ...]],
@@ -33,7 +33,7 @@ def open_ward(
     cache: SliceCache,
     machine: Machine,
     home: Path,
-) -> Ward:
+) -> LocalSite:
     """Open the files of this site's patients and of no other's. Raises DataError.
 
     The site ``pooled``, for the comparator of that name, is all sites together. At the site that
@@ -44,9 +44,9 @@ def open_ward(
     left_out = study.evaluation.leave_out
     patients = tuple(replace(p, split=TEST) if p.site == left_out else p for p in patients)
     refuse_leak(patients)
-    return Ward(site, study, patients, cache, machine, home / site)
+    return LocalSite(site, study, patients, cache, machine, home / site)
 
 
-def survey(ward: Ward) -> SiteSurvey:
+def survey(local_site: LocalSite) -> SiteSurvey:
     """The site's numbers."""
-    return survey_patients(ward.site, ward.patients, ward.study.data)
+    return survey_patients(local_site.site, local_site.patients, local_site.study.data)

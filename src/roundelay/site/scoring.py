@@ -4,24 +4,24 @@ from dataclasses import replace
 
 from roundelay.data.volumes import read_images, read_masks
 from roundelay.evaluation.scores import PatientScore, score_patient
-from roundelay.learning.model_file import reading_of
+from roundelay.learning.model_file import inference_settings_of
 from roundelay.learning.predict import predict
 from roundelay.learning.state import load_model
 from roundelay.relay.baton import MODEL, Baton
-from roundelay.site.opening import Ward
+from roundelay.site.opening import LocalSite
 
 
-def evaluate(ward: Ward, baton: Baton, split: str) -> list[PatientScore]:
+def evaluate(local_site: LocalSite, baton: Baton, split: str) -> list[PatientScore]:
     """Score this site's patients of one split."""
-    machine = ward.machine
-    model = load_model(ward.study.model.encoder, baton.part(MODEL))
+    machine = local_site.machine
+    model = load_model(local_site.study.model.encoder, baton.part(MODEL))
     model = machine.place(model)
-    reading = reading_of(ward.study)
+    settings = inference_settings_of(local_site.study)
     scores = []
-    for patient in ward.patients:
+    for patient in local_site.patients:
         if patient.split == split:
             images = read_images(patient)
-            marked = predict(model, images, reading, machine)
+            marked = predict(model, images, settings, machine)
             reference = read_masks(patient, images.shape[1:3])
             score = score_patient(patient.id, patient.site, split, marked, reference)
             scores.append(replace(score, attributes=patient.attributes))

@@ -22,34 +22,42 @@ from roundelay.plan.progress import OnStep
 from roundelay.relay.baton import AVERAGE, MODEL, OPTIMISER, Baton, digest_of_parts, join
 from roundelay.relay.courier import Visit
 from roundelay.relay.receipt import Receipt
-from roundelay.site.opening import Ward
+from roundelay.site.opening import LocalSite
 from roundelay.site.optimiser_state import keep_state, kept_state
 
 
-def train(ward: Ward, stop: Stop, baton: Baton, on_step: OnStep) -> Visit:
+def train(local_site: LocalSite, stop: Stop, baton: Baton, on_step: OnStep) -> Visit:
     """One visit: load, digest what was *loaded*, work, pack, sign with a receipt."""
     begin = time.perf_counter()
-    if stop.task == "calibrate":
-        received, returned = _calibrate(ward, stop, baton)
-        return _visit(ward, stop, baton, received, returned, None, begin)
-    received, returned, loss = _train(ward, stop, baton, on_step)
-    return _visit(ward, stop, baton, received, returned, loss, begin)
+    if stop.task == "recalibrate":
+        received, returned = _recalibrate(local_site, stop, baton)
+        return _visit(local_site, stop, baton, received, returned, None, begin)
+    received, returned, loss = _train(local_site, stop, baton, on_step)
+    return _visit(local_site, stop, baton, received, returned, loss, begin)
 
 
-def _calibrate(ward: Ward, stop: Stop, baton: Baton) -> tuple[str, Baton]:
+def _recalibrate(local_site: LocalSite, stop: Stop, baton: Baton) -> tuple[str, Baton]:
     parts = baton.arrays()
-    model = ward.machine.place(load_model(ward.study.model.encoder, _part(parts, MODEL)))
+    model = local_site.machine.place(
+        load_model(local_site.study.model.encoder, _part(parts, MODEL))
+    )
     received = Baton.of(parts).digest
     model.load_state_dict(_tensors({**_part(parts, MODEL), **_part(parts, AVERAGE)}))
-    return received, join(sums=statistics_sums(model, _batches(ward, stop), ward.machine))
+    return received, join(
+        sums=statistics_sums(model, _batches(local_site, stop), local_site.machine)
+    )
 
 
-def _train(ward: Ward, stop: Stop, baton: Baton, on_step: OnStep) -> tuple[str, Baton, float]:
-    recipe, travels = ward.study.recipe, ward.study.recipe.optimiser_state == "travel"
+def _train(
+    local_site: LocalSite, stop: Stop, baton: Baton, on_step: OnStep
+) -> tuple[str, Baton, float]:
+    recipe, travels = local_site.study.recipe, local_site.study.recipe.optimiser_state == "travel"
     parts = baton.arrays()
-    model = ward.machine.place(load_model(ward.study.model.encoder, _part(parts, MODEL)))
+    model = local_site.machine.place(
+        load_model(local_site.study.model.encoder, _part(parts, MODEL))
+    )
     optimiser = make_optimiser(recipe, model)
-    stayed = kept_state(ward, stop)
+    stayed = kept_state(local_site, stop)
     load_optimiser(model, optimiser, stayed or _part(parts, OPTIMISER))
     average = Average(recipe, stop, model, _part(parts, AVERAGE))
     del parts, stayed  # as large as all that was loaded from them
@@ -62,11 +70,11 @@ def _train(ward: Ward, stop: Stop, baton: Baton, on_step: OnStep) -> tuple[str, 
     loss = fit(
         model,
         optimiser,
-        _batches(ward, stop),
+        _batches(local_site, stop),
         stop=stop,
         recipe=recipe,
-        machine=ward.machine,
-        after_backward=pull_of(stop.arm, model, recipe.proximal),
+        machine=local_site.machine,
+        after_backward=pull_of(stop.arm, model, recipe.fedprox_mu),
         after_step=average.after_step,
         on_step=on_step,
     )
@@ -74,21 +82,21 @@ def _train(ward: Ward, stop: Stop, baton: Baton, on_step: OnStep) -> tuple[str, 
     model.zero_grad(set_to_none=True)
     state = {} if recipe.optimiser_state == "reset" else optimiser_arrays(model, optimiser)
     if recipe.optimiser_state == "stay":
-        keep_state(ward, stop, state)
+        keep_state(local_site, stop, state)
     returned = join(
         model=model_arrays(model), optimiser=state if travels else {}, average=average.arrays()
     )
     return received, returned, loss
 
 
-def _batches(ward: Ward, stop: Stop) -> Iterable[Batch]:
-    study, seed = ward.study, seed_of(stop.seed, stop.arm, stop.site, stop.index)
-    available = training_slices(ward.patients, study.data)
+def _batches(local_site: LocalSite, stop: Stop) -> Iterable[Batch]:
+    study, seed = local_site.study, seed_of(stop.seed, stop.arm, stop.site, stop.index)
+    available = training_slices(local_site.patients, study.data)
     slices = [
         pair
         for site, count in stop.slices
         for pair in choose_slices(
-            [(i, j) for i, j in available if ward.patients[i].site == site],
+            [(i, j) for i, j in available if local_site.patients[i].site == site],
             count,
             site,
             study.data.split_seed,
@@ -97,19 +105,21 @@ def _batches(ward: Ward, stop: Stop) -> Iterable[Batch]:
     share = study.recipe.positive_share
     draws = batches(
         slices,
-        [ward.patients[i].tumour[j] for i, j in slices],
+        [local_site.patients[i].tumour[j] for i, j in slices],
         visits=stop.slice_visits,
         steps=stop.steps,
         positive_share=None if share == "natural" else share,
         seed=seed,
     )
-    settings = Augmentation(stand_in=study.recipe.stand_in) if study.recipe.augment else None
+    settings = (
+        Augmentation(channel_dropout=study.recipe.channel_dropout) if study.recipe.augment else None
+    )
     generator = torch.Generator().manual_seed(seed)
-    return prepared(draws, ward.patients, ward.cache, settings, generator)
+    return prepared(draws, local_site.patients, local_site.cache, settings, generator)
 
 
 def _visit(
-    ward: Ward,
+    local_site: LocalSite,
     stop: Stop,
     sent: Baton,
     received: str,
@@ -124,7 +134,7 @@ def _visit(
         task=stop.task,
         received=received,
         returned=returned.digest,
-        patients=sum(p.split == TRAIN for p in ward.patients),
+        patients=sum(p.split == TRAIN for p in local_site.patients),
         slices=stop.slice_count,
         slice_visits=stop.slice_visits,
         steps=stop.steps,
@@ -132,7 +142,7 @@ def _visit(
         seconds=round(time.perf_counter() - begin, 3),
         sent_bytes=len(sent.data),
         returned_bytes=len(returned.data),
-        machine=str(ward.machine),
+        machine=str(local_site.machine),
     )
     return Visit(receipt, returned)
 

@@ -1,4 +1,4 @@
-"""study.toml <-> Study: every fault of the file at once, each with the nearest right word."""
+"""study.toml <-> Study: every fault of the file at once, each with the nearest right key."""
 
 import json
 from importlib import resources
@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from roundelay.errors import StudyError
-from roundelay.files.checked import check, parse_toml
+from roundelay.files.toml_file import check, parse_toml
+from roundelay.study.renamed import RENAMED
 from roundelay.study.study import Study
 
 PRESETS = resources.files("roundelay") / "study" / "presets"
@@ -49,7 +50,7 @@ def parse_study(text: str, *, where: str, folder: Path, data: Path | None = None
     """Check the text of a study; `where` names it in errors, paths are relative to `folder`."""
     values = parse_toml(text, where, StudyError)
     _place_root(values, folder, data)
-    return check(Study, values, where, StudyError)
+    return check(Study, values, where, StudyError, RENAMED)
 
 
 def _place_root(values: dict[str, Any], folder: Path, data: Path | None) -> None:
@@ -66,7 +67,7 @@ def _place_root(values: dict[str, Any], folder: Path, data: Path | None) -> None
 
 
 def to_toml(study: Study) -> str:
-    """A study as TOML; reading it again gives an equal study."""
+    """A study as TOML; read again it gives an equal study."""
     values = study.model_dump(mode="json", exclude_none=True)
     tables = {key: values.pop(key) for key in list(values) if isinstance(values[key], dict)}
     lines = [f"{key} = {_toml(value)}" for key, value in values.items()]

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from roundelay.files.checked import Section
+from roundelay.files.toml_file import Section
 
 ArmName = Literal["swt", "cwt", "fedavg", "fedprox", "pooled", "local"]
 
@@ -86,12 +86,12 @@ class Recipe(Section):
     loss: Literal["bce+dice", "bce+tversky"] = "bce+dice"
     positive_share: Literal["natural"] | Annotated[float, Field(gt=0, lt=1)] = "natural"
     augment: bool = True
-    stand_in: Fraction = 0.0
-    average: Literal["none", "ema", "trail"] = "none"
-    proximal: Annotated[float, Field(gt=0, le=10)] = 0.01
+    channel_dropout: Fraction = 0.0
+    average: Literal["none", "ema", "last_round"] = "none"
+    fedprox_mu: Annotated[float, Field(gt=0, le=10)] = 0.01
     average_decay: Annotated[float, Field(gt=0, lt=1)] | None = None
-    calibrate: bool = False
-    calibration_slices: Positive = 640
+    recalibrate_batchnorm: bool = False
+    recalibration_slices: Positive = 640
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     deterministic: bool = False
 
@@ -99,8 +99,8 @@ class Recipe(Section):
     def _agree(self) -> Self:
         if self.epochs and self.steps:
             raise ValueError("epochs and steps contradict each other: give one of them")
-        if self.stand_in and not self.augment:
-            raise ValueError("stand_in is a kind of augmentation: it needs augment = true")
+        if self.channel_dropout and not self.augment:
+            raise ValueError("channel_dropout is a kind of augmentation: it needs augment = true")
         if self.average_decay and self.average != "ema":
             raise ValueError('average_decay belongs to average = "ema"')
         if len(set(self.site_order)) != len(self.site_order):
@@ -118,7 +118,7 @@ class Evaluation(Section):
     follow: Literal["none", "round", "visit"] = "none"
     leave_out: str | None = None
     threshold: Annotated[float, Field(gt=0, lt=1)] = 0.5
-    flips: bool = False
+    test_time_augmentation: bool = False
     samples: bool = True
 
 

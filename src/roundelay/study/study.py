@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from roundelay.files.canonical import canonical_json
-from roundelay.files.checked import Section
+from roundelay.files.toml_file import Section
 from roundelay.study.sections import ArmName, CourierSettings, Data, Evaluation, Model, Recipe
 
 
@@ -36,19 +36,19 @@ class Study(Section):
             return self
         if not self.data.split.validation:
             raise ValueError(f'choose = "{self.evaluation.choose}" needs validation patients')
-        if self.recipe.calibrate or self.recipe.average == "trail":
+        if self.recipe.recalibrate_batchnorm or self.recipe.average == "last_round":
             raise ValueError(
-                'choosing among the rounds\' models contradicts calibrate and average = "trail",'
-                " which only the last one has"
+                "choosing among the rounds' models contradicts recalibrate_batchnorm and"
+                ' average = "last_round", which only the last one has'
             )
         return self
 
     def _agree_on_absence(self) -> None:
         absent = self.courier.absent
-        if absent != "wait" and self.recipe.average == "trail":
+        if absent != "wait" and self.recipe.average == "last_round":
             raise ValueError(
-                f'absent = "{absent}" contradicts average = "trail", which weighs the last round\'s'
-                " visits as they were planned"
+                f'absent = "{absent}" contradicts average = "last_round", which weighs the last'
+                " round's visits as they were planned"
             )
         if absent == "skip" and self.recipe.optimiser_state == "stay":
             raise ValueError(

@@ -2,18 +2,18 @@
 
 import pytest
 
-from roundelay.evaluation.forgetting import Hop, measure_forgetting
+from roundelay.evaluation.forgetting import Validation, measure_forgetting
 
 
-def hop(leg, round_, visited, **dice):
-    return Hop(leg, round_, (visited,) if visited else (), dice, dict.fromkeys(dice, 3))
+def validation(leg, round_, visited, **dice):
+    return Validation(leg, round_, (visited,) if visited else (), dice, dict.fromkeys(dice, 3))
 
 
 WAY = [
-    hop(0, 1, "A", A=0.6, B=0.2),
-    hop(1, 1, "B", A=0.4, B=0.7),
-    hop(2, 2, "A", A=0.8, B=0.5),
-    hop(3, 2, "B", A=0.5, B=0.6),
+    validation(0, 1, "A", A=0.6, B=0.2),
+    validation(1, 1, "B", A=0.4, B=0.7),
+    validation(2, 2, "A", A=0.8, B=0.5),
+    validation(3, 2, "B", A=0.5, B=0.6),
 ]
 
 
@@ -34,21 +34,21 @@ def test_the_last_sites_bias_is_the_gain_right_after_a_visit():
 
 
 def test_a_model_that_forgets_nothing_says_so():
-    steady = [hop(i, 1, site, A=0.5, B=0.5) for i, site in enumerate("AB")]
+    steady = [validation(i, 1, site, A=0.5, B=0.5) for i, site in enumerate("AB")]
 
     found = measure_forgetting(steady)
 
     assert (found.mean, found.backward_transfer, found.last_site_bias) == (0.0, 0.0, 0.0)
 
 
-@pytest.mark.parametrize("hops", [[], WAY[:1]])
-def test_a_single_hop_tells_nothing(hops):
-    found = measure_forgetting(hops)
+@pytest.mark.parametrize("validations", [[], WAY[:1]])
+def test_a_single_hop_tells_nothing(validations):
+    found = measure_forgetting(validations)
 
     assert (found.forgotten, found.mean, found.backward_transfer) == ({}, None, None)
 
 
 def test_after_a_calibration_no_site_is_the_last_one():
-    found = measure_forgetting([*WAY, hop(4, 2, None, A=0.7, B=0.7)])
+    found = measure_forgetting([*WAY, validation(4, 2, None, A=0.7, B=0.7)])
 
     assert found.backward_transfer == pytest.approx(((0.7 - 0.8) + (0.7 - 0.6)) / 2)

@@ -49,7 +49,7 @@ def test_every_number_of_a_small_patient_is_the_one_counted_by_hand():
         fp=1,
         fn=3,
         slice_dice=(2 / 3 + 0 + 1 + 0) / 4,
-        slice_dice_of_nothing=0.5,
+        slice_dice_of_empty_prediction=0.5,
         positive_slice_dice=(2 / 3 + 0) / 2,
         unit="pixels",
     )
@@ -92,7 +92,7 @@ def test_a_healthy_patient_in_whom_nothing_is_marked_is_perfect_and_has_no_tumou
     found = score(np.zeros(SHAPE, bool), np.zeros(SHAPE, bool))
 
     assert (found.dice, found.hd95, found.hd95_missing) == (1, 0, False)
-    assert (found.slice_dice, found.slice_dice_of_nothing) == (1, 1)
+    assert (found.slice_dice, found.slice_dice_of_empty_prediction) == (1, 1)
     assert found.positive_slice_dice is None
     assert found.reference_slices == 0
 
@@ -102,7 +102,7 @@ def test_marking_nothing_has_the_slice_dice_that_is_given_for_nothing():
 
     found = score(np.zeros(SHAPE, bool), reference)
 
-    assert found.slice_dice == found.slice_dice_of_nothing == 0.5
+    assert found.slice_dice == found.slice_dice_of_empty_prediction == 0.5
 
 
 def test_a_flat_or_empty_volume_is_refused():

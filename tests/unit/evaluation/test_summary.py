@@ -29,7 +29,7 @@ def patient(name, dice, *, site="north", **changes):
         "fp": 50,
         "fn": 50,
         "slice_dice": 0.8,
-        "slice_dice_of_nothing": 0.6,
+        "slice_dice_of_empty_prediction": 0.6,
         "positive_slice_dice": 0.5,
         "unit": "mm",
     }
@@ -76,7 +76,7 @@ def test_slice_figures_weigh_slices_and_not_patients():
         slices=90,
         reference_slices=30,
         slice_dice=0.9,
-        slice_dice_of_nothing=60 / 90,
+        slice_dice_of_empty_prediction=60 / 90,
         positive_slice_dice=0.8,
     )
     small = patient(
@@ -85,7 +85,7 @@ def test_slice_figures_weigh_slices_and_not_patients():
         slices=10,
         reference_slices=10,
         slice_dice=0.1,
-        slice_dice_of_nothing=0.0,
+        slice_dice_of_empty_prediction=0.0,
         positive_slice_dice=0.4,
     )
 
@@ -93,7 +93,7 @@ def test_slice_figures_weigh_slices_and_not_patients():
 
     assert (summary.slices, summary.tumour_slices) == (100, 40)
     assert summary.slice_dice == pytest.approx(0.82)
-    assert summary.slice_dice_of_nothing == pytest.approx(0.6)
+    assert summary.slice_dice_of_empty_prediction == pytest.approx(0.6)
     assert summary.positive_slice_dice == pytest.approx(0.7)
 
 
@@ -103,7 +103,7 @@ def test_a_patient_without_tumour_slices_takes_no_part_in_their_mean():
         1.0,
         reference_slices=0,
         slice_dice=1.0,
-        slice_dice_of_nothing=1.0,
+        slice_dice_of_empty_prediction=1.0,
         positive_slice_dice=None,
     )
 
@@ -131,7 +131,7 @@ def test_marking_nothing_on_2556_empty_of_3929_slices_has_slice_dice_0_6505():
 
     assert summary.patients == 110
     assert (summary.slices, summary.tumour_slices) == (3929, 3929 - 2556)
-    assert round(summary.slice_dice_of_nothing, 4) == 0.6505
+    assert round(summary.slice_dice_of_empty_prediction, 4) == 0.6505
     assert round(summary.slice_dice, 4) == 0.6505
     assert summary.dice_mean == summary.pooled_dice == summary.positive_slice_dice == 0
     assert summary.hd95_missing == 110

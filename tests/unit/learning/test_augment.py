@@ -8,7 +8,7 @@ import torch
 from roundelay.learning.augment import Augmentation, augment
 
 NOTHING = Augmentation(
-    flip=False, rotation_degrees=0, scale=0, shift=0, gain=0, offset=0, gamma=0, stand_in=0
+    flip=False, rotation_degrees=0, scale=0, shift=0, gain=0, offset=0, gamma=0, channel_dropout=0
 )
 MOVES = replace(Augmentation(), gain=0, offset=0, gamma=0)
 LEVELS = {"gain": 0.2, "offset": 0.1, "gamma": 0.3}
@@ -56,7 +56,7 @@ def test_the_input_itself_is_left_as_it_was():
     images, masks = noise()
     kept = images.clone(), masks.clone()
 
-    augment(images, masks, generator(), Augmentation(stand_in=0.5))
+    augment(images, masks, generator(), Augmentation(channel_dropout=0.5))
 
     assert torch.equal(images, kept[0])
     assert torch.equal(masks, kept[1])
@@ -226,7 +226,7 @@ def test_a_slice_of_one_grey_level_stays_as_it_is():
 def test_a_stand_in_is_flair_in_the_first_or_third_channel_as_often_as_asked():
     images, masks = noise(batch=1000, height=4, width=4)
 
-    found, _ = augment(images, masks, generator(), replace(NOTHING, stand_in=0.3))
+    found, _ = augment(images, masks, generator(), replace(NOTHING, channel_dropout=0.3))
 
     assert torch.equal(found[:, 1], images[:, 1])
     replaced = (found != images).flatten(2).any(2)
@@ -240,7 +240,7 @@ def test_a_stand_in_is_flair_in_the_first_or_third_channel_as_often_as_asked():
 def test_a_stand_in_is_flair_after_its_own_change_of_grey_levels():
     images, masks = noise()
 
-    found, _ = augment(images, masks, generator(), Augmentation(stand_in=1.0))
+    found, _ = augment(images, masks, generator(), Augmentation(channel_dropout=1.0))
 
     assert torch.equal(found[:, 0], found[:, 1])
     assert torch.equal(found[:, 2], found[:, 1])
@@ -252,7 +252,8 @@ def test_the_generator_alone_decides():
     before = torch.get_rng_state()
 
     one, same, other = (
-        augment(images, masks, generator(seed), Augmentation(stand_in=0.2)) for seed in (0, 0, 1)
+        augment(images, masks, generator(seed), Augmentation(channel_dropout=0.2))
+        for seed in (0, 0, 1)
     )
 
     assert torch.equal(one[0], same[0])
@@ -266,7 +267,7 @@ def test_a_setting_does_not_shift_the_draws_of_the_others():
     one, two = generator(), generator()
 
     augment(images, masks, one, NOTHING)
-    augment(images, masks, two, Augmentation(stand_in=0.5))
+    augment(images, masks, two, Augmentation(channel_dropout=0.5))
 
     assert torch.equal(one.get_state(), two.get_state())
 

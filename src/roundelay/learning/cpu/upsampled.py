@@ -16,11 +16,11 @@ from torch import Tensor
 from roundelay.learning.cpu.convolution import in_bfloat16_here
 
 WIDE = 12
-"""Side of a map from which `_by_phases` is worth its way of storing, as measured."""
+"""Side of a map from which `_by_phases` is worth its storage, as measured."""
 
 
 def can_save(x: Tensor, skip: Tensor | None, weight: Tensor) -> bool:
-    """Whether one of the two ways below is faster here than the reference."""
+    """Whether one of the two forms below is faster here than the reference."""
     return in_bfloat16_here(x) and (
         x.shape[-1] >= WIDE or (skip is not None and _is_narrowing(weight))
     )

@@ -15,7 +15,7 @@ from typing import Any
 from roundelay.data.survey import SiteSurvey
 from roundelay.errors import CourierError, RefusedError, SiteAbsentError
 from roundelay.evaluation.scores import PatientScore
-from roundelay.network.coordinator.asking import ask, introduce
+from roundelay.network.coordinator.exchange import ask, introduce
 from roundelay.network.coordinator.turns import Turn, next_turn
 from roundelay.network.wire.keys import own_keys
 from roundelay.network.wire.messages import Message, pack
@@ -179,19 +179,19 @@ class HospitalsCourier:
         return Visit(receipt, passed_over(baton, place, asdict(receipt), COORDINATOR, self._keys))
 
     def _with_deferred(self, arm: Arm, leg: Leg, sent: Baton, visit: Visit) -> Visit:
-        """The visit, with the owner's signed word on each stop that it came before."""
-        words = []
+        """The visit, with the owner's signed statement on each stop that it came before."""
+        statements = []
         put_off = self._turn.put_off if self._turn else {}
         for other, seconds in put_off.items():
             if other.index < leg.index:
                 receipt = absence(other.stops[0], "deferred", sent, seconds)
                 place = self._place(arm.label, other.index)
-                words.append(
+                statements.append(
                     state(place, sent.digest, "", asdict(receipt), COORDINATOR, self._keys)
                 )
-        if not words:
+        if not statements:
             return visit
-        proof = {**(visit.baton.proof or {}), "deferred": words}
+        proof = {**(visit.baton.proof or {}), "deferred": statements}
         return Visit(visit.receipt, Baton(visit.baton.data, proof))
 
     def _ask(
@@ -200,25 +200,25 @@ class HospitalsCourier:
     ) -> dict[str, Message]:  # fmt: skip
         told, stops = Counter[str](), stops or {}
 
-        def on_word(site: str, word: Mapping[str, Any]) -> None:
-            self._waits(site, word)
-            if site in stops and "step" in word:
-                self._tell(stops[site], told, word)
+        def on_message(site: str, message: Mapping[str, Any]) -> None:
+            self._waits(site, message)
+            if site in stops and "step" in message:
+                self._tell(stops[site], told, message)
 
-        requests = {
+        messages = {
             site: pack(head, payloads.get(site, b""), self._keys) for site, head in heads.items()
         }
-        return ask(self._transport, requests, self._proposal.roster, about, on_word)
+        return ask(self._transport, messages, self._proposal.roster, about, on_message)
 
-    def _waits(self, site: str, word: Mapping[str, Any]) -> None:
-        if "waits" in word:
-            self._on_event(Waiting(site, str(word["waits"])))
+    def _waits(self, site: str, message: Mapping[str, Any]) -> None:
+        if "waits" in message:
+            self._on_event(Waiting(site, str(message["waits"])))
 
-    def _tell(self, stop: Stop, told: Counter[str], word: Mapping[str, Any]) -> None:
-        """A step each, also for those between two words of progress."""
-        while told[stop.site] < int(word["step"]):
+    def _tell(self, stop: Stop, told: Counter[str], message: Mapping[str, Any]) -> None:
+        """A step each, also for those between two messages of progress."""
+        while told[stop.site] < int(message["step"]):
             told[stop.site] += 1
-            loss, rate = float(word["loss"]), float(word["slices_per_second"])
+            loss, rate = float(message["loss"]), float(message["slices_per_second"])
             self._on_event(Step(stop, told[stop.site], loss, rate))
 
     def _owned(self, baton: Baton, place: Mapping[str, Any], to: Sequence[str]) -> Baton:
@@ -226,8 +226,11 @@ class HospitalsCourier:
         return hand_over(baton, place, self._proposal, to, COORDINATOR, self._keys)
 
     def _proof(self, baton: Baton) -> dict[str, Any]:
-        words = ("absent", "deferred")
-        return {key: value for key, value in (baton.proof or {}).items() if key not in words}
+        return {
+            key: value
+            for key, value in (baton.proof or {}).items()
+            if key not in ("absent", "deferred")
+        }
 
     def _place(self, arm: str, leg: int) -> dict[str, Any]:
         return {"run": self._run, "proposal": self._proposal.digest, "arm": arm, "leg": leg}

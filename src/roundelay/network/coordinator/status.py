@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from roundelay.files.writing import write_json
-from roundelay.network.coordinator.asking import introduce
+from roundelay.network.coordinator.exchange import introduce
 from roundelay.network.flare.transport import FlareTransport
 from roundelay.network.wire.keys import fingerprint, own_keys
 from roundelay.network.wire.kit import HOME, kit_sites

@@ -30,13 +30,13 @@ which costs the ten seconds that FLARE takes to end a job."""
 FORGOTTEN = 3600.0
 
 PULSE = 1.0
-"""Seconds between two words of progress."""
+"""Seconds between two messages of progress."""
 
 ALIVE = 5.0
 """Seconds after which a process without progress says that it is there."""
 
 
-class Carry(Controller):  # type: ignore[misc]
+class ServerController(Controller):  # type: ignore[misc]
     """At the server: hands the request to its site, and the answer to the coordinator."""
 
     def __init__(self, site: str) -> None:
@@ -96,12 +96,12 @@ class Carry(Controller):  # type: ignore[misc]
         return {**self._last, **since, "begun": self._begun, "answered": len(self._answer)}
 
 
-class Door(Executor):  # type: ignore[misc]
-    """At a site: asks the site's door, and tells of progress while it works."""
+class SiteExecutor(Executor):  # type: ignore[misc]
+    """At a site: hands the request to the hospital's handler, and tells of progress meanwhile."""
 
-    def __init__(self, learns: bool) -> None:
+    def __init__(self, needs_torch: bool) -> None:
         super().__init__()
-        if learns:  # torch takes seconds to load: they pass while the request is on its way
+        if needs_torch:  # torch takes seconds to load: they pass while the request travels
             threading.Thread(
                 target=import_module, args=["roundelay.network.hospital.answers"]
             ).start()
@@ -156,10 +156,10 @@ class _Pulse:
             progress, self._newest = self._newest, None
             if progress is not None or time.monotonic() - told > ALIVE:
                 told = time.monotonic()
-                word = Shareable()
-                word["progress"] = progress
+                message = Shareable()
+                message["progress"] = progress
                 engine.send_aux_request(
-                    targets=["server"], topic=PROGRESS, request=word, timeout=5.0,
+                    targets=["server"], topic=PROGRESS, request=message, timeout=5.0,
                     fl_ctx=self._context, optional=True,
                 )  # fmt: skip
             if self._ended.wait(PULSE):

@@ -23,8 +23,8 @@ from roundelay.network.wire.plan import NetworkPlan
 from roundelay.records.signatures import COORDINATOR
 
 ALLOWED = {
-    SERVER: ["roundelay.network.flare.carrying.Carry"],
-    "site": ["roundelay.network.flare.carrying.Door"],
+    SERVER: ["roundelay.network.flare.carrying.ServerController"],
+    "site": ["roundelay.network.flare.carrying.SiteExecutor"],
 }
 """The classes that a job may name: ours alone."""
 
@@ -144,12 +144,12 @@ def _keep_inside(resources_: dict[str, Any], by_id: Mapping[str, dict[str, Any]]
     filled in when the server starts, since a kit may be moved."""
     resources_["snapshot_persistor"]["args"]["storage"]["args"]["root_dir"] = "$SNAPSHOTS"
     by_id["job_manager"]["args"]["uri_root"] = "$JOBS"
-    # A site answers one errand at a time; a pooled number of sites may be asked side by side.
+    # A site answers one request at a time; a pooled number of sites may be asked side by side.
     by_id["job_scheduler"]["args"] |= {
         "max_jobs": 64,
         "min_schedule_interval": 1.0,
         "max_schedule_interval": 5.0,
-        "max_schedule_count": 1_000_000,  # a site may be away for a night: its errand waits
+        "max_schedule_count": 1_000_000,  # a site may be away for a night: its request waits
     }
 
 

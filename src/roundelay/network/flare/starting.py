@@ -22,7 +22,7 @@ from roundelay.network.wire.kit import HOME, kit_role, site_name
 LOG = "log.txt"
 
 PATIENCE = 5.0
-"""Seconds between asking processes to end and ending them."""
+"""Seconds between a request to end and the end by force."""
 
 MAINS = {
     "server": ("nvflare.private.fed.app.server.server_train", "fed_server.json"),

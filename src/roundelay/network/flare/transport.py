@@ -1,4 +1,4 @@
-"""Errands over NVIDIA FLARE: one job each, made, watched and removed by the coordinator.
+"""Requests over NVIDIA FLARE: one job each, made, watched and removed by the coordinator.
 
 What proves success is the answer; a job's status proves nothing (a job of a killed server is shown
 as running for ever). What proves life is progress from the site.
@@ -15,7 +15,7 @@ from typing import Any
 from roundelay.errors import CourierError, SiteAbsentError
 from roundelay.network.flare.jobs import ANSWER, job_folder
 from roundelay.network.flare.session import Session
-from roundelay.network.wire.transport import Errand, OnProgress
+from roundelay.network.wire.transport import OnProgress, Request
 
 POLL = 0.3
 
@@ -42,11 +42,13 @@ ENDED, RUNNING = "FINISHED", "RUNNING"
 
 
 @dataclass(slots=True)
-class Way:
-    """One errand under way. `moved` is when its site last did something, `heard` when something
-    was last heard of the process that works on it, `begun` whether anything was."""
+class Delivery:
+    """One request that is being delivered.
 
-    errand: Errand
+    `moved` is when its site last did something, `heard` when
+    something was last heard of the process that works on it, `begun` whether anything was."""
+
+    request: Request
     job: str = ""
     tries: int = 0
     moved: float = field(default_factory=time.monotonic)
@@ -70,24 +72,24 @@ class FlareTransport:
         self._asked = -PRESENCE_SECONDS
         self._ending: list[str] = []
 
-    def exchange(self, errands: Sequence[Errand], on_progress: OnProgress) -> list[bytes]:
-        ways = [Way(errand) for errand in errands]
-        server = Errand("the server", "", "", b"")
+    def exchange(self, requests: Sequence[Request], on_progress: OnProgress) -> list[bytes]:
+        deliveries = [Delivery(request) for request in requests]
+        server = Request("the server", "", "", b"")
         self._session.on_wait = lambda why: on_progress(server, {"waits": why})
         try:
-            for way in ways:
-                self._begin(way)
-            while waiting := [way for way in ways if way.answer is None]:
+            for delivery in deliveries:
+                self._begin(delivery)
+            while waiting := [delivery for delivery in deliveries if delivery.answer is None]:
                 self._look_around()
-                for way in waiting:
-                    self._look(way, on_progress)
+                for delivery in waiting:
+                    self._look(delivery, on_progress)
                 time.sleep(POLL)
         except Exception:
-            for way in ways:
-                if way.job:
-                    self._remove(way.job)
+            for delivery in deliveries:
+                if delivery.job:
+                    self._remove(delivery.job)
             raise
-        return [way.answer for way in ways if way.answer is not None]
+        return [delivery.answer for delivery in deliveries if delivery.answer is not None]
 
     def connected(self) -> set[str]:
         """Sites that the server counts as connected; it forgets one after ten silent minutes."""
@@ -105,38 +107,38 @@ class FlareTransport:
             time.sleep(POLL)
         self._session.close()
 
-    def _begin(self, way: Way) -> None:
-        """Send the errand's job, or go on with the one that a killed coordinator left at work."""
-        name = f"{PREFIX}{self._run}-{way.errand.key[:32]}"
-        first = way.tries == 0  # later on, one of that name is the one that was given up
-        way.moved = way.heard = time.monotonic()
-        way.begun = False
-        way.tries += 1
+    def _begin(self, delivery: Delivery) -> None:
+        """Send the request's job, or go on with the one that a killed coordinator left at work."""
+        name = f"{PREFIX}{self._run}-{delivery.request.key[:32]}"
+        first = delivery.tries == 0  # later on, one of that name is the one that was given up
+        delivery.moved = delivery.heard = time.monotonic()
+        delivery.begun = False
+        delivery.tries += 1
         for job in self._session.call("list_jobs") if first else ():
             if job.get("job_name") == name and not str(job.get("status")).startswith(ENDED):
-                way.job = job["job_id"]
+                delivery.job = job["job_id"]
                 return
         self._sweep(gently=True)  # to abort takes two seconds, to end by itself eight
-        with job_folder(way.errand, name) as folder:
-            way.job = self._session.call("submit_job", str(folder))
+        with job_folder(delivery.request, name) as folder:
+            delivery.job = self._session.call("submit_job", str(folder))
 
-    def _look(self, way: Way, on_progress: OnProgress) -> None:
-        status = self._status(way.job)
+    def _look(self, delivery: Delivery, on_progress: OnProgress) -> None:
+        status = self._status(delivery.job)
         if status.startswith(ENDED):
-            self._fetch(way, status)
+            self._fetch(delivery, status)
             return
-        if status == RUNNING and (word := self._app(way.job, {"progress": 1})):
-            way.heard = time.monotonic() - word.pop("mute")
-            way.moved = time.monotonic() - word.pop("silent")
-            way.begun = word.pop("begun")
-            if size := word.pop("answered"):
-                self._take(way, size)
+        if status == RUNNING and (message := self._app(delivery.job, {"progress": 1})):
+            delivery.heard = time.monotonic() - message.pop("mute")
+            delivery.moved = time.monotonic() - message.pop("silent")
+            delivery.begun = message.pop("begun")
+            if size := message.pop("answered"):
+                self._take(delivery, size)
                 return
-            if word.get("step"):
-                on_progress(way.errand, word)
+            if message.get("step"):
+                on_progress(delivery.request, message)
         if status != RUNNING:  # no process to be heard of
-            way.heard = time.monotonic()
-        self._wait(way, on_progress)
+            delivery.heard = time.monotonic()
+        self._wait(delivery, on_progress)
 
     def _status(self, job: str) -> str:
         from nvflare.fuel.flare_api.api_spec import JobNotFound
@@ -146,48 +148,48 @@ class FlareTransport:
         except JobNotFound:  # its server was restored from another day, or somebody removed it
             return f"{ENDED}:LOST"
 
-    def _wait(self, way: Way, on_progress: OnProgress) -> None:
+    def _wait(self, delivery: Delivery, on_progress: OnProgress) -> None:
         """A site that isn't there has `patience`, one that is there and does nothing less."""
         now = time.monotonic()
-        if way.errand.site not in self._here:
-            if way.present:
-                on_progress(way.errand, {"waits": "isn't there"})
-                way.present, way.moved = False, now
-            if now - way.moved > self._patience:
-                raise SiteAbsentError(way.errand.site, way.errand.about, self._patience)
+        if delivery.request.site not in self._here:
+            if delivery.present:
+                on_progress(delivery.request, {"waits": "isn't there"})
+                delivery.present, delivery.moved = False, now
+            if now - delivery.moved > self._patience:
+                raise SiteAbsentError(delivery.request.site, delivery.request.about, self._patience)
             return
-        if not way.present:
-            on_progress(way.errand, {"waits": ""})
-            way.present, way.moved = True, now
-        if now - way.heard > (MUTE_SECONDS if way.begun else START_SECONDS):
-            self._again(way, "was lost: its process ended")
-        elif now - way.moved > self._stuck_after:
-            self._again(way, f"did nothing for {self._stuck_after:g} s")
+        if not delivery.present:
+            on_progress(delivery.request, {"waits": ""})
+            delivery.present, delivery.moved = True, now
+        if now - delivery.heard > (MUTE_SECONDS if delivery.begun else START_SECONDS):
+            self._again(delivery, "was lost: its process ended")
+        elif now - delivery.moved > self._stuck_after:
+            self._again(delivery, f"did nothing for {self._stuck_after:g} s")
 
-    def _fetch(self, way: Way, status: str) -> None:
+    def _fetch(self, delivery: Delivery, status: str) -> None:
         """The answer of a job that has ended: nobody took it while it ran."""
         answer = None
         with tempfile.TemporaryDirectory(prefix="roundelay-") as place:
             if not status.endswith("LOST"):
-                folder = self._session.call("download_job_result", way.job, place)
+                folder = self._session.call("download_job_result", delivery.job, place)
                 answer = next((p.read_bytes() for p in Path(folder).rglob(ANSWER)), None)
         if answer is None:
-            self._again(way, f"ended without an answer ({status.removeprefix('FINISHED:')})")
+            self._again(delivery, f"ended without an answer ({status.removeprefix('FINISHED:')})")
             return
-        self._remove(way.job)
-        way.answer, way.job = answer, ""
+        self._remove(delivery.job)
+        delivery.answer, delivery.job = answer, ""
 
-    def _again(self, way: Way, why: str) -> None:
-        self._remove(way.job)
-        way.job = ""
-        if way.errand.site not in self._here:
-            way.tries -= 1  # it left; that is no fault of the errand
-        if way.tries >= TRIES:
+    def _again(self, delivery: Delivery, why: str) -> None:
+        self._remove(delivery.job)
+        delivery.job = ""
+        if delivery.request.site not in self._here:
+            delivery.tries -= 1  # it left; that is no fault of the request
+        if delivery.tries >= TRIES:
             raise CourierError(
-                f"{way.errand.about} {why}, {TRIES} times. Its own log (roundelay/log.txt in its"
-                " kit) says more. What was handed over is kept; go on with --resume."
+                f"{delivery.request.about} {why}, {TRIES} times. Its own log (roundelay/log.txt in"
+                " its kit) says more. What was handed over is kept; go on with --resume."
             )
-        self._begin(way)
+        self._begin(delivery)
 
     def _remove(self, job: str, *, gently: bool = False) -> bool:
         """End a job and free the server's disk; whether that is done. `gently`: without ending."""
@@ -209,18 +211,18 @@ class FlareTransport:
         for job in dict.fromkeys(ending):
             self._remove(job, gently=gently)
 
-    def _take(self, way: Way, size: int) -> None:
+    def _take(self, delivery: Delivery, size: int) -> None:
         """Fetch the answer from the running job: ending a job takes FLARE ten seconds."""
         pieces = []
         for first in range(0, size, PIECE):
-            found = self._app(way.job, {"first": first, "end": min(first + PIECE, size)})
+            found = self._app(delivery.job, {"first": first, "end": min(first + PIECE, size)})
             if found is None:
                 return  # the job broke off: its status will say
             pieces.append(b64decode(found["bytes"]))
-        self._app(way.job, {"taken": 1})
-        way.answer = b"".join(pieces)
-        self._ending.append(way.job)
-        way.job = ""
+        self._app(delivery.job, {"taken": 1})
+        delivery.answer = b"".join(pieces)
+        self._ending.append(delivery.job)
+        delivery.job = ""
 
     def _app(self, job: str, data: dict[str, int]) -> dict[str, Any] | None:
         try:

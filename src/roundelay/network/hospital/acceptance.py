@@ -1,4 +1,4 @@
-"""The gate at a hospital's door: an incoming model is looked at before it is used."""
+"""The acceptance check: an incoming model is looked at before it is used."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -11,7 +11,7 @@ from roundelay.files.arrays import Arrays
 from roundelay.files.writing import write_bytes
 from roundelay.learning.networks import build_unet
 from roundelay.learning.state import model_arrays
-from roundelay.network.hospital.policy import Gate
+from roundelay.network.hospital.policy import Acceptance
 from roundelay.relay.baton import MODEL, Baton, join
 
 Judge = Callable[[Baton], float | None]
@@ -19,20 +19,25 @@ Judge = Callable[[Baton], float | None]
 
 
 def check_incoming(
-    baton: Baton, before: Baton | None, encoder: str, gate: Gate, judge: Judge, quarantine: Path
+    baton: Baton,
+    before: Baton | None,
+    encoder: str,
+    acceptance: Acceptance,
+    judge: Judge,
+    quarantine: Path,
 ) -> None:
     """Raise RefusedError for a model that may not come in; it is put into `quarantine`.
 
     `before` is what this site handed over last in the same arm.
     """
-    why = _fault(baton, before, encoder, gate, judge)
+    why = _fault(baton, before, encoder, acceptance, judge)
     if why is not None:
         write_bytes(quarantine / f"{baton.digest}.safetensors", baton.data)
         raise RefusedError(f"The incoming model was put into quarantine: {why}.")
 
 
 def _fault(
-    baton: Baton, before: Baton | None, encoder: str, gate: Gate, judge: Judge
+    baton: Baton, before: Baton | None, encoder: str, acceptance: Acceptance, judge: Judge
 ) -> str | None:
     model = baton.part(MODEL)
     if fault := _misfit(model, encoder):
@@ -43,23 +48,23 @@ def _fault(
     if before is None:
         return None
     change = relative_change(model, before.part(MODEL))
-    if gate.change is not None and change > gate.change:
+    if acceptance.change is not None and change > acceptance.change:
         return (
             f"its weights changed by {change:.1f} times their size since they left here; the policy"
-            f" allows {gate.change:g} (gate.change)"
+            f" allows {acceptance.change:g} (acceptance.change)"
         )
-    return _fall(baton, before, gate, judge)
+    return _fall(baton, before, acceptance, judge)
 
 
-def _fall(baton: Baton, before: Baton, gate: Gate, judge: Judge) -> str | None:
-    if gate.drop is None:
+def _fall(baton: Baton, before: Baton, acceptance: Acceptance, judge: Judge) -> str | None:
+    if acceptance.drop is None:
         return None
     now, then = judge(baton), judge(before)
-    if now is None or then is None or then - now <= gate.drop:
+    if now is None or then is None or then - now <= acceptance.drop:
         return None
     return (
         f"its Dice on this hospital's validation patients fell from {then:.2f} to {now:.2f}; the"
-        f" policy allows a fall of {gate.drop:g} (gate.drop)"
+        f" policy allows a fall of {acceptance.drop:g} (acceptance.drop)"
     )
 
 

@@ -17,7 +17,7 @@ from roundelay.evaluation.summary import site_means
 from roundelay.evaluation.whole_site import as_one
 from roundelay.files.canonical import digest_of
 from roundelay.learning.machine import find_machine
-from roundelay.learning.model_file import reading_of, write_model
+from roundelay.learning.model_file import inference_settings_of, write_model
 from roundelay.network.hospital.acceptance import check_incoming
 from roundelay.network.hospital.consent import check_consent
 from roundelay.network.hospital.policy import Policy, check_patients, check_task, check_visits
@@ -33,7 +33,7 @@ from roundelay.records.signatures import COORDINATOR
 from roundelay.relay.aggregation import final_model
 from roundelay.relay.baton import Baton, join
 from roundelay.relay.courier import Visit
-from roundelay.site.opening import Ward, open_ward
+from roundelay.site.opening import LocalSite, open_local_site
 from roundelay.site.opening import survey as survey_here
 from roundelay.site.scoring import evaluate as score_here
 from roundelay.site.training import train as train_here
@@ -44,7 +44,7 @@ Answer = tuple[dict[str, Any], bytes]
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Admitted:
     """A question that may be answered: the owner signed it, and the hospital consented."""
 
     home: Path
@@ -71,7 +71,7 @@ class Asked:
 
 def admit(
     home: Path, settings: Settings, policy: Policy, keys: Keys, message: Message
-) -> Asked:  # fmt: skip
+) -> Admitted:  # fmt: skip
     """Raise RefusedError unless owner, hospital and policy agree: signed, approved, allowed."""
     proposal = proposal_from_json(message.head.get("proposal") or {})
     if COORDINATOR not in proposal.roster:
@@ -81,144 +81,156 @@ def admit(
         raise RefusedError("The message is meant for another hospital.")
     check_task(policy, proposal, "train")
     check_consent(home, policy, proposal, settings.name, keys)
-    return Asked(home, settings, policy, keys, proposal, message.head, message.payload)
+    return Admitted(home, settings, policy, keys, proposal, message.head, message.payload)
 
 
-def survey(asked: Asked, on_progress: OnProgress) -> Answer:
+def survey(request: Admitted, on_progress: OnProgress) -> Answer:
     """Counts by split, and one digest over all images."""
-    found = survey_here(_ward(asked))
-    check_patients(asked.policy, found.patients[TRAIN])
+    found = survey_here(_local_site(request))
+    check_patients(request.policy, found.patients[TRAIN])
     return {"survey": found.as_json()}, b""
 
 
-def train(asked: Asked, on_progress: OnProgress) -> Answer:
+def train(request: Admitted, on_progress: OnProgress) -> Answer:
     """One visit; the same question again gets the same answer, without another visit."""
-    legs, leg, stop = _stop(asked)
-    check_task(asked.policy, asked.proposal, stop.task)
-    check_visits(asked.policy, asked.site, legs)
-    store = arm_store(asked.home, str(asked.head["run"]), str(asked.head["arm"]))
-    way, key = digest_of(asked.head["legs"]), _key(asked)
-    if store.pinned() not in (None, way):
-        raise RefusedError("The way of this arm is another one than at the first visit.")
+    legs, leg, stop = _stop(request)
+    check_task(request.policy, request.proposal, stop.task)
+    check_visits(request.policy, request.site, legs)
+    store = arm_store(request.home, str(request.head["run"]), str(request.head["arm"]))
+    itinerary, key = digest_of(request.head["legs"]), _key(request)
+    if store.pinned() not in (None, itinerary):
+        raise RefusedError("The itinerary of this arm is another one than at the first visit.")
     visited = store.visited()
     if visited.get(leg.index) == key and (kept := store.answer(key)) is not None:
         return kept
     if any(leg.index <= done for done in visited):
         raise RefusedError(f"{stop} was made before: a baton is not taken twice.")
 
-    plain = _opened(asked, legs, leg.index)
-    ward, last = _ward(asked), store.last()
+    plain = _opened(request, legs, leg.index)
+    local_site, last = _local_site(request), store.last()
     check_incoming(
         plain,
         Baton(last) if last else None,
-        asked.proposal.study.model.encoder,
-        asked.policy.gate,
-        lambda baton: _validated(ward, baton),
-        asked.home / "quarantine",
+        request.proposal.study.model.encoder,
+        request.policy.acceptance,
+        lambda baton: _validated(local_site, baton),
+        request.home / "quarantine",
     )
-    visit = train_here(ward, stop, plain, lambda step: on_progress(_progress(step)))
-    travels = _hand_on(asked, legs, leg, visit)
+    visit = train_here(local_site, stop, plain, lambda step: on_progress(_progress(step)))
+    travels = _hand_on(request, legs, leg, visit)
     head = {"receipt": asdict(visit.receipt), "proof": travels.proof}
-    store.keep(way, leg.index, key, head, travels.data, visit.baton.data)
+    store.keep(itinerary, leg.index, key, head, travels.data, visit.baton.data)
     return head, travels.data
 
 
-def evaluate(asked: Asked, on_progress: OnProgress) -> Answer:
+def evaluate(request: Admitted, on_progress: OnProgress) -> Answer:
     """Scores of this hospital's patients of one split, as its policy lets them go."""
-    check_task(asked.policy, asked.proposal, "evaluate")
-    split = asked.head["split"]
+    check_task(request.policy, request.proposal, "evaluate")
+    split = request.head["split"]
     if split not in (VALIDATION, TEST):
         raise RefusedError(f"The patients of {split!r} are not for scores.")
-    signer = str(asked.head["signer"])
-    place = asked.place(int(asked.head["leg"]))
-    if signer not in asked.proposal.roster:
+    signer = str(request.head["signer"])
+    place = request.place(int(request.head["leg"]))
+    if signer not in request.proposal.roster:
         raise RefusedError(f"{signer!r} is not in the study's roster.")
     plain = opened(
-        asked.payload, asked.head["proof"], place, asked.proposal, signer, asked.site, asked.keys
+        request.payload,
+        request.head["proof"],
+        place,
+        request.proposal,
+        signer,
+        request.site,
+        request.keys,
     )
     plain = join(model=final_model(plain))
-    scores = score_here(_ward(asked), plain, split)
+    scores = score_here(_local_site(request), plain, split)
     if split == TEST:  # the end of an arm: the model that the hospitals trained is theirs
-        name = f"{asked.proposal.study.digest[:12]}-{plain.digest[:12]}.safetensors"
-        path = asked.home / "models" / name
-        write_model(path, final_model(plain), asked.proposal.study)
-    return {"scores": [score.as_json() for score in _released(asked, scores)]}, b""
+        name = f"{request.proposal.study.digest[:12]}-{plain.digest[:12]}.safetensors"
+        path = request.home / "models" / name
+        write_model(path, final_model(plain), request.proposal.study)
+    return {"scores": [score.as_json() for score in _released(request, scores)]}, b""
 
 
-def _released(asked: Asked, scores: list[PatientScore]) -> list[PatientScore]:
-    wanted = asked.policy.release.scores
-    if wanted == "none" or len(scores) < asked.policy.release.least_scored:
+def _released(request: Admitted, scores: list[PatientScore]) -> list[PatientScore]:
+    wanted = request.policy.release.scores
+    if wanted == "none" or len(scores) < request.policy.release.least_scored:
         return []
     if wanted == "site":
         return as_one(scores)
     # The patient's name stays; a number says that it is the same one in every arm.
     return [
-        replace(score, patient=f"{asked.site} {number}", attributes={})
+        replace(score, patient=f"{request.site} {number}", attributes={})
         for number, score in enumerate(scores, start=1)
     ]
 
 
-def _stop(asked: Asked) -> tuple[tuple[Leg, ...], Leg, Stop]:
+def _stop(request: Admitted) -> tuple[tuple[Leg, ...], Leg, Stop]:
     try:
-        legs = legs_from_json(asked.head["legs"])
-        leg = legs[int(asked.head["leg"])]
+        legs = legs_from_json(request.head["legs"])
+        leg = legs[int(request.head["leg"])]
     except (KeyError, TypeError, ValueError, IndexError) as error:
-        raise RefusedError("The way of this arm can't be read.") from error
-    own = [stop for stop in leg.stops if stop.site == asked.site]
+        raise RefusedError("The itinerary of this arm can't be read.") from error
+    own = [stop for stop in leg.stops if stop.site == request.site]
     if len(own) != 1:
-        raise RefusedError(f"Leg {leg.index + 1} has no stop at {asked.site}.")
+        raise RefusedError(f"Leg {leg.index + 1} has no stop at {request.site}.")
     return legs, leg, own[0]
 
 
-def _key(asked: Asked) -> str:
-    """What is asked, whoever delivers it how often: the place, and the baton to begin with."""
-    proof = asked.head.get("proof") or {}
+def _key(request: Admitted) -> str:
+    """What is request, whoever delivers it how often: the place, and the baton to begin with."""
+    proof = request.head.get("proof") or {}
     returned = (proof.get("statement") or {}).get("returned")
-    return digest_of([asked.place(int(asked.head["leg"])), asked.site, returned])
+    return digest_of([request.place(int(request.head["leg"])), request.site, returned])
 
 
-def _opened(asked: Asked, legs: tuple[Leg, ...], leg: int) -> Baton:
+def _opened(request: Admitted, legs: tuple[Leg, ...], leg: int) -> Baton:
     """The baton, from the hand of the one whose turn was before."""
-    before = int(asked.head["before"])
-    signer, place = holder(asked.proposal, legs, leg, before), asked.place(before)
+    before = int(request.head["before"])
+    signer, place = holder(request.proposal, legs, leg, before), request.place(before)
     return opened(
-        asked.payload, asked.head["proof"], place, asked.proposal, signer, asked.site, asked.keys
+        request.payload,
+        request.head["proof"],
+        place,
+        request.proposal,
+        signer,
+        request.site,
+        request.keys,
     )
 
 
-def _hand_on(asked: Asked, legs: tuple[Leg, ...], leg: Leg, visit: Visit) -> Baton:
-    to = recipients(asked.proposal, legs, leg.index)
+def _hand_on(request: Admitted, legs: tuple[Leg, ...], leg: Leg, visit: Visit) -> Baton:
+    to = recipients(request.proposal, legs, leg.index)
     return hand_over(
-        visit.baton, asked.place(leg.index), asked.proposal, to, asked.site, asked.keys,
+        visit.baton, request.place(leg.index), request.proposal, to, request.site, request.keys,
         receipt=json.loads(json.dumps(asdict(visit.receipt))),
     )  # fmt: skip
 
 
-def _ward(asked: Asked) -> Ward:
-    study = asked.proposal.study
-    if study.data.format != asked.settings.format:
+def _local_site(request: Admitted) -> LocalSite:
+    study = request.proposal.study
+    if study.data.format != request.settings.format:
         raise RefusedError(
             f"The study reads the format {study.data.format}; this hospital has"
-            f" {asked.settings.format}."
+            f" {request.settings.format}."
         )
     torch.use_deterministic_algorithms(study.recipe.deterministic)
-    data = study.data.model_copy(update={"root": asked.settings.root})
-    found = lgg.find_patients(Path(asked.settings.root))
-    own = tuple(replace(patient, site=asked.site) for patient in found)
+    data = study.data.model_copy(update={"root": request.settings.root})
+    found = lgg.find_patients(Path(request.settings.root))
+    own = tuple(replace(patient, site=request.site) for patient in found)
     machine = find_machine(study.recipe.precision, deterministic=study.recipe.deterministic)
-    return open_ward(
-        asked.site,
+    return open_local_site(
+        request.site,
         study.model_copy(update={"data": data}),
-        {asked.site: own},
-        cache=SliceCache(reading_of(study).view),
+        {request.site: own},
+        cache=SliceCache(inference_settings_of(study).preprocessing),
         machine=machine,
-        home=asked.home / "runs" / "state" / str(asked.head["run"]),
+        home=request.home / "runs" / "state" / str(request.head["run"]),
     )
 
 
-def _validated(ward: Ward, baton: Baton) -> float | None:
-    means = site_means(score_here(ward, join(model=final_model(baton)), VALIDATION))
-    return means[ward.site][1] if ward.site in means else None
+def _validated(local_site: LocalSite, baton: Baton) -> float | None:
+    means = site_means(score_here(local_site, join(model=final_model(baton)), VALIDATION))
+    return means[local_site.site][1] if local_site.site in means else None
 
 
 def _progress(step: Step) -> dict[str, Any]:

@@ -74,7 +74,7 @@ TURNS = {
 }
 
 
-def in_words(proposal: Proposal, site: str) -> list[str]:
+def in_sentences(proposal: Proposal, site: str) -> list[str]:
     """What will run, how often, and what leaves, for the operator of `site`."""
     study, recipe = proposal.study, proposal.study.recipe
     visits = [

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from roundelay.errors import NetworkError, RefusedError
-from roundelay.files.checked import Section, read_checked
+from roundelay.files.toml_file import Section, read_toml_file
 from roundelay.network.wire.keys import fingerprint
 from roundelay.network.wire.proposal import Proposal
 from roundelay.plan.itinerary import Leg
@@ -23,10 +23,10 @@ class Accept(Section):
 
     studies: tuple[str, ...] = ()
     owners: tuple[str, ...] = ()
-    tasks: tuple[Literal["train", "evaluate", "calibrate"], ...] = (
+    tasks: tuple[Literal["train", "evaluate", "recalibrate"], ...] = (
         "train",
         "evaluate",
-        "calibrate",
+        "recalibrate",
     )
     seals: tuple[Seal, ...] = ("sites", "owner", "none")
     encoders: tuple[str, ...] = ()
@@ -45,7 +45,7 @@ class Release(Section):
     least_patients: Positive = 1
 
 
-class Gate(Section):
+class Acceptance(Section):
     """`change`: the most that the weights may differ from those that this site handed over last,
     as a share of their norm. `drop`: the most that Dice may have fallen since then on the site's
     own validation patients."""
@@ -59,12 +59,16 @@ class Policy(Section):
 
     accept: Accept = Accept()
     release: Release = Release()
-    gate: Gate = Gate()
+    acceptance: Acceptance = Acceptance()
+
+
+RENAMED = {"gate": "acceptance", "accept.tasks = calibrate": "recalibrate"}
+"""What keys and values were called in earlier versions."""
 
 
 def read_policy(path: Path) -> Policy:
     """A hospital's policy. Raises NetworkError with every fault of the file at once."""
-    return read_checked(Policy, path, NetworkError)
+    return read_toml_file(Policy, path, NetworkError, RENAMED)
 
 
 def accepts_unasked(policy: Policy, proposal: Proposal) -> bool:

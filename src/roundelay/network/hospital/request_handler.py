@@ -1,4 +1,4 @@
-"""The door of a hospital: every message from outside is answered here, or refused.
+"""The request handler of a hospital: every message from outside is answered here, or refused.
 
 What leaves is on a list: weights, counts, scores, digests, sentences written for others. Errors
 that nobody foresaw leave as their kind alone; the site's own log has the rest.
@@ -78,7 +78,7 @@ def _introduce(home: Path, keys: Keys) -> dict[str, Any]:
 
 
 def _excuse(error: RoundelayError) -> dict[str, Any]:
-    """What may be said of an error outside: the words of those that are written for it."""
+    """What may be said of an error outside: the text of those that are written for it."""
     if isinstance(error, AwaitingError):
         return {"awaiting": str(error)}
     if isinstance(error, RefusedError | VisitError):

@@ -85,7 +85,7 @@ class ArmStore:
     folder: Path
 
     def pinned(self) -> str | None:
-        """The digest of the way that this arm was begun with."""
+        """The digest of the itinerary that this arm was begun with."""
         return self._read().get("legs")
 
     def visited(self) -> dict[int, str]:
@@ -105,7 +105,7 @@ class ArmStore:
     ) -> None:
         """Keep an answer, then say that the visit was made: a kill in between loses the visit.
 
-        `plain` is the model as it left, for the gate.
+        `plain` is the model as it left, for the acceptance check.
         """
         write_bytes(self.folder / "answers" / f"{key}.bin", body)
         write_bytes(self.folder / "last.safetensors", plain)

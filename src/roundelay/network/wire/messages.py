@@ -57,5 +57,5 @@ def unpack(data: bytes) -> Message:
         if head["payload"] != hashlib.sha256(payload).hexdigest():
             raise ValueError("altered")
     except (ValueError, KeyError, TypeError) as error:
-        raise RefusedError("A message was cut or altered on its way.") from error
+        raise RefusedError("A message was cut or altered between its sender and here.") from error
     return Message(head, payload, signed, data[4 + size : 4 + size + SIGNATURE].hex())

@@ -7,7 +7,7 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from roundelay.errors import NetworkError
-from roundelay.files.checked import Section, read_checked
+from roundelay.files.toml_file import Section, read_toml_file
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 
@@ -47,4 +47,4 @@ class NetworkPlan(Section):
 
 def read_network(path: Path) -> NetworkPlan:
     """The plan of a network. Raises NetworkError with every fault of the file at once."""
-    return read_checked(NetworkPlan, path, NetworkError)
+    return read_toml_file(NetworkPlan, path, NetworkError)

@@ -18,8 +18,8 @@ Roster = Mapping[str, Public]
 
 @dataclass(frozen=True)
 class Proposal:
-    """`digest` is what an operator accepts: another study, seal, key or way of dealing with absence
-    has another one."""
+    """`digest` is what an operator accepts: another study, seal, key or rule for absent sites has
+    another one."""
 
     study: Study
     seal: Seal
@@ -75,10 +75,11 @@ def check_study(study: Study) -> None:
                 f"The arm {arm} {apart[arm]}, so whoever averages must read them. Write"
                 ' seal = "none" into [courier], or leave the arm out.'
             )
-    if study.recipe.calibrate:
+    if study.recipe.recalibrate_batchnorm:
         raise NetworkError(
-            "calibrate = true puts sums of all hospitals into the model, so whoever adds them must"
-            ' read it. Write seal = "none" into [courier], or calibrate = false.'
+            "recalibrate_batchnorm = true puts sums of all hospitals into the model, so whoever"
+            ' adds them must read it. Write seal = "none" into [courier], or'
+            " recalibrate_batchnorm = false."
         )
 
 

@@ -1,4 +1,4 @@
-"""A baton on its way between hospitals: who signed it, and what it must be."""
+"""A baton between hospitals: who signed it, and what it must be."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -55,11 +55,11 @@ def absence(stop: Stop, kind: str, baton: Baton, seconds: float) -> Receipt:
 def passed_over(
     baton: Baton, place: Place, receipt: Mapping[str, Any], by: str, keys: Keys
 ) -> Baton:  # fmt: skip
-    """The same baton, with the signed word that the site of this leg was absent."""
+    """The same baton, with the signed statement that the site of this leg was absent."""
     sealed = hashlib.sha256(baton.data).hexdigest() if baton.sealed else ""
-    word = state(place, baton.digest, sealed, receipt, by, keys)
+    statement = state(place, baton.digest, sealed, receipt, by, keys)
     before = baton.proof or state({**place, "leg": -1}, baton.digest, "", None, by, keys)
-    return Baton(baton.data, {**before, "absent": [*before.get("absent", []), word]})
+    return Baton(baton.data, {**before, "absent": [*before.get("absent", []), statement]})
 
 
 def check_proof(proof: Any, place: Place, proposal: Proposal, signer: str) -> Mapping[str, Any]:
@@ -93,7 +93,7 @@ def opened(
     statement = check_proof(proof, place, proposal, signer)
     if statement["sealed"]:
         if hashlib.sha256(data).hexdigest() != statement["sealed"]:
-            raise RefusedError("The sealed baton was altered on its way.")
+            raise RefusedError("The sealed baton was altered after it was sealed.")
         data = unseal(data, name, keys, canonical_json(place))
     plain = Baton(data)
     if plain.digest != statement["returned"]:

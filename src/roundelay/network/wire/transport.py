@@ -4,30 +4,30 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-OnProgress = Callable[["Errand", dict[str, Any]], None]
-"""Told of an errand's progress: ``step``, ``loss``, ``slices_per_second``; or ``waits``: why."""
+OnProgress = Callable[["Request", dict[str, Any]], None]
+"""Told of a request's progress: ``step``, ``loss``, ``slices_per_second``; or ``waits``: why."""
 
 
 @dataclass(frozen=True, slots=True)
-class Errand:
-    """`key` names what is asked: the same errand delivered twice has the same key, and is answered
-    with the same bytes. `about` is for people. `learns` says whether its answer needs a network:
-    the site then loads torch while the question is on its way."""
+class Request:
+    """`key` names what is asked: the same request delivered twice has the same key, and is answered
+    with the same bytes. `about` is for people. `needs_torch` says whether its answer needs it:
+    the site then loads torch while the request travels."""
 
     site: str
     key: str
     about: str
-    request: bytes
-    learns: bool = True
+    message: bytes
+    needs_torch: bool = True
 
 
 class Transport(Protocol):
-    """Moves bytes to sites' doors and back; knows nothing of what they mean."""
+    """Moves bytes to sites' request handlers and back; knows nothing of what they mean."""
 
-    def exchange(self, errands: Sequence[Errand], on_progress: OnProgress) -> list[bytes]:
-        """The answers, in the errands' order; several errands are under way side by side.
+    def exchange(self, requests: Sequence[Request], on_progress: OnProgress) -> list[bytes]:
+        """The answers, in the requests' order; several requests travel side by side.
 
-        Raises SiteAbsentError where a site isn't there, CourierError where the way is broken.
+        Raises SiteAbsentError where a site isn't there, CourierError where the connection broke.
         """
 
     def present(self) -> set[str]:

@@ -8,7 +8,7 @@ import pytest
 from roundelay.errors import HandoverError
 from roundelay.plan.arms import lay
 from roundelay.plan.itinerary import digest, open_legs
-from roundelay.relay.aggregation import merge
+from roundelay.relay.aggregation import aggregate
 from roundelay.relay.baton import Baton, join
 from roundelay.relay.courier import Visit
 from roundelay.relay.ledger import Header, Ledger
@@ -139,7 +139,7 @@ def test_a_relay_killed_after_any_leg_goes_on_to_the_same_bytes(stops_before, tm
 
 
 def test_a_calibration_merges_the_sums_of_all_sites_by_hand():
-    way = arm(calibrate=True)
+    way = arm(recalibrate_batchnorm=True)
     leg = way.legs[-1]
     model = {"bn.running_mean": np.zeros(1, np.float32), "bn.running_var": np.ones(1, np.float32)}
     values = [[1.0, 2.0], [3.0], [6.0]]
@@ -154,9 +154,9 @@ def test_a_calibration_merges_the_sums_of_all_sites_by_hand():
             }
         )
 
-    merged = merge(leg, join(model=model), [sums(x) for x in values]).part("model/")
+    merged = aggregate(leg, join(model=model), [sums(x) for x in values]).part("model/")
 
-    assert leg.task == "calibrate" and len(leg.stops) == 3
+    assert leg.task == "recalibrate" and len(leg.stops) == 3
     assert merged["bn.running_mean"] == 3.0  # (1 + 2 + 3 + 6) / 4
     assert merged["bn.running_var"] == pytest.approx(14 / 3)  # (4 + 1 + 0 + 9) / 3
 
@@ -164,7 +164,7 @@ def test_a_calibration_merges_the_sums_of_all_sites_by_hand():
 def test_a_baton_travels_as_it_is_when_one_site_trained():
     baton = Baton.of({"model/w": np.ones(2)})
 
-    assert merge(arm().legs[0], START, [baton]) is baton
+    assert aggregate(arm().legs[0], START, [baton]) is baton
 
 
 def fedavg(**recipe):
@@ -188,7 +188,7 @@ def test_an_average_keeps_types_and_takes_the_largest_of_counters():
         for v, n in ((1, 4), (2, 9), (4, 1))
     ]
 
-    merged = merge(leg, START, returned).arrays()
+    merged = aggregate(leg, START, returned).arrays()
 
     assert merged["model/w"].dtype == np.float32 and merged["model/seen"] == [9]
     assert merged["model/w"][0] == np.float32((30 * 1 + 12 * 2 + 8 * 4) / 50)
@@ -212,7 +212,7 @@ class Late(Footprints):
 
 
 def test_a_site_may_be_put_off_within_its_round_and_no_further(tmp_path):
-    way, ledger = arm(calibrate=False), ledger_in(tmp_path, arm())
+    way, ledger = arm(recalibrate_batchnorm=False), ledger_in(tmp_path, arm())
 
     final = relay(START, way, Late(), ledger)
 
@@ -224,7 +224,7 @@ def test_a_site_may_be_put_off_within_its_round_and_no_further(tmp_path):
 
 
 def test_a_calibration_is_never_brought_forward():
-    way = arm(calibrate=True)
+    way = arm(recalibrate_batchnorm=True)
     trained = [leg.index for leg in way.legs[:-1]]
 
     assert [leg.index for leg in open_legs(way.legs, trained[:4])] == [4, 5]

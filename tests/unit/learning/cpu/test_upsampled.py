@@ -24,14 +24,16 @@ def plain(x, skip, weight):
     return F.conv2d(x if skip is None else torch.cat([x, skip], dim=1), weight, padding=1)
 
 
-WAYS = {
+METHOD_COLOURS = {
     "by taps": (8, 4, 1, (4, 5)),
     "by phases": (5, 0, 3, (12, 13)),
     "by phases, features beside": (5, 4, 3, (13, 12)),
 }
 
 
-@pytest.mark.parametrize(("inner", "beside", "outer", "side"), WAYS.values(), ids=WAYS)
+@pytest.mark.parametrize(
+    ("inner", "beside", "outer", "side"), METHOD_COLOURS.values(), ids=METHOD_COLOURS
+)
 def test_values_and_gradients_are_those_of_the_plain_convolution(inner, beside, outer, side):
     height, width = side
     x = whole(2, inner, height, width, seed=0)

@@ -1,8 +1,9 @@
-"""Files that people write: every fault at once, each with the nearest right word."""
+"""Files that people write: every fault at once, each with the nearest right key."""
 
 import difflib
 import json
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -18,16 +19,19 @@ class Section(BaseModel):
 
 
 Model = TypeVar("Model", bound=Section)
+NOTHING: Mapping[str, str] = {}
 
 
-def read_checked(model: type[Model], path: Path, error: type[UserError]) -> Model:
+def read_toml_file(
+    model: type[Model], path: Path, error: type[UserError], renamed: Mapping[str, str] = NOTHING
+) -> Model:
     """The values of a TOML file. Raises `error` where it can't be read or has faults."""
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as fault:
         why = getattr(fault, "strerror", None) or fault
         raise error(f"{path} can't be read: {why}.") from fault
-    return check(model, parse_toml(text, str(path), error), str(path), error)
+    return check(model, parse_toml(text, str(path), error), str(path), error, renamed)
 
 
 def parse_toml(text: str, where: str, error: type[UserError]) -> dict[str, Any]:
@@ -38,13 +42,23 @@ def parse_toml(text: str, where: str, error: type[UserError]) -> dict[str, Any]:
         raise error(f"{where} is no TOML: {fault}.") from fault
 
 
-def check(model: type[Model], values: Any, where: str, error: type[UserError]) -> Model:
-    """Values as a model. Raises `error` naming all their faults."""
+def check(
+    model: type[Model],
+    values: Any,
+    where: str,
+    error: type[UserError],
+    renamed: Mapping[str, str] = NOTHING,
+) -> Model:
+    """Values as a model. Raises `error` naming all their faults.
+
+    `renamed` has the names that keys (``recipe.flips``) and texts (``recipe.average = trail``) had
+    in earlier versions, with those of today.
+    """
     try:
         # Through JSON: TOML's lists stand for tuples, which strict mode would otherwise refuse.
         return model.model_validate_json(json.dumps(values))
     except ValidationError as fault:
-        faults = "\n".join(f"  {_words(one, model)}" for one in fault.errors())
+        faults = "\n".join(f"  {_sentence(one, model, renamed)}" for one in fault.errors())
         count = fault.error_count()
         raise error(
             f"{where} has {count} fault{'s' * (count > 1)}:\n{faults}\nMend the file and try again."
@@ -53,12 +67,17 @@ def check(model: type[Model], values: Any, where: str, error: type[UserError]) -
         raise error(f"{where}: dates and times have no place in it ({fault}).") from fault
 
 
-def _words(fault: Any, model: type[BaseModel]) -> str:
+def _sentence(fault: Any, model: type[BaseModel], renamed: Mapping[str, str]) -> str:
     where = ".".join(str(part) for part in fault["loc"]) or "the file"
+    given = fault.get("input")
     if fault["type"] != "extra_forbidden":
-        given = fault.get("input")
         shown = f" (it is {given!r})" if isinstance(given, str | int | float) else ""
+        keys = ".".join(part for part in fault["loc"] if isinstance(part, str))
+        today = renamed.get(f"{keys} = {given}")
+        shown += f"; {given!r} is called '{today}' now" if today else ""
         return f"{where}: {fault['msg'].removeprefix('Value error, ')}{shown}"
+    if where in renamed:
+        return f"{where}: this key is called '{renamed[where]}' now"
     key = str(fault["loc"][-1])
     near = difflib.get_close_matches(key, _keys_beside(fault["loc"], model), n=1, cutoff=0.5)
     return f"{where}: unknown key" + (f"; did you mean '{near[0]}'?" if near else "")

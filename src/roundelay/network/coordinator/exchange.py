@@ -9,21 +9,21 @@ from roundelay.errors import CourierError, RefusedError, VisitError
 from roundelay.network.wire.keys import Keys
 from roundelay.network.wire.messages import Message, pack, unpack
 from roundelay.network.wire.proposal import Roster
-from roundelay.network.wire.transport import Errand, Transport
+from roundelay.network.wire.transport import Request, Transport
 
-OnWord = Callable[[str, Mapping[str, Any]], None]
-"""Told of a site's word of progress."""
+OnMessage = Callable[[str, Mapping[str, Any]], None]
+"""Told of a site's message on its progress."""
 
 
 def introduce(
-    transport: Transport, sites: Sequence[str], keys: Keys, on_word: OnWord
+    transport: Transport, sites: Sequence[str], keys: Keys, on_message: OnMessage
 ) -> dict[str, Message]:
     """Who each site is: public keys, versions, clock, days left on its certificate."""
-    requests = {
+    messages = {
         site: pack({"ask": "introduce", "site": site, "time": time.time()}, b"", keys)
         for site in sites
     }
-    replies = exchange(transport, requests, "who it is", on_word, learns=False)
+    replies = exchange(transport, messages, "who it is", on_message, needs_torch=False)
     for site, reply in replies.items():
         public = reply.head.get("keys")
         if not isinstance(public, dict):
@@ -33,10 +33,14 @@ def introduce(
 
 
 def ask(
-    transport: Transport, requests: Mapping[str, bytes], roster: Roster, about: str, on_word: OnWord
+    transport: Transport,
+    messages: Mapping[str, bytes],
+    roster: Roster,
+    about: str,
+    on_message: OnMessage,
 ) -> dict[str, Message]:
     """Ask sites side by side; their answers by site. Raises what a site says went wrong."""
-    replies = exchange(transport, requests, about, on_word)
+    replies = exchange(transport, messages, about, on_message)
     for site, reply in replies.items():
         reply.check(roster[site], site)
         if "refused" in reply.head:
@@ -53,19 +57,21 @@ def ask(
 
 
 def exchange(
-    transport: Transport, requests: Mapping[str, bytes], about: str, on_word: OnWord,
-    *, learns: bool = True,
+    transport: Transport, messages: Mapping[str, bytes], about: str, on_message: OnMessage,
+    *, needs_torch: bool = True,
 ) -> dict[str, Message]:  # fmt: skip
     """Answers that belong to these questions; who signed them is not checked yet."""
-    errands = [
-        Errand(site, hashlib.sha256(request).hexdigest(), f"{site}, {about}", request, learns)
-        for site, request in requests.items()
+    requests = [
+        Request(site, hashlib.sha256(message).hexdigest(), f"{site}, {about}", message, needs_torch)
+        for site, message in messages.items()
     ]
-    answers = transport.exchange(errands, lambda errand, word: on_word(errand.site, word))
+    answers = transport.exchange(
+        requests, lambda request, message: on_message(request.site, message)
+    )
     replies = {}
-    for errand, answer in zip(errands, answers, strict=True):
+    for request, answer in zip(requests, answers, strict=True):
         reply = unpack(answer)
-        if reply.head.get("request") != errand.key or reply.head.get("site") != errand.site:
-            raise CourierError(f"{errand.about}: the answer belongs to another question.")
-        replies[errand.site] = reply
+        if reply.head.get("request") != request.key or reply.head.get("site") != request.site:
+            raise CourierError(f"{request.about}: the answer belongs to another question.")
+        replies[request.site] = reply
     return replies

@@ -44,8 +44,11 @@ def test_every_fault_is_named_at_once(tmp_path):
             'split = { validation = 0.0 }\n[evaluation]\nchoose = "best"\n',
             "needs validation patients",
         ),
-        ('[evaluation]\nchoose = "best"\n[recipe]\ncalibrate = true\n', "contradicts calibrate"),
-        ("[recipe]\nstand_in = 0.1\naugment = false\n", "needs augment"),
+        (
+            '[evaluation]\nchoose = "best"\n[recipe]\nrecalibrate_batchnorm = true\n',
+            "contradicts recalibrate_batchnorm",
+        ),
+        ("[recipe]\nchannel_dropout = 0.1\naugment = false\n", "needs augment"),
         ("[recipe]\naverage_decay = 0.9\n", "belongs to average"),
         ('sites = "chunks:0"\n', "is none of"),
         ('sites = "institutions"\n', "is none of"),
@@ -111,3 +114,24 @@ def test_the_papers_presets_are_the_papers():
     assert cwt.recipe.schedule == "constant"
     assert (swt.arms, swt.recipe.rounds, swt.recipe.epochs) == (("swt",), 1, 2)
     assert swt.data.train_slices == 80
+
+
+@pytest.mark.parametrize(
+    ("section", "line", "today"),
+    [
+        ("recipe", "stand_in = 0.1", "channel_dropout"),
+        ("recipe", "calibrate = true", "recalibrate_batchnorm"),
+        ("recipe", "calibration_slices = 9", "recalibration_slices"),
+        ("recipe", "proximal = 0.1", "fedprox_mu"),
+        ("recipe", 'average = "trail"', "last_round"),
+        ("evaluation", "flips = true", "test_time_augmentation"),
+    ],
+)
+def test_a_key_of_an_earlier_version_is_answered_with_the_one_of_today(
+    tmp_path, section, line, today
+):
+    path = tmp_path / "study.toml"
+    path.write_text(f'name = "old"\n[data]\nroot = "."\n[{section}]\n{line}\n')
+
+    with pytest.raises(StudyError, match=f"is called '{today}' now"):
+        read_study(path)

@@ -44,9 +44,9 @@ def run(module_path):
     )
     questions, before = [], {}
 
-    def watch(way, errand, message):
-        if way == "request" and b'"ask":"train"' in message[:9000]:
-            if errand.site == "WEST":
+    def watch(direction, request, message):
+        if direction == "request" and b'"ask":"train"' in message[:9000]:
+            if request.site == "WEST":
                 before.update(snapshot(net.homes["WEST"]))
             questions.append(message)
         return message
@@ -109,7 +109,7 @@ def test_a_baton_that_was_altered_and_packed_again_is_refused(west):
     home, asked, owner = west
     data = bytearray(asked.payload)
     data[len(data) // 2] ^= 1
-    refused(home, asked.head, bytes(data), owner, "altered on its way")
+    refused(home, asked.head, bytes(data), owner, "altered after it was sealed")
 
 
 def test_a_question_of_somebody_else_than_the_owner_is_refused(west, tmp_path):
@@ -221,11 +221,11 @@ def test_a_policy_may_name_an_owner_whose_studies_need_no_approval(west):
 
 def test_faults_of_a_policy_are_all_named(tmp_path):
     path = tmp_path / "policy.toml"
-    path.write_text("[accept]\nround = 3\n[gate]\nchange = -1.0\n")
+    path.write_text("[accept]\nround = 3\n[acceptance]\nchange = -1.0\n")
     with pytest.raises(NetworkError, match="did you mean 'rounds'") as caught:
         read_policy(path)
-    assert "gate.change" in str(caught.value)
-    assert Policy().gate.change == 5.0
+    assert "acceptance.change" in str(caught.value)
+    assert Policy().acceptance.change == 5.0
 
 
 @pytest.mark.parametrize(

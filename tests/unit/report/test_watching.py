@@ -27,7 +27,7 @@ def run(tmp_path):
 
 def test_it_waits_for_the_first_report_then_shows_each_new_one(run):
     with watched(run) as address:
-        assert "first round is under way" in ask(address)[1]
+        assert "first round has begun" in ask(address)[1]
         stamps = [ask(address, "/stamp")[1]]
         for text in ("one", "two"):
             new = run / "new.html"

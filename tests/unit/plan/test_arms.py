@@ -97,18 +97,18 @@ def test_every_stop_knows_its_place_and_every_model_sees_as_many_slices(
 
 @given(st.integers(1, 4), st.integers(1, 3), st.booleans())
 def test_sites_side_by_side_walk_through_the_whole_schedule_at_their_own_pace(
-    rounds, epochs, calibrate
+    rounds, epochs, recalibrate_batchnorm
 ):
     plan = study(
         top={"arms": ("cwt", "fedavg", "fedprox")},
-        recipe={"rounds": rounds, "epochs": epochs, "calibrate": calibrate},
+        recipe={"rounds": rounds, "epochs": epochs, "recalibrate_batchnorm": recalibrate_batchnorm},
     )
 
     cwt, *parallel = lay(plan, surveys())
 
     for arm in parallel:
         assert arm.slice_visits == cwt.slice_visits
-        assert len(arm.legs) == rounds + calibrate
+        assert len(arm.legs) == rounds + recalibrate_batchnorm
         stops = [stop for leg in arm.legs for stop in leg.stops]
         assert [stop.index for stop in stops] == list(range(len(stops)))
         for site in ("NORTH", "EAST", "SOUTH"):

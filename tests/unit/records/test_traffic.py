@@ -1,4 +1,4 @@
-"""Bytes that pass: the arithmetic of each way of training, and what receipts come to."""
+"""Bytes that pass: the arithmetic of each method, and what receipts come to."""
 
 import pytest
 
@@ -31,7 +31,7 @@ def test_a_travelling_optimiser_triples_all_but_the_first_baton():
 
 
 def test_a_calibration_goes_out_to_every_site_once():
-    assert planned(calibrate=True)["cwt"] == (4 * 3 + 3) * 100
+    assert planned(recalibrate_batchnorm=True)["cwt"] == (4 * 3 + 3) * 100
 
 
 @pytest.mark.parametrize(
@@ -41,6 +41,6 @@ def test_receipts_are_counted_the_same_way(name, total):
     def receipt(task, sent, returned):
         return Receipt(0, "NORTH", 1, task, "a", "b", 1, 1, 1, 1, None, 1.0, sent, returned, "cpu")
 
-    trained, calibrated = receipt("train", 100, 50), receipt("calibrate", 5, 2)
+    trained, recalibrated = receipt("train", 100, 50), receipt("recalibrate", 5, 2)
 
-    assert passed_bytes(name, [trained, calibrated]) == total
+    assert passed_bytes(name, [trained, recalibrated]) == total
