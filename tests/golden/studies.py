@@ -78,12 +78,14 @@ STUDIES = {
         _study('["swt", "fedavg"]', recipe='optimiser_state = "travel"\nschedule = "cosine"')
     ),
     "state-stays": Golden(_study(recipe='optimiser_state = "stay"\noptimiser = "adamw"')),
-    "average-ema": Golden(_study(recipe='average = "ema"\naverage_decay = 0.9\ncalibrate = true')),
+    "average-ema": Golden(
+        _study(recipe='average = "ema"\naverage_decay = 0.9\nrecalibrate_batchnorm = true')
+    ),
     "average-trail": Golden(_study(recipe='average = "last_round"\norder = "there-and-back"')),
     "recalibrated": Golden(
         _study(
             '["swt", "fedprox", "pooled"]',
-            recipe="recalibrate_batchnorm = true\ncalibration_slices = 9\nproximal = 0.1",
+            recipe="recalibrate_batchnorm = true\nrecalibration_slices = 9\nfedprox_mu = 0.1",
         )
     ),
     "best-round": Golden(_study(evaluation='choose = "best"')),
