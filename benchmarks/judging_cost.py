@@ -76,7 +76,7 @@ def time_report(home: Path) -> tuple[float, int]:
             "evaluation": {"follow": "visit"},
         }
     )  # fmt: skip
-    summary = run_study(study, home / "RUN")
+    summary = run_study(study, home / "RUN").as_json()
     begin = time.perf_counter()
     subprocess.run([sys.executable, "-m", "roundelay", "report", str(home / "RUN")], check=True)
     return time.perf_counter() - begin, summary["arms"][0]["test"]["patients"]

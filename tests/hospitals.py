@@ -13,6 +13,7 @@ from roundelay.network.hospital.consent import approve, waiting_study
 from roundelay.network.hospital.request_handler import answer
 from roundelay.network.hospital.store import Settings, write_settings
 from roundelay.network.wire.transport import OnProgress, Request
+from roundelay.records.result import RunResult
 from roundelay.running.run import run_study
 from roundelay.study.study import Study
 
@@ -71,7 +72,7 @@ class Network:
         """What its operator does when asked."""
         approve(self.homes[site], waiting_study(self.homes[site], study.digest))
 
-    def run(self, study: Study, out: Path, **settings: Any) -> dict[str, Any]:
+    def run(self, study: Study, out: Path, **settings: Any) -> RunResult:
         on_event = settings.pop("on_event", lambda _: None)
         roster = settings.pop("roster", None)
         return run_study(

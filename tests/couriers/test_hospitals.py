@@ -96,7 +96,7 @@ def expected(data, module_path):
     """The run on one machine."""
     with one_thread():
         out = module_path / "RUN"
-        summary = run_study(toy(data), out)
+        summary = run_study(toy(data), out).as_json()
     return out, summary
 
 
@@ -126,7 +126,7 @@ def sealed(data, patterns, module_path):
 
     net.wire.tamper = watch
     with one_thread():
-        summary = net.run(plan, place / "RUN", on_event=approving(net, plan))
+        summary = net.run(plan, place / "RUN", on_event=approving(net, plan)).as_json()
     return SimpleNamespace(net=net, out=place / "RUN", summary=summary, seen=seen)
 
 

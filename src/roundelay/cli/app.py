@@ -77,8 +77,8 @@ def demo(
         watch.say(
             "Five hospitals of synthetic patients (made from a template; no patient is in them)."
         )
-        summary = run_study(study, place, on_event=watch.event)
-    show.ended(summary, place, json_=json_)
+        result = run_study(study, place, on_event=watch.event)
+    show.ended(result.as_json(), place, json_=json_)
 
 
 @app.command()
@@ -142,8 +142,8 @@ def run(
     from roundelay.running.run import run_study
 
     with Watch(quiet=json_) as watch:
-        summary = run_study(plan, out, resume=resume, on_event=watch.event)
-    show.ended(summary, out, json_=json_)
+        result = run_study(plan, out, resume=resume, on_event=watch.event)
+    show.ended(result.as_json(), out, json_=json_)
 
 
 @app.command()

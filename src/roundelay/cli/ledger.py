@@ -6,9 +6,8 @@ from typing import Annotated, Any
 import typer
 
 from roundelay.cli import show
-from roundelay.errors import LedgerError
-from roundelay.records.layout import read_record
-from roundelay.records.verification import verify_arm
+from roundelay.records.layout import arm_folders, read_record
+from roundelay.records.verification import verify_run
 from roundelay.relay.ledger import read_ledger
 
 app = typer.Typer(help="Who trained when on what; what is proven.", no_args_is_help=True)
@@ -19,7 +18,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON alone on st
 @app.command("show")
 def show_ledger(run: RunArgument, json_: JsonOption = False) -> None:
     """Every visit of every arm."""
-    found = {place.name: read_ledger(place / "ledger.jsonl") for place in _arms(run)}
+    found = {place.name: read_ledger(place / "ledger.jsonl") for place in arm_folders(run)}
     if json_:
         show.json_line(found)
         return
@@ -43,22 +42,17 @@ def show_ledger(run: RunArgument, json_: JsonOption = False) -> None:
 @app.command("verify")
 def verify_ledger(run: RunArgument, json_: JsonOption = False) -> None:
     """Check chains, hand-overs, plans and batons; say what that can't prove."""
-    heads = {place.name: verify_arm(run, place.name) for place in _arms(run)}
-    record, signed = read_record(run), 0
-    if "network" in record:
-        from roundelay.records.signatures import check_signatures
-
-        signed = sum(
-            check_signatures(record, place.name, read_ledger(place / "ledger.jsonl"))
-            for place in _arms(run)
-        )
+    found = verify_run(run)
+    record = read_record(run)
     if json_:
-        show.json_line({"verified": True, "heads": heads, "signed_receipts": signed})
+        show.json_line(
+            {"verified": True, "heads": dict(found.heads), "signed_receipts": found.signed_receipts}
+        )
         return
-    for label, head in heads.items():
+    for label, head in found.heads.items():
         show.line(f"{label}: every line follows from the one before it. Head {head}")
     if "network" in record:
-        _say_signed(signed, record["network"])
+        _say_signed(found.signed_receipts, record["network"])
         return
     show.line(
         "Proven: nothing was altered, dropped, swapped or added within these ledgers and batons.\n"
@@ -80,13 +74,6 @@ def _say_signed(signed: int, network: dict[str, Any]) -> None:
         "itself); what a hospital really trained on; that legs of an unfinished run were not cut\n"
         "at the end (compare the heads with those that somebody else noted down)."
     )
-
-
-def _arms(run: Path) -> list[Path]:
-    places = sorted(path.parent for path in run.glob("arms/*/ledger.jsonl"))
-    if not places:
-        raise LedgerError(f"{run} holds no ledger (arms/*/ledger.jsonl). Give a run folder.")
-    return places
 
 
 def _row(receipt: dict[str, Any]) -> list[str]:

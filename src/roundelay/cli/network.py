@@ -69,8 +69,8 @@ def submit(
     from roundelay.running.submit import submit_study
 
     with Watch(quiet=json_) as watch:
-        summary = submit_study(plan, kit, out, resume=resume, on_event=watch.event)
-    show.ended(summary, out, json_=json_)
+        result = submit_study(plan, kit, out, resume=resume, on_event=watch.event)
+    show.ended(result.as_json(), out, json_=json_)
 
 
 @server.command("start")

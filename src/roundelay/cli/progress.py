@@ -49,6 +49,7 @@ class Watch:
             "ArmDone": self._arm_done,
             "Step": self._step,
             "Waiting": self._waiting,
+            "Noticed": self._noticed,
         }[type(event).__name__](event)
 
     def _planned(self, event: Any) -> None:
@@ -74,6 +75,9 @@ class Watch:
         if self._waited.get(event.site) != event.why:
             self.say(f"{event.site}: {event.why or 'is there again.'}")
         self._waited[event.site] = event.why
+
+    def _noticed(self, event: Any) -> None:
+        self.say(f"Note: {event.text}")
 
     def _arm_done(self, event: Any) -> None:
         self.say(f"{event.arm.label}: done.")

@@ -4,7 +4,7 @@ import csv
 import hashlib
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,11 @@ from roundelay.errors import LedgerError
 from roundelay.evaluation.forgetting import Validation
 from roundelay.evaluation.scores import PatientScore
 from roundelay.files.writing import write_json, write_text
-from roundelay.plan.arms import Arm
 from roundelay.plan.itinerary import Leg, as_json, legs_from_json
-from roundelay.records.layout import MODEL, SCORES, SEALED_MODEL, SUMMARY
-from roundelay.relay.ledger import read_ledger
+from roundelay.records.layout import MODEL, SCORES, SEALED_MODEL
 from roundelay.relay.receipt import Receipt
+
+VALIDATIONS = "validation.json"
 
 
 def write_curve(place: Path, receipts: Sequence[Receipt]) -> None:
@@ -26,7 +26,7 @@ def write_curve(place: Path, receipts: Sequence[Receipt]) -> None:
         for r in receipts
     ]
     columns = ["stop", "round", "site", "task", "steps", "slice_visits", "loss", "seconds"]
-    write_text(place / "curve.csv", _table(columns, rows))
+    write_text(place / "curve.csv", table(columns, rows))
 
 
 def write_scores(place: Path, scores: Sequence[PatientScore], *, chosen_leg: int) -> None:
@@ -34,20 +34,8 @@ def write_scores(place: Path, scores: Sequence[PatientScore], *, chosen_leg: int
     write_json(place / SCORES, {"chosen_leg": chosen_leg, "scores": [s.as_json() for s in scores]})
 
 
-def read_arm(place: Path) -> dict[str, Any]:
-    """A finished arm: receipts, head of its ledger, digest of its model, chosen leg, scores."""
-    lines = read_ledger(place / "ledger.jsonl")
-    done = json.loads((place / SCORES).read_text(encoding="utf-8"))
-    return {
-        "receipts": [Receipt(**r) for line in lines[1:] for r in line["receipts"]],
-        "head": lines[-1]["digest"],
-        "model": model_digest(place),
-        "chosen_leg": done["chosen_leg"],
-        "scores": [PatientScore(**score) for score in done["scores"]],
-    }
-
-
 def model_digest(place: Path) -> str:
+    """SHA-256 of a finished arm's model, sealed or open."""
     sealed = place / SEALED_MODEL
     path = sealed if sealed.exists() else place / MODEL
     return hashlib.sha256(path.read_bytes()).hexdigest()
@@ -66,37 +54,13 @@ def read_legs(place: Path) -> tuple[Leg, ...]:
     return legs
 
 
-def write_patients(out: Path, arms: Sequence[Arm]) -> None:
-    """patients.csv: a row a patient, arm and seed; attributes in columns of their own."""
-    rows: list[list[Any]] = []
-    known: dict[str, None] = {}
-    for arm in arms:
-        for score in read_arm(out / "arms" / arm.label)["scores"]:
-            values = score.as_json()
-            attributes = values.pop("attributes")
-            known.update(dict.fromkeys(attributes))
-            own = [arm.name, arm.seed, arm.order or "", arm.site or ""]
-            rows.append([*own, *values.values(), attributes])
-    rows = [[*row[:-1], *(row[-1].get(name, "") for name in known)] for row in rows]
-    scores = [name for name in PatientScore.__slots__ if name != "attributes"]
-    columns = ["arm", "seed", "order", "model_site", *scores, *known]
-    write_text(out / "patients.csv", _table(columns, rows))
-
-
-def write_summary(out: Path, summary: Mapping[str, Any]) -> None:
-    """summary.json: the last file of a run."""
-    write_json(out / SUMMARY, summary)
-
-
-def _table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+def table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """Rows as CSV with a header."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)
     writer.writerows(rows)
     return text.getvalue()
-
-
-VALIDATIONS = "validation.json"
 
 
 def read_validations(place: Path) -> list[Validation]:

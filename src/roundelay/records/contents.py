@@ -2,21 +2,21 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from roundelay.data.survey import TEST, VALIDATION
 from roundelay.errors import LedgerError, RunFolderError
-from roundelay.evaluation.comparison import mean_over_seeds
-from roundelay.evaluation.forgetting import Forgetting, Validation, measure_forgetting
+from roundelay.evaluation.forgetting import Validation
+from roundelay.evaluation.judgement import ArmScores, Judgement, judge
 from roundelay.evaluation.scores import PatientScore
 from roundelay.evaluation.summary import Summary, by_patient, summarize
 from roundelay.plan.cost import planned_bytes
 from roundelay.plan.itinerary import Leg
-from roundelay.records.arm import read_legs, read_validations
-from roundelay.records.layout import SCORES, STUDY, SUMMARY, read_record
+from roundelay.records.arm import model_digest, read_legs, read_validations
+from roundelay.records.layout import SAMPLES, SCORES, STUDY, SUMMARY, read_record
 from roundelay.records.traffic import passed_bytes
 from roundelay.records.verification import verify_arm
 from roundelay.relay.ledger import read_ledger
@@ -43,9 +43,10 @@ class ArmRun:
 
     `legs` stand as they were run, then as they are planned; `away` says which sites weren't there
     at their turn. `scores` are of its test patients, or of its validation patients where none test;
-    empty while it runs.
+    `every_score` of both. Empty while it runs.
     """
 
+    place: Path
     label: str
     name: str
     seed: int
@@ -58,6 +59,7 @@ class ArmRun:
     validations: tuple[Validation, ...]
     chosen_leg: int | None
     scores: tuple[PatientScore, ...]
+    every_score: tuple[PatientScore, ...]
     head: str
 
     @property
@@ -73,9 +75,11 @@ class ArmRun:
     def summary(self) -> Summary | None:
         return summarize(self.scores) if self.scores else None
 
-    @cached_property
-    def forgetting(self) -> Forgetting:
-        return measure_forgetting(self.validations)
+    def as_scores(self) -> ArmScores:
+        """What is judged of it."""
+        return ArmScores(
+            self.label, self.method, self.seed, self.site, self.scores, self.validations
+        )
 
     @property
     def seconds(self) -> float:
@@ -85,6 +89,11 @@ class ArmRun:
     @property
     def bytes_passed(self) -> int | None:
         return passed_bytes(self.name, self.receipts)
+
+    @cached_property
+    def model_digest(self) -> str:
+        """SHA-256 of the model's file, sealed or open."""
+        return model_digest(self.place)
 
     def bytes_planned(self, study: Study) -> int | None:
         return planned_bytes(study, self.name, self.legs, self.receipts[0].sent_bytes)
@@ -101,10 +110,7 @@ class Run:
     problems: tuple[str, ...] = ()
     split: str = TEST
     samples: tuple[Mapping[str, Any], ...] = field(default=())
-
-    @property
-    def finished(self) -> bool:
-        return (self.folder / SUMMARY).exists()
+    finished: bool = False
 
     @property
     def synthetic(self) -> bool:
@@ -114,39 +120,19 @@ class Run:
     def sites(self) -> tuple[str, ...]:
         return tuple(site["site"] for site in self.record["sites"])
 
+    @cached_property
+    def judgement(self) -> Judgement:
+        """What may be said of the arms as far as they have come."""
+        return judge([arm.as_scores() for arm in self.arms])
+
     @property
     def by_patient(self) -> bool:
         """Whether every hospital gave its scores by patient."""
         return all(by_patient(arm.scores) for arm in self.arms)
 
-    @property
-    def methods(self) -> tuple[str, ...]:
-        """The finished methods, as the study names them."""
-        return tuple(dict.fromkeys(arm.method for arm in self.arms if arm.scores))
-
-    def seeds_of(self, method: str) -> list[dict[str, PatientScore]]:
-        """For each seed, the scores by patient; for ``local`` each patient's own hospital's model.
-
-        A patient of a hospital without a model of its own has no score there. While a run goes, a
-        seed some of whose models are still to come is left out.
-        """
-        found: dict[int, dict[str, PatientScore]] = {}
-        for arm in self.arms:
-            if arm.method == method:
-                own = [s for s in arm.scores if arm.site in (None, s.site)]
-                found.setdefault(arm.seed, {}).update({s.patient: s for s in own})
-        whole = max((len(scores) for scores in found.values()), default=0)
-        return [scores for scores in found.values() if scores and len(scores) == whole]
-
-    def dice_of(self, method: str) -> dict[str, float]:
-        """Dice by patient, the mean over seeds."""
-        seeds = self.seeds_of(method)
-        return mean_over_seeds([{p: s.dice for p, s in scores.items()} for scores in seeds])
-
-    def scores_of(self, method: str) -> list[PatientScore]:
-        """A score a patient, its Dice the mean over seeds; all else is the first seed's."""
-        seeds, dice = self.seeds_of(method), self.dice_of(method)
-        return [replace(score, dice=dice[p]) for p, score in seeds[0].items()] if seeds else []
+    def arms_of(self, method: str) -> list[ArmRun]:
+        """The scored arms of a method, in the order of the study."""
+        return [arm for arm in self.arms if arm.method == method and arm.scores]
 
     def relay_arm(self) -> ArmRun | None:
         """The arm whose itinerary is drawn in full: the first relay."""
@@ -158,6 +144,7 @@ def read_run(place: Path) -> Run:
     record = read_record(place)
     study = read_study(place / STUDY)
     arms, problems = [], []
+    finished = (place / SUMMARY).exists()
     split = TEST if any(site["patients"][TEST] for site in record["sites"]) else VALIDATION
     for label in record["arms"]:
         if not (place / "arms" / label / "ledger.jsonl").exists():
@@ -170,7 +157,9 @@ def read_run(place: Path) -> Run:
             arms.append(_read_arm(place / "arms" / label, split))
         except (LedgerError, OSError, ValueError, KeyError) as error:
             problems.append(f"{label} can't be shown: {error}")
-    return Run(place, study, record, tuple(arms), tuple(problems), split, _samples(place))
+    return Run(
+        place, study, record, tuple(arms), tuple(problems), split, read_samples(place), finished
+    )
 
 
 def _read_arm(place: Path, split: str) -> ArmRun:
@@ -178,9 +167,11 @@ def _read_arm(place: Path, split: str) -> ArmRun:
     done: dict[str, Any] = {"chosen_leg": None, "scores": []}
     if (place / SCORES).exists():
         done = json.loads((place / SCORES).read_text(encoding="utf-8"))
+    every_score = tuple(PatientScore(**score) for score in done["scores"])
     first = legs[0].stops[0]
     name, _, order = first.arm.partition("-")
     return ArmRun(
+        place=place,
         label=place.name,
         name=name,
         seed=first.seed,
@@ -192,7 +183,8 @@ def _read_arm(place: Path, split: str) -> ArmRun:
         legs_done=len(lines) - 1,
         validations=tuple(read_validations(place)),
         chosen_leg=done["chosen_leg"],
-        scores=tuple(PatientScore(**s) for s in done["scores"] if s["split"] == split),
+        scores=tuple(score for score in every_score if score.split == split),
+        every_score=every_score,
         head=str(lines[-1]["digest"]),
     )
 
@@ -218,8 +210,9 @@ def _away(lines: list[dict[str, Any]]) -> tuple[str, ...]:
     return tuple(found.values())
 
 
-def _samples(place: Path) -> tuple[Mapping[str, Any], ...]:
-    path = place / "samples" / "samples.json"
+def read_samples(place: Path) -> tuple[Mapping[str, Any], ...]:
+    """What the pictures in a run folder show; empty where there are none."""
+    path = place / SAMPLES
     return tuple(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else ()
 
 

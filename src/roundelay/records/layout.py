@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from roundelay.errors import RunFolderError
+from roundelay.errors import LedgerError, RunFolderError
 from roundelay.files.canonical import digest_of
 from roundelay.files.writing import write_json, write_text
 from roundelay.plan.arms import Arm
@@ -18,6 +18,8 @@ from roundelay.study.study import Study
 RECORD, STUDY, SUMMARY, SCORES = "run.json", "study.toml", "summary.json", "scores.json"
 
 MODEL, SEALED_MODEL = "model.safetensors", "model.sealed"
+SAMPLES = Path("samples", "samples.json")
+"""The list of what the pictures show: written after them."""
 
 SAME = ("study", "cohort", "threads", "network")
 """What a resumed run must have in common with its beginning, to give the same bytes."""
@@ -95,6 +97,14 @@ def locked(out: Path) -> Iterator[None]:
                 f"Another process is running in {out}. Wait for it to end."
             ) from error
         yield
+
+
+def arm_folders(out: Path) -> list[Path]:
+    """The folders of all arms that have begun. Raises LedgerError where there is none."""
+    places = sorted(path.parent for path in out.glob("arms/*/ledger.jsonl"))
+    if not places:
+        raise LedgerError(f"{out} holds no ledger (arms/*/ledger.jsonl). Give a run folder.")
+    return places
 
 
 def begin_arm(out: Path, arm: Arm) -> Path:

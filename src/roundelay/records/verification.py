@@ -1,7 +1,8 @@
 """Whether a run folder is what its ledgers vouch for."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,8 @@ from roundelay.errors import LedgerError
 from roundelay.plan.itinerary import Leg, open_legs
 from roundelay.plan.itinerary import digest as itinerary_digest
 from roundelay.records.arm import model_digest, read_legs
-from roundelay.records.layout import SCORES, SUMMARY
+from roundelay.records.layout import SCORES, SUMMARY, arm_folders, read_record
+from roundelay.records.signatures import check_signatures
 from roundelay.relay.ledger import file_name, read_baton, read_ledger, sealed_as
 from roundelay.relay.receipt import absence_statements
 
@@ -37,19 +39,26 @@ def verify_arm(out: Path, label: str) -> str:
     return head
 
 
-def check_summary(out: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Raise LedgerError where a finished run's summary notes other ledgers or models."""
-    path = out / SUMMARY
-    if not path.exists():
-        return
-    noted = json.loads(path.read_text(encoding="utf-8"))["arms"]
-    for before, now in zip(noted, rows, strict=True):
-        for key in ("head", "model"):
-            if before[key] != now[key]:
-                raise LedgerError(
-                    f"{path} notes another {key} for {now['label']}:"
-                    f" {before[key][:12]}, not {now[key][:12]}. Something was changed since."
-                )
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What was verified: the head of every arm's ledger, and how many receipts hospitals signed."""
+
+    heads: dict[str, str]
+    signed_receipts: int
+
+
+def verify_run(out: Path) -> Verification:
+    """Check every arm of a run folder, and between hospitals the signatures too.
+
+    Raises LedgerError naming what does not fit, RunFolderError where `out` is no run.
+    """
+    arms = [place.name for place in arm_folders(out)]
+    heads = {label: verify_arm(out, label) for label in arms}
+    record, signed = read_record(out), 0
+    if "network" in record:
+        lines = {label: read_ledger(out / "arms" / label / "ledger.jsonl") for label in arms}
+        signed = sum(check_signatures(record, label, found) for label, found in lines.items())
+    return Verification(heads, signed)
 
 
 def verify(folder: Path, *, legs: Sequence[Leg], itinerary: str) -> list[dict[str, Any]]:

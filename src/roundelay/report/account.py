@@ -1,13 +1,10 @@
 """The sections on what it took and what is proven: bytes and time, protection, provenance."""
 
-from collections.abc import Sequence
-
 from roundelay.data.survey import TRAIN
 from roundelay.plan.exposure import subtractors
 from roundelay.records.contents import ArmRun, Run
 from roundelay.report.blocks import Block, Cell, Items, Section, Table, Text, cells
 from roundelay.report.figures import colour_of
-from roundelay.report.sentences import MethodRow
 from roundelay.study.sections import PARALLEL, RELAYS
 
 FEW = 5
@@ -106,7 +103,7 @@ def protection_section(run: Run) -> Section:
     return Section("protection", "What is protected, and what isn't", blocks)
 
 
-def other_scores_section(run: Run, rows: Sequence[MethodRow]) -> Section:
+def other_scores_section(run: Run) -> Section:
     """The scores of other papers, beside what they are worth."""
     table = [
         [
@@ -117,7 +114,7 @@ def other_scores_section(run: Run, rows: Sequence[MethodRow]) -> Section:
             Cell(f"{row.summary.slice_dice_of_empty_prediction:.3f}"),
             Cell(f"{row.summary.hd95_missing}"),
         ]
-        for row in rows
+        for row in run.judgement.methods
     ]
     columns = [
         "method", "all slices as one", "slices with tumour", "all slices, empty = 1",

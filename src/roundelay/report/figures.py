@@ -186,8 +186,7 @@ def _border(x: int, y: int, colour: str) -> Any:
 
 def draw_patients(run: Run) -> str | None:
     """Dice of every patient, by hospital and method; a bar at each mean."""
-    methods = {method: run.scores_of(method) for method in run.methods}
-    methods = {method: scores for method, scores in methods.items() if scores}
+    methods = {one.method: one.scores for one in run.judgement.methods}
     if not methods:
         return None
     sites = sorted({score.site for scores in methods.values() for score in scores})

@@ -1,5 +1,7 @@
 """Contours of prediction and reference over a patient's slices."""
 
+import io
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,9 @@ PREDICTION, REFERENCE = (255, 176, 0), (100, 143, 255)
 COLUMNS = 6
 
 FLAIR = 1
+
+SIDE, GAP = 224, 4
+"""Pixels of a panel, and between two."""
 
 
 def draw_sheet(
@@ -46,3 +51,41 @@ def contour(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     padded = np.pad(mask, 1)
     inner = padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
     return mask & ~inner
+
+
+def draw_panels(
+    image: NDArray[np.uint8],
+    reference: NDArray[np.bool_],
+    marked: NDArray[np.bool_],
+    box: tuple[int, int, int, int],
+) -> NDArray[np.uint8]:
+    """FLAIR, reference, prediction, and both contours on FLAIR, side by side ``[y, x, 3]``."""
+    grey = np.repeat(image[..., FLAIR : FLAIR + 1], 3, axis=-1)
+    plain = _panel(grey, box)
+    panels = [plain]
+    both = plain.copy()
+    for mask, colour in ((reference, REFERENCE), (marked, PREDICTION)):
+        shape = _panel(np.repeat(mask[..., None], 3, axis=-1).astype(np.uint8) * 255, box) > 127
+        inside = shape[..., 0]
+        panel = plain.copy()
+        panel[inside] = (0.45 * panel[inside] + 0.55 * np.array(colour)).astype(np.uint8)
+        panels.append(panel)
+        both[contour(inside)] = colour
+    return np.concatenate(_spaced([*panels, both]), axis=1)
+
+
+def _spaced(panels: Sequence[NDArray[np.uint8]]) -> list[NDArray[np.uint8]]:
+    gap = np.zeros((SIDE, GAP, 3), np.uint8)
+    return [piece for panel in panels for piece in (panel, gap)][:-1]
+
+
+def _panel(picture: NDArray[np.uint8], box: tuple[int, int, int, int]) -> NDArray[np.uint8]:
+    cropped = Image.fromarray(picture).crop(box)
+    return np.asarray(cropped.resize((SIDE, SIDE), Image.Resampling.BILINEAR))
+
+
+def png(picture: NDArray[np.uint8]) -> bytes:
+    """A picture as the bytes of a PNG."""
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()

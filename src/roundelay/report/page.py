@@ -1,20 +1,17 @@
 """The report of a run: one file that needs nothing else, and its figures as files."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from html import escape
 from pathlib import Path
-from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
-from roundelay.evaluation.fairness import groups
 from roundelay.files.writing import write_text
 from roundelay.records.contents import Run, read_run
 from roundelay.report import account, people, sections
 from roundelay.report.blocks import Figure, Page
 from roundelay.report.drawing import on_page
-from roundelay.report.sentences import answer, comparisons, method_rows
+from roundelay.report.sentences import answer
 from roundelay.report.several import lay_side_by_side
 
 REPORT = "report.html"
@@ -50,9 +47,8 @@ def write_page(page: Page, out: Path) -> Path:
 
 def lay_page(run: Run) -> Page:
     """The page of one run."""
-    rows, found = method_rows(run), comparisons(run)
     parts = [
-        sections.scores_section(run, rows, found),
+        sections.scores_section(run),
         sections.itinerary_section(run),
         sections.curves_section(run),
         sections.forgetting_section(run),
@@ -61,12 +57,12 @@ def lay_page(run: Run) -> Page:
         people.fairness_section(run),
         account.bytes_section(run),
         account.protection_section(run),
-        account.other_scores_section(run, rows),
+        account.other_scores_section(run),
         account.provenance_section(run),
     ]
     return Page(
         title=f"{run.study.name}: {len(run.sites)} hospitals, one travelling model",
-        answer=answer(run, rows, found),
+        answer=answer(run),
         sections=[part for part in parts if part.blocks],
         problems=run.problems,
         synthetic=run.synthetic,
@@ -103,34 +99,3 @@ def render(page: Page) -> str:
 
 def _inline(figure: Figure) -> str:
     return on_page(figure.svg, label=escape(figure.text, quote=True), key=figure.key)
-
-
-def judgement(run: Run) -> dict[str, Any]:
-    """What the report says, as values for summary.json."""
-    rows = method_rows(run)
-    first = run.scores_of(run.methods[0]) if run.methods else []
-    return {
-        "methods": [
-            {
-                "method": row.method,
-                "dice_mean": row.summary.dice_mean,
-                "single_seeds": list(row.spread),
-                "worst_site": row.worst[0],
-                "worst_site_dice": row.worst[1],
-                "gap": row.gap,
-            }
-            for row in rows
-        ],
-        "comparisons": [
-            {**asdict(one), "sentence": str(one), "beyond_noise": one.beyond_noise}
-            for one in comparisons(run)
-        ],
-        "groups": [{**asdict(group), "small": group.small} for group in groups(first)]
-        if first
-        else [],
-        "forgetting": {
-            arm.label: {**asdict(arm.forgetting), "mean": arm.forgetting.mean}
-            for arm in run.arms
-            if len(arm.validations) > 1
-        },
-    }

@@ -2,7 +2,7 @@
 
 from base64 import b64encode
 
-from roundelay.evaluation.fairness import gap, groups
+from roundelay.evaluation.fairness import gap
 from roundelay.records.contents import Run
 from roundelay.report import figures
 from roundelay.report.blocks import (
@@ -67,9 +67,9 @@ def samples_section(run: Run) -> Section:
 
 def fairness_section(run: Run) -> Section:
     """For whom the first method works."""
-    if not run.methods:
+    if not run.judgement.methods:
         return Section("fairness", "For whom it works", [])
-    found = groups(run.scores_of(run.methods[0]))
+    first, found = run.judgement.methods[0].method, run.judgement.groups
     kinds = list(dict.fromkeys(group.kind for group in found))
     rows = [
         cells(
@@ -82,7 +82,9 @@ def fairness_section(run: Run) -> Section:
     ]
     blocks: list[Block] = [
         Table(
-            f"Dice of {run.methods[0]} by group", ["group", "patients", "mean Dice", "95 %"], rows
+            f"Dice of {first} by group",
+            ["group", "patients", "mean Dice", "95 %"],
+            rows,
         )
     ]
     if distance := gap(found):

@@ -1,6 +1,7 @@
 """The sections on scores: the answer's table, the model's itinerary, curves, forgetting."""
 
-from roundelay.evaluation.comparison import Comparison
+from roundelay.evaluation.forgetting import measure_forgetting
+from roundelay.evaluation.judgement import MethodResult
 from roundelay.records.contents import ArmRun, Run
 from roundelay.report import figures
 from roundelay.report.blocks import (
@@ -14,14 +15,15 @@ from roundelay.report.blocks import (
     Text,
     cells,
 )  # fmt: skip
-from roundelay.report.sentences import MethodRow, median_of
+from roundelay.report.sentences import full_name, median_of
 from roundelay.study.sections import RELAYS
 
 DRAWN = ("cwt", "swt", "fedavg")
 
 
-def scores_section(run: Run, rows: list[MethodRow], found: list[Comparison]) -> Section:
+def scores_section(run: Run) -> Section:
     """Every method in a row, and what the differences are worth."""
+    rows, found = run.judgement.methods, run.judgement.comparisons
     columns = [
         "method", "mean Dice", "95 % interval", "median", "single seeds",
         "worst hospital", "gap", "HD95",
@@ -29,14 +31,14 @@ def scores_section(run: Run, rows: list[MethodRow], found: list[Comparison]) -> 
     table = [
         [
             Cell(
-                f"{row.method}: {row.full_name}",
+                f"{row.method}: {full_name(run, row.method)}",
                 prose=True,
                 colour=figures.colour_of(run, row.method),
             ),
             Cell(f"{row.summary.dice_mean:.3f}"),
             Cell(_interval(row)),
             Cell(median_of(row)),
-            Cell(_spread(row.spread)),
+            Cell(_spread(row.single_seeds)),
             Cell(f"{row.worst[0]} {row.worst[1]:.3f}"),
             Cell(f"{row.gap:.3f}"),
             Cell(_distance(row)),
@@ -152,7 +154,7 @@ def forgetting_section(run: Run) -> Section:
 
 
 def _forgetting_row(arm: ArmRun) -> list[Cell]:
-    found = arm.forgetting
+    found = measure_forgetting(arm.validations)
     most = max(found.forgotten.items(), key=lambda item: item[1], default=None)
     return cells(
         arm.label,
@@ -190,7 +192,7 @@ def _first_of(run: Run, names: tuple[str, ...]) -> list[ArmRun]:
     return list(seen.values())
 
 
-def _interval(row: MethodRow) -> str:
+def _interval(row: MethodResult) -> str:
     found = row.summary.dice_mean_interval
     return f"{found.low:.3f}–{found.high:.3f}" if found else "–"
 
@@ -199,7 +201,7 @@ def _spread(values: tuple[float, ...]) -> str:
     return "one seed" if len(values) == 1 else " ".join(f"{value:.3f}" for value in sorted(values))
 
 
-def _distance(row: MethodRow) -> str:
+def _distance(row: MethodResult) -> str:
     found = row.summary
     unit = {"pixels": "px", "mm": "mm"}.get(found.unit, "")
     return "–" if found.hd95_mean is None else f"{found.hd95_mean:.1f} {unit}"

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 
 from roundelay.errors import RunFolderError
 from roundelay.evaluation.comparison import compare
-from roundelay.records.contents import Run, refuse_other_cohorts
+from roundelay.evaluation.judgement import MethodResult
+from roundelay.records.contents import ArmRun, Run, refuse_other_cohorts
 from roundelay.report.blocks import Block, Cell, Heading, Items, Page, Section, Table, Text
-from roundelay.report.sentences import median_of, method_rows
+from roundelay.report.sentences import median_of
 
 
 def lay_side_by_side(runs: Sequence[Run]) -> Page:
@@ -27,15 +28,17 @@ def lay_side_by_side(runs: Sequence[Run]) -> Page:
             Cell(f"{i.low:.3f}–{i.high:.3f}" if (i := row.summary.dice_mean_interval) else "–"),
             Cell(median_of(row)),
             Cell(f"{row.worst[0]} {row.worst[1]:.3f}"),
-            Cell(f"{row.bytes_passed / 1e6:,.1f}" if row.bytes_passed is not None else "–"),
-            Cell(f"{row.seconds:,.0f} s"),
+            Cell(_megabytes(run.arms_of(row.method)[0])),
+            Cell(f"{_seconds(run, row):,.0f} s"),
         ]
         for name, run in named
-        for row in method_rows(run)
+        for row in run.judgement.methods
     ]
     singly = all(run.by_patient for run in runs)
     dices = {
-        f"{method} of {name}": run.dice_of(method) for name, run in named for method in run.methods
+        f"{one.method} of {name}": one.dice()
+        for name, run in named
+        for one in run.judgement.methods
     }
     dices = dices if singly else {}  # a row of a whole hospital can't be paired
     found = compare(dices) if len(dices) > 1 else []
@@ -60,3 +63,12 @@ def lay_side_by_side(runs: Sequence[Run]) -> Page:
         synthetic=any(run.synthetic for run in runs),
         running=f"Unfinished: {', '.join(unfinished)}." if unfinished else "",
     )
+
+
+def _megabytes(arm: ArmRun) -> str:
+    return "–" if arm.bytes_passed is None else f"{arm.bytes_passed / 1e6:,.1f}"
+
+
+def _seconds(run: Run, row: MethodResult) -> float:
+    """Work at sites, the mean over seeds."""
+    return sum(arm.seconds for arm in run.arms_of(row.method)) / len(row.single_seeds)

@@ -32,6 +32,13 @@ class ArmDone:
     arm: Arm
 
 
-Event = Planned | ArmBegun | ArmDone | Step | Waiting
+@dataclass(frozen=True, slots=True)
+class Noticed:
+    """Something that the user should know and that stops nothing."""
+
+    text: str
+
+
+Event = Planned | ArmBegun | ArmDone | Noticed | Step | Waiting
 
 OnEvent = Callable[[Event], None]

@@ -1,13 +1,16 @@
 """Leave every hospital out of training in turn: a run for each, and one page over all of them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from roundelay.errors import RunFolderError, StudyError
 from roundelay.files.writing import write_json
-from roundelay.records.layout import SUMMARY
-from roundelay.report.left_out import write_left_out
+from roundelay.records.contents import read_run
+from roundelay.records.layout import RECORD, SUMMARY
+from roundelay.records.left_out import combine_left_out, summarize_left_out
+from roundelay.report.left_out import lay_left_out
+from roundelay.report.page import write_page
 from roundelay.running.events import OnEvent
 from roundelay.running.run import run_study
 from roundelay.site.cohort import open_sites
@@ -43,6 +46,14 @@ def run_leaving_out(
         evaluation = study.evaluation.model_copy(update={"leave_out": site})
         plan = study.model_copy(update={"evaluation": evaluation})
         run_study(plan, out / site, resume=resume, on_event=on_event)
-        summary = write_left_out(out, sites)
+        summary = _take_together(out, sites)
     write_json(out / SUMMARY, summary)
     return summary
+
+
+def _take_together(out: Path, sites: Sequence[str]) -> dict[str, Any]:
+    """The page over the runs so far, and their figures as values."""
+    runs = {site: read_run(out / site) for site in sites if (out / site / RECORD).exists()}
+    combined = combine_left_out(runs)
+    write_page(lay_left_out(combined, runs, sites), out)
+    return summarize_left_out(combined, runs)

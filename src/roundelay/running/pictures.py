@@ -4,15 +4,10 @@ Of each hospital the test patient with the best, the median and the worst Dice o
 the slice with most tumour. They stay in the run folder, which must be kept as safely as the images.
 """
 
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
 
 from roundelay.data.preprocessing import geometry_of
 from roundelay.data.volumes import read_images, read_masks
@@ -21,16 +16,10 @@ from roundelay.files.writing import write_bytes, write_json
 from roundelay.learning.machine import Machine
 from roundelay.learning.model_file import read_model
 from roundelay.learning.predict import predict
-from roundelay.report.overlays import FLAIR, PREDICTION, REFERENCE, contour
+from roundelay.records.layout import SAMPLES
+from roundelay.report.overlays import draw_panels, png
 from roundelay.site.cohort import open_sites
 from roundelay.study.study import Study
-
-SAMPLES = Path("samples", "samples.json")
-"""The list of what the pictures show, within a run folder: written last."""
-
-SIDE = 224  # pixels of a panel
-
-GAP = 4
 
 
 def choose(scores: Sequence[PatientScore]) -> list[tuple[str, PatientScore]]:
@@ -43,6 +32,17 @@ def choose(scores: Sequence[PatientScore]) -> list[tuple[str, PatientScore]]:
             places = {0: "best", len(own) - 1: "worst"} if len(own) == 2 else {0: "only"}
         chosen += [(rank, own[i]) for i, rank in sorted(places.items())]
     return chosen
+
+
+def pictures_or_say(
+    study: Study, out: Path, label: str, scores: Sequence[PatientScore], machine: Machine
+) -> str:
+    """Draw the chosen patients; why they couldn't be drawn, or nothing."""
+    try:
+        write_samples(study, out, label, scores, machine)
+    except Exception as error:  # a picture must not lose a finished training
+        return f"The pictures of patients could not be drawn ({type(error).__name__}: {error})."
+    return ""
 
 
 def write_samples(
@@ -62,7 +62,7 @@ def write_samples(
         box = geometry_of(images, replace(settings.preprocessing, crop="brain")).box
         name = f"{score.site}-{rank}.png"
         picture = draw_panels(images[at], reference[at], marked[at], box)
-        write_bytes(out / "samples" / name, _png(picture))
+        write_bytes(out / "samples" / name, png(picture))
         rows.append(
             {
                 "file": name,
@@ -76,40 +76,3 @@ def write_samples(
             }
         )
     write_json(out / SAMPLES, rows)
-
-
-def draw_panels(
-    image: NDArray[np.uint8],
-    reference: NDArray[np.bool_],
-    marked: NDArray[np.bool_],
-    box: tuple[int, int, int, int],
-) -> NDArray[np.uint8]:
-    """FLAIR, reference, prediction, and both contours on FLAIR, side by side ``[y, x, 3]``."""
-    grey = np.repeat(image[..., FLAIR : FLAIR + 1], 3, axis=-1)
-    plain = _panel(grey, box)
-    panels = [plain]
-    both = plain.copy()
-    for mask, colour in ((reference, REFERENCE), (marked, PREDICTION)):
-        shape = _panel(np.repeat(mask[..., None], 3, axis=-1).astype(np.uint8) * 255, box) > 127
-        inside = shape[..., 0]
-        panel = plain.copy()
-        panel[inside] = (0.45 * panel[inside] + 0.55 * np.array(colour)).astype(np.uint8)
-        panels.append(panel)
-        both[contour(inside)] = colour
-    return np.concatenate(_spaced([*panels, both]), axis=1)
-
-
-def _spaced(panels: Sequence[NDArray[np.uint8]]) -> list[NDArray[np.uint8]]:
-    gap = np.zeros((SIDE, GAP, 3), np.uint8)
-    return [piece for panel in panels for piece in (panel, gap)][:-1]
-
-
-def _panel(picture: NDArray[np.uint8], box: tuple[int, int, int, int]) -> NDArray[np.uint8]:
-    cropped = Image.fromarray(picture).crop(box)
-    return np.asarray(cropped.resize((SIDE, SIDE), Image.Resampling.BILINEAR))
-
-
-def _png(picture: NDArray[np.uint8]) -> bytes:
-    buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, "PNG", optimize=True)
-    return buffer.getvalue()

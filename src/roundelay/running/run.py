@@ -1,59 +1,32 @@
-"""Run a study: open the cohort, lay the arms, call the relay, write the run folder."""
+"""Run a study: open the courier, lay the arms, run each, finish the run folder."""
 
-import platform
-from collections.abc import Callable, Mapping, Sequence
-from importlib.metadata import version
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
-
-import torch
 
 from roundelay.couriers import open_courier
-from roundelay.data.survey import TEST, VALIDATION, SiteSurvey, cohort_digest
+from roundelay.data.survey import TEST
 from roundelay.errors import LedgerError
-from roundelay.evaluation.scores import PatientScore
-from roundelay.evaluation.summary import summarize
-from roundelay.files.writing import write_bytes
-from roundelay.learning.machine import Machine
-from roundelay.learning.model_file import write_model
-from roundelay.plan.arms import Arm, lay
-from roundelay.plan.cost import check_room, planned_bytes
-from roundelay.plan.exposure import weak_places
-from roundelay.plan.itinerary import Leg
-from roundelay.plan.itinerary import digest as itinerary_digest
-from roundelay.records.arm import read_arm, write_curve, write_patients, write_scores, write_summary
-from roundelay.records.contents import read_run
-from roundelay.records.layout import (
-    MODEL,
-    SCORES,
-    SEALED_MODEL,
-    begin_arm,
-    begin_run,
-    locked,
-    open_run,
-)
-from roundelay.records.traffic import passed_bytes
-from roundelay.records.verification import check_summary
-from roundelay.relay.aggregation import final_model, goes_home
-from roundelay.relay.baton import Baton
+from roundelay.plan.cost import check_room
+from roundelay.records.contents import Run, read_run, read_samples
+from roundelay.records.layout import begin_run, locked, open_run
+from roundelay.records.result import RunResult, result_of, write_result
 from roundelay.relay.courier import Courier
-from roundelay.relay.ledger import Header, Ledger
-from roundelay.relay.loop import relay
-from roundelay.report.page import judgement, write_report
-from roundelay.report.refresh import Refresh
-from roundelay.running.events import ArmBegun, ArmDone, Event, OnEvent, Planned
-from roundelay.running.pictures import SAMPLES, write_samples
-from roundelay.running.starting import machine_for, start_baton
-from roundelay.running.validation import ValidationMatrix
-from roundelay.study.sections import RELAYS
+from roundelay.report.refresh import Refresh, draw_or_say
+from roundelay.running.arm import run_arm
+from roundelay.running.events import Event, Noticed, OnEvent
+from roundelay.running.pictures import pictures_or_say
+from roundelay.running.plan import RunPlan, lay_run
+from roundelay.running.starting import machine_for
 from roundelay.study.study import Study
 
 CourierOf = Callable[..., Courier]
 """Opens a courier: ``courier_of(study, home=, machine=, on_step=)``."""
 
 
-def _ignore(_: Event) -> None:
-    """Nobody watches."""
+def nobody_watches(_: Event) -> None:
+    """Events are dropped."""
 
 
 def run_study(
@@ -61,10 +34,10 @@ def run_study(
     out: Path,
     *,
     resume: bool = False,
-    on_event: OnEvent = _ignore,
+    on_event: OnEvent = nobody_watches,
     courier_of: CourierOf = open_courier,
-) -> dict[str, Any]:
-    """Run all arms of a study into the folder `out` and return what summary.json holds.
+) -> RunResult:
+    """Run all arms of a study into the folder `out`.
 
     With `resume`, go on after the last finished visit: the same final bytes as a run that was
     never stopped. `courier_of` opens the courier. Raises UserError before anything is
@@ -72,152 +45,43 @@ def run_study(
     """
     record = open_run(study, out, resume=resume)
     machine = machine_for(study, record)
-    courier = courier_of(study, home=out / "sites", machine=machine, on_step=on_event)
-    try:
-        surveys = courier.survey()
-        arms = lay(study, surveys)
-        starts = {seed: start_baton(study, seed) for seed in study.seeds}
-        check_room(out, arms, len(starts[study.seeds[0]].data), keep_all=study.keep == "all")
+    opened = courier_of(study, home=out / "sites", machine=machine, on_step=on_event)
+    with closing(opened) as courier:
+        plan = lay_run(study, courier, machine)
+        check_room(out, plan.arms, plan.baton_bytes, keep_all=study.keep == "all")
         with locked(out):
-            facts = _facts(study, surveys, machine, arms) | dict(courier.facts())
-            begin_run(study, out, record, facts)
-            on_event(Planned(tuple(arms), surveys, tuple(weak_places(arms, surveys))))
-            refresh = Refresh(out)
-            for arm in arms:
-                _run_arm(study, arm, starts[arm.seed], courier, surveys, out, on_event, refresh)
-            # Between hospitals the images of the pictures are elsewhere.
-            pictures = study.evaluation.samples and not courier.facts()
-            return _finish(study, arms, out, machine if pictures else None)
-    finally:
-        courier.close()
+            begin_run(study, out, record, plan.facts)
+            on_event(plan.announced())
+            refresh = Refresh(out, lambda text: on_event(Noticed(text)))
+            for arm in plan.arms:
+                run_arm(plan.of(arm), out, courier, refresh, on_event)
+            return _finish(plan, out, on_event)
 
 
-def _facts(
-    study: Study, surveys: Mapping[str, SiteSurvey], machine: Machine, arms: Sequence[Arm]
-) -> dict[str, Any]:
-    return {
-        "roundelay": version("roundelay"),
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-        "study": study.digest,
-        "cohort": cohort_digest(surveys),
-        "synthetic": study.data.format == "phantom",
-        "machine": {
-            "device": machine.device,
-            "bfloat16": machine.bfloat16,
-            "channels_last": machine.channels_last,
-        },
-        "threads": torch.get_num_threads(),
-        "arms": [arm.label for arm in arms],
-        "sites": [survey.as_json() for survey in surveys.values()],
-    }
+def _finish(plan: RunPlan, out: Path, on_event: OnEvent) -> RunResult:
+    """Read the folder once, and write what it comes to; a picture or page that can't be drawn is
+    said and loses nothing."""
+    run = read_run(out)
+    _refuse_what_changed(run, plan)
+    result = result_of(run)
+    said = _pictures(plan, run)
+    write_result(result)
+    run = replace(run, finished=True, samples=read_samples(out))
+    for text in (said, draw_or_say(out, run)):
+        if text:
+            on_event(Noticed(text))
+    return result
 
 
-def _run_arm(
-    study: Study,
-    arm: Arm,
-    start: Baton,
-    courier: Courier,
-    surveys: Mapping[str, SiteSurvey],
-    out: Path,
-    on_event: OnEvent,
-    refresh: Refresh,
-) -> None:
-    place = begin_arm(out, arm)
-    header = Header(
-        arm.label, study.digest, itinerary_digest(arm.legs), cohort_digest(surveys), start.digest
-    )
-    choosing = study.evaluation.choose != "last"
-    keep = None if study.keep == "all" else frozenset(arm.round_ends if choosing else ())
-    ledger = Ledger(place, header, keep=keep)
-    done = sum(stop.steps for leg in ledger.legs_run for stop in arm.legs[leg].stops)
-    on_event(ArmBegun(arm, done))
-    if (place / SCORES).exists() and ledger.legs_done < len(arm.legs):
-        raise LedgerError(
-            f"{ledger.path} ends after {ledger.legs_done} of {len(arm.legs)} legs, but {arm.label}"
-            " was finished: lines were cut. Restore the ledger, or begin again with another --out."
-        )
-    if not (place / SCORES).exists():
-        validated = [site for site, survey in surveys.items() if survey.patients[VALIDATION]]
-        validations = ValidationMatrix(place, arm, study.evaluation, courier, validated)
-        validations.catch_up(arm, ledger)
-
-        def after_leg(number: int, leg: Leg, baton: Baton) -> None:
-            validations.after_leg(number, leg, baton)
-            refresh.after_leg(arm, number)
-
-        last = relay(start, arm, courier, ledger, after_leg)
-        chosen, baton = len(arm.legs) - 1, last
-        if choosing:
-            chosen = validations.best_leg(arm, study.evaluation.choose)
-            baton = ledger.baton_of(chosen)
-        _write_model(study, place, courier.opened(baton))
-        scores = [
-            score
-            for split in (VALIDATION, TEST)
-            for score in courier.evaluate(goes_home(baton), _judges(surveys, split), split)
-        ]
-        write_curve(place, ledger.receipts)
-        write_scores(place, scores, chosen_leg=chosen)
-    on_event(ArmDone(arm))
+def _refuse_what_changed(run: Run, plan: RunPlan) -> None:
+    """Raise LedgerError where an arm can't be read, or a finished run isn't what it was."""
+    if run.problems and (run.finished or len(run.arms) < len(plan.arms)):
+        raise LedgerError(f"{run.problems[0]}\nSomething in {run.folder} was changed.")
 
 
-def _judges(surveys: Mapping[str, SiteSurvey], split: str) -> tuple[str, ...]:
-    """Sites with patients of this split. The final test goes to all."""
-    return tuple(s for s, survey in surveys.items() if split == TEST or survey.patients[split])
-
-
-def _write_model(study: Study, place: Path, baton: Baton) -> None:
-    if baton.sealed:  # for the sites alone: each keeps what it could open
-        write_bytes(place / SEALED_MODEL, baton.data)
-    else:
-        write_model(place / MODEL, final_model(baton), study)
-
-
-def _finish(
-    study: Study, arms: Sequence[Arm], out: Path, machine: Machine | None
-) -> dict[str, Any]:
-    rows = [_row(study, arm, out) for arm in arms]
-    shown = next((arm for arm in arms if arm.name in RELAYS), arms[0])
-    scores = [s for s in read_arm(out / "arms" / shown.label)["scores"] if s.split == TEST]
-    if machine is not None and scores and not (out / SAMPLES).exists():
-        write_samples(study, out, shown.label, scores, machine)
-    summary = {
-        "name": study.name,
-        "study": study.digest,
-        "synthetic": study.data.format == "phantom",
-        "arms": rows,
-    }
-    check_summary(out, rows)
-    write_patients(out, arms)
-    summary |= judgement(read_run(out))
-    write_summary(out, summary)
-    write_report(out)
-    return summary
-
-
-def _row(study: Study, arm: Arm, out: Path) -> dict[str, Any]:
-    place = out / "arms" / arm.label
-    facts = read_arm(place)
-    receipts = facts["receipts"]
-    return {
-        "label": arm.label,
-        "arm": arm.name,
-        "seed": arm.seed,
-        "site": arm.site,
-        "order": arm.order,
-        "slice_visits": arm.slice_visits,
-        "legs": len(arm.legs),
-        "chosen_leg": facts["chosen_leg"],
-        "bytes_passed": passed_bytes(arm.name, receipts),
-        "bytes_planned": planned_bytes(study, arm.name, arm.legs, receipts[0].sent_bytes),
-        "seconds": round(sum(r.seconds for r in receipts), 3),
-        "head": facts["head"],
-        "model": facts["model"],
-        "test": _summary([s for s in facts["scores"] if s.split == TEST]),
-        "validation": _summary([s for s in facts["scores"] if s.split == VALIDATION]),
-    }
-
-
-def _summary(scores: Sequence[PatientScore]) -> dict[str, Any] | None:
-    return summarize(scores).as_json() if scores else None
+def _pictures(plan: RunPlan, run: Run) -> str:
+    shown = run.relay_arm() or run.arms[0]
+    scores = [score for score in shown.every_score if score.split == TEST]
+    if not (plan.study.evaluation.samples and plan.images_at_hand and scores) or run.samples:
+        return ""
+    return pictures_or_say(plan.study, run.folder, shown.label, scores, plan.machine)

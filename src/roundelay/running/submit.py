@@ -10,6 +10,7 @@ from roundelay.network.flare.transport import FlareTransport
 from roundelay.network.wire.kit import HOME, kit_sites
 from roundelay.network.wire.proposal import check_study
 from roundelay.records.layout import RECORD, read_record
+from roundelay.records.result import RunResult
 from roundelay.running.events import OnEvent
 from roundelay.running.run import run_study
 from roundelay.study.study import Study
@@ -17,7 +18,7 @@ from roundelay.study.study import Study
 
 def submit_study(
     study: Study, kit: Path, out: Path, *, resume: bool = False, on_event: OnEvent
-) -> dict[str, Any]:
+) -> RunResult:
     """Run all arms of a study at the sites of a network, into the folder `out`.
 
     As `runner.run_study`. Raises NetworkError where the study can't go between hospitals, or the

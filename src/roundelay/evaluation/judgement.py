@@ -1,0 +1,139 @@
+"""What the scores of a whole run come to: methods, comparisons, groups of patients, forgetting.
+
+`summary.json` and the report say the same, since both ask here.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from roundelay.evaluation.comparison import Comparison, compare, mean_over_seeds
+from roundelay.evaluation.fairness import Group, groups
+from roundelay.evaluation.forgetting import Forgetting, Validation, measure_forgetting
+from roundelay.evaluation.scores import PatientScore
+from roundelay.evaluation.summary import Summary, by_patient, summarize
+
+
+@dataclass(frozen=True, slots=True)
+class ArmScores:
+    """The scores of one model, and its validations after hand-overs.
+
+    `method` is what is compared; `home` names the site of a model that stays there (``local``).
+    """
+
+    label: str
+    method: str
+    seed: int
+    home: str | None
+    scores: tuple[PatientScore, ...]
+    validations: tuple[Validation, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class MethodResult:
+    """One method over all its seeds.
+
+    `scores` has a score a patient, whose Dice is the mean over seeds (all else is the first
+    seed's); `single_seeds` are the mean Dices of each; `worst` is the site with the lowest mean.
+    """
+
+    method: str
+    scores: tuple[PatientScore, ...]
+    summary: Summary
+    single_seeds: tuple[float, ...]
+    worst: tuple[str, float]
+    gap: float
+
+    def dice_at(self, site: str) -> list[float]:
+        """The Dices of one site's patients."""
+        return [score.dice for score in self.scores if score.site == site]
+
+    def dice(self) -> dict[str, float]:
+        """Dice by patient."""
+        return {score.patient: score.dice for score in self.scores}
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What may be said of a run. `comparisons` are empty where sites gave no scores by patient."""
+
+    methods: tuple[MethodResult, ...]
+    comparisons: tuple[Comparison, ...]
+    groups: tuple[Group, ...]
+    forgetting: Mapping[str, Forgetting]
+
+    def as_json(self) -> dict[str, Any]:
+        """The values of summary.json."""
+        return {
+            "methods": [
+                {
+                    "method": one.method,
+                    "dice_mean": one.summary.dice_mean,
+                    "single_seeds": list(one.single_seeds),
+                    "worst_site": one.worst[0],
+                    "worst_site_dice": one.worst[1],
+                    "gap": one.gap,
+                }
+                for one in self.methods
+            ],
+            "comparisons": [
+                {**asdict(one), "sentence": str(one), "beyond_noise": one.beyond_noise}
+                for one in self.comparisons
+            ],
+            "groups": [{**asdict(group), "small": group.small} for group in self.groups],
+            "forgetting": {
+                label: {**asdict(found), "mean": found.mean}
+                for label, found in self.forgetting.items()
+            },
+        }
+
+
+def judge(arms: Sequence[ArmScores]) -> Judgement:
+    """Judge the arms of a run; those without scores say nothing yet.
+
+    The first method is compared with each of the others over the patients that both scored.
+    """
+    methods = tuple(
+        _result(method, seeds)
+        for method in dict.fromkeys(arm.method for arm in arms if arm.scores)
+        if (seeds := scores_by_seed(arms, method))
+    )
+    singly = all(by_patient(arm.scores) for arm in arms)
+    compared = len(methods) > 1 and singly
+    found = compare({one.method: one.dice() for one in methods}) if compared else []
+    return Judgement(
+        methods,
+        tuple(found),
+        tuple(groups(methods[0].scores)) if methods else (),
+        {a.label: measure_forgetting(a.validations) for a in arms if len(a.validations) > 1},
+    )
+
+
+def scores_by_seed(arms: Sequence[ArmScores], method: str) -> list[dict[str, PatientScore]]:
+    """For each seed, the scores by patient; for ``local`` each patient's own hospital's model.
+
+    A patient of a hospital without a model of its own has no score there. While a run goes, a
+    seed some of whose models are still to come is left out.
+    """
+    found: dict[int, dict[str, PatientScore]] = {}
+    for arm in arms:
+        if arm.method == method:
+            own = [score for score in arm.scores if arm.home in (None, score.site)]
+            found.setdefault(arm.seed, {}).update({score.patient: score for score in own})
+    whole = max((len(scores) for scores in found.values()), default=0)
+    return [scores for scores in found.values() if scores and len(scores) == whole]
+
+
+def _result(method: str, seeds: Sequence[Mapping[str, PatientScore]]) -> MethodResult:
+    dice = mean_over_seeds([{p: s.dice for p, s in scores.items()} for scores in seeds])
+    scores = tuple(replace(score, dice=dice[p]) for p, score in seeds[0].items())
+    summary = summarize(scores)
+    sites = sorted((site.mean, name) for name, site in summary.by_site.items())
+    return MethodResult(
+        method=method,
+        scores=scores,
+        summary=summary,
+        single_seeds=tuple(summarize(list(seed.values())).dice_mean for seed in seeds),
+        worst=(sites[0][1], sites[0][0]),
+        gap=sites[-1][0] - sites[0][0],
+    )

@@ -1,0 +1,133 @@
+"""What a finished run comes to, as values: what summary.json holds and `roundelay.run` returns."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from roundelay.data.survey import TEST, VALIDATION
+from roundelay.errors import MissingExtraError
+from roundelay.evaluation.judgement import Judgement
+from roundelay.evaluation.scores import PatientScore
+from roundelay.evaluation.summary import Summary, summarize
+from roundelay.files.writing import write_json, write_text
+from roundelay.records.arm import table
+from roundelay.records.contents import ArmRun, Run
+from roundelay.records.layout import SUMMARY
+
+
+@dataclass(frozen=True, slots=True)
+class ArmResult:
+    """One model: its place in the study, what it took, its digests and its scores.
+
+    `seconds` are of work at all sites together; `head` is the digest of the ledger's last line;
+    `test` and `validation` are None where no patient was scored.
+    """
+
+    label: str
+    arm: str
+    seed: int
+    site: str | None
+    order: str | None
+    slice_visits: int
+    legs: int
+    chosen_leg: int | None
+    bytes_passed: int | None
+    bytes_planned: int | None
+    seconds: float
+    head: str
+    model: str
+    test: Summary | None
+    validation: Summary | None
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """A finished run; `scores` by the label of the arm, validation patients first."""
+
+    folder: Path
+    name: str
+    study: str
+    synthetic: bool
+    arms: tuple[ArmResult, ...]
+    judgement: Judgement
+    scores: dict[str, tuple[PatientScore, ...]]
+
+    def as_json(self) -> dict[str, Any]:
+        """What summary.json holds."""
+        return {
+            "name": self.name,
+            "study": self.study,
+            "synthetic": self.synthetic,
+            "arms": [asdict(arm) for arm in self.arms],
+            **self.judgement.as_json(),
+        }
+
+    def rows(self) -> tuple[list[str], list[list[Any]]]:
+        """Columns and rows of patients.csv: a row a patient, arm and seed; attributes last."""
+        known: dict[str, None] = {}
+        found: list[tuple[list[Any], dict[str, str]]] = []
+        for arm in self.arms:
+            for score in self.scores[arm.label]:
+                values = score.as_json()
+                attributes = values.pop("attributes")
+                known.update(dict.fromkeys(attributes))
+                own = [arm.arm, arm.seed, arm.order or "", arm.site or ""]
+                found.append(([*own, *values.values()], attributes))
+        names = [name for name in PatientScore.__slots__ if name != "attributes"]
+        columns = ["arm", "seed", "order", "model_site", *names, *known]
+        return columns, [[*row, *(more.get(name, "") for name in known)] for row, more in found]
+
+    def to_frame(self) -> Any:
+        """`rows` as a pandas DataFrame. Raises MissingExtraError where pandas isn't installed."""
+        try:
+            import pandas
+        except ImportError as error:
+            raise MissingExtraError("A table as a pandas DataFrame", "pandas") from error
+        columns, rows = self.rows()
+        return pandas.DataFrame(rows, columns=columns)
+
+
+def result_of(run: Run) -> RunResult:
+    """The result of a run whose arms are all done."""
+    return RunResult(
+        folder=run.folder,
+        name=run.study.name,
+        study=run.study.digest,
+        synthetic=run.synthetic,
+        arms=tuple(_arm_result(run, arm) for arm in run.arms),
+        judgement=run.judgement,
+        scores={arm.label: arm.every_score for arm in run.arms},
+    )
+
+
+def _arm_result(run: Run, arm: ArmRun) -> ArmResult:
+    stops = [stop for leg in arm.legs for stop in leg.stops]
+    return ArmResult(
+        label=arm.label,
+        arm=arm.name,
+        seed=arm.seed,
+        site=arm.site,
+        order=arm.order,
+        slice_visits=sum(stop.slice_visits for stop in stops if stop.task == "train"),
+        legs=len(arm.legs),
+        chosen_leg=arm.chosen_leg,
+        bytes_passed=arm.bytes_passed,
+        bytes_planned=arm.bytes_planned(run.study),
+        seconds=round(arm.seconds, 3),
+        head=arm.head,
+        model=arm.model_digest,
+        test=_summary(arm.every_score, TEST),
+        validation=_summary(arm.every_score, VALIDATION),
+    )
+
+
+def _summary(scores: Sequence[PatientScore], split: str) -> Summary | None:
+    own = [score for score in scores if score.split == split]
+    return summarize(own) if own else None
+
+
+def write_result(result: RunResult) -> None:
+    """Write patients.csv, then summary.json: the last files of a run."""
+    write_text(result.folder / "patients.csv", table(*result.rows()))
+    write_json(result.folder / SUMMARY, result.as_json())

@@ -1,0 +1,86 @@
+"""Run one arm: relay, choice of a model, scores."""
+
+from pathlib import Path
+
+from roundelay.data.survey import TEST, VALIDATION
+from roundelay.errors import LedgerError
+from roundelay.files.writing import write_bytes
+from roundelay.learning.model_file import write_model
+from roundelay.plan.itinerary import Leg
+from roundelay.records.arm import write_curve, write_scores
+from roundelay.records.layout import MODEL, SCORES, SEALED_MODEL, begin_arm
+from roundelay.relay.aggregation import final_model, goes_home
+from roundelay.relay.baton import Baton
+from roundelay.relay.courier import Courier
+from roundelay.relay.ledger import Ledger
+from roundelay.relay.loop import relay
+from roundelay.report.refresh import Refresh
+from roundelay.running.events import ArmBegun, ArmDone, OnEvent
+from roundelay.running.plan import ArmPlan
+from roundelay.running.validation import ValidationMatrix
+from roundelay.study.study import Study
+
+
+def run_arm(
+    plan: ArmPlan, out: Path, courier: Courier, refresh: Refresh, on_event: OnEvent
+) -> None:
+    """Train an arm from where its ledger stands, then score its model; nothing where it is done.
+
+    Raises LedgerError for a ledger of something else, or cut after the arm was done.
+    """
+    place = begin_arm(out, plan.arm)
+    ledger = Ledger(place, plan.header, keep=plan.keep)
+    on_event(ArmBegun(plan.arm, _steps_done(plan, ledger)))
+    if not _is_done(plan, place, ledger):
+        chosen, baton = _train(plan, place, courier, ledger, refresh)
+        _write_model(plan.study, place, courier.opened(baton))
+        scores = [
+            score
+            for split in (VALIDATION, TEST)
+            for score in courier.evaluate(goes_home(baton), plan.judges(split), split)
+        ]
+        write_curve(place, ledger.receipts)
+        write_scores(place, scores, chosen_leg=chosen)
+    on_event(ArmDone(plan.arm))
+
+
+def _train(
+    plan: ArmPlan, place: Path, courier: Courier, ledger: Ledger, refresh: Refresh
+) -> tuple[int, Baton]:
+    """The hand-over whose model is taken, and its baton."""
+    arm, evaluation = plan.arm, plan.study.evaluation
+    matrix = ValidationMatrix(place, arm, evaluation, courier, plan.validated)
+    matrix.catch_up(arm, ledger)
+
+    def after_leg(number: int, leg: Leg, baton: Baton) -> None:
+        matrix.after_leg(number, leg, baton)
+        refresh.after_leg(arm, number)
+
+    last = relay(plan.start, arm, courier, ledger, after_leg)
+    if not plan.chooses:
+        return len(arm.legs) - 1, last
+    chosen = matrix.best_leg(arm, evaluation.choose)
+    return chosen, ledger.baton_of(chosen)
+
+
+def _steps_done(plan: ArmPlan, ledger: Ledger) -> int:
+    return sum(stop.steps for leg in ledger.legs_run for stop in plan.arm.legs[leg].stops)
+
+
+def _is_done(plan: ArmPlan, place: Path, ledger: Ledger) -> bool:
+    if not (place / SCORES).exists():
+        return False
+    if ledger.legs_done < len(plan.arm.legs):
+        raise LedgerError(
+            f"{ledger.path} ends after {ledger.legs_done} of {len(plan.arm.legs)} legs, but"
+            f" {plan.arm.label} was finished: lines were cut. Restore the ledger, or begin again"
+            " with another --out."
+        )
+    return True
+
+
+def _write_model(study: Study, place: Path, baton: Baton) -> None:
+    if baton.sealed:  # for the sites alone: each keeps what it could open
+        write_bytes(place / SEALED_MODEL, baton.data)
+    else:
+        write_model(place / MODEL, final_model(baton), study)

@@ -1,0 +1,115 @@
+"""What a run does, known before training: its arms, their first weights, what is recorded of it."""
+
+import platform
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from importlib.metadata import version
+from typing import Any
+
+import torch
+
+from roundelay.data.survey import TEST, VALIDATION, SiteSurvey, cohort_digest
+from roundelay.learning.machine import Machine
+from roundelay.plan.arms import Arm, lay
+from roundelay.plan.exposure import weak_places
+from roundelay.plan.itinerary import digest
+from roundelay.relay.baton import Baton
+from roundelay.relay.courier import Courier
+from roundelay.relay.ledger import Header
+from roundelay.running.events import Planned
+from roundelay.running.starting import start_baton
+from roundelay.study.study import Study
+
+
+@dataclass(frozen=True)
+class ArmPlan:
+    """One arm, the weights that it begins with, and the sites that take part."""
+
+    study: Study
+    arm: Arm
+    start: Baton
+    surveys: Mapping[str, SiteSurvey]
+
+    @property
+    def chooses(self) -> bool:
+        """Whether one of the rounds' models is chosen."""
+        return self.study.evaluation.choose != "last"
+
+    @property
+    def keep(self) -> frozenset[int] | None:
+        """The hand-overs whose batons stay in the run folder; None: all of them."""
+        if self.study.keep == "all":
+            return None
+        return frozenset(self.arm.round_ends if self.chooses else ())
+
+    @cached_property
+    def header(self) -> Header:
+        """The ledger's first line."""
+        return Header(
+            self.arm.label,
+            self.study.digest,
+            digest(self.arm.legs),
+            cohort_digest(self.surveys),
+            self.start.digest,
+        )
+
+    def judges(self, split: str) -> tuple[str, ...]:
+        """Sites with patients of this split. The final test goes to all."""
+        found = self.surveys.items()
+        return tuple(site for site, one in found if split == TEST or one.patients[split])
+
+    @property
+    def validated(self) -> tuple[str, ...]:
+        """Sites with validation patients."""
+        return self.judges(VALIDATION)
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """A whole run; `starts` are the first weights by seed, `facts` what run.json records."""
+
+    study: Study
+    surveys: Mapping[str, SiteSurvey]
+    arms: tuple[Arm, ...]
+    starts: Mapping[int, Baton]
+    machine: Machine
+    facts: Mapping[str, Any]
+
+    def of(self, arm: Arm) -> ArmPlan:
+        """The plan of one of its arms."""
+        return ArmPlan(self.study, arm, self.starts[arm.seed], self.surveys)
+
+    @property
+    def baton_bytes(self) -> int:
+        """The size of the first weights."""
+        return len(self.starts[self.study.seeds[0]].data)
+
+    @property
+    def images_at_hand(self) -> bool:
+        """Between hospitals the images of the pictures are elsewhere."""
+        return "network" not in self.facts
+
+    def announced(self) -> Planned:
+        """What is told before training begins."""
+        return Planned(self.arms, self.surveys, tuple(weak_places(self.arms, self.surveys)))
+
+
+def lay_run(study: Study, courier: Courier, machine: Machine) -> RunPlan:
+    """Ask the sites for their numbers and lay every arm."""
+    surveys = courier.survey()
+    arms = tuple(lay(study, surveys))
+    starts = {seed: start_baton(study, seed) for seed in study.seeds}
+    facts = {
+        "roundelay": version("roundelay"),
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "study": study.digest,
+        "cohort": cohort_digest(surveys),
+        "synthetic": study.data.format == "phantom",
+        "machine": asdict(machine),
+        "threads": torch.get_num_threads(),
+        "arms": [arm.label for arm in arms],
+        "sites": [survey.as_json() for survey in surveys.values()],
+    }
+    return RunPlan(study, surveys, arms, starts, machine, facts | dict(courier.facts()))

@@ -1,0 +1,88 @@
+"""What a run comes to: methods over their seeds, comparisons, groups, forgetting."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from roundelay.evaluation.forgetting import Validation
+from roundelay.evaluation.judgement import ArmScores, judge, scores_by_seed
+from roundelay.evaluation.scores import score_patient
+
+
+def score(patient, dice=1.0):
+    """A patient of the site that the name begins with."""
+    mask = np.ones((1, 4, 4), bool)
+    return replace(score_patient(patient, patient[0], "test", mask, mask), dice=dice)
+
+
+def arm(method, seed, dices, home=None, validations=()):
+    scores = tuple(score(patient, dice) for patient, dice in dices.items())
+    return ArmScores(f"{method}-{seed}", method, seed, home, scores, validations)
+
+
+def test_a_patients_dice_is_the_mean_over_seeds():
+    judged = judge([arm("cwt", 0, {"A1": 0.2, "B1": 0.8}), arm("cwt", 1, {"A1": 0.4, "B1": 0.6})])
+
+    (result,) = judged.methods
+    assert result.dice() == pytest.approx({"A1": 0.3, "B1": 0.7})
+    assert result.single_seeds == pytest.approx((0.5, 0.5))
+    assert result.worst == ("A", pytest.approx(0.3)) and result.gap == pytest.approx(0.4)
+    assert judged.comparisons == ()
+
+
+def test_the_first_method_is_compared_with_each_other_one():
+    same = {f"A{i}": 0.5 for i in range(8)}
+    better = {patient: 0.9 for patient in same}
+
+    judged = judge([arm("cwt", 0, better), arm("swt", 0, same), arm("pooled", 0, better)])
+
+    assert [(c.first, c.second) for c in judged.comparisons] == [("cwt", "swt"), ("cwt", "pooled")]
+    assert judged.comparisons[0].difference == pytest.approx(0.4)
+    assert judged.comparisons[1].difference == 0
+
+
+def test_rows_of_whole_hospitals_are_not_paired():
+    whole = [replace(score("A all", 0.5), patients=4)]
+    arms = [ArmScores("cwt-0", "cwt", 0, None, tuple(whole)), arm("swt", 0, {"A all": 0.4})]
+
+    assert judge(arms).comparisons == ()
+
+
+def test_each_patient_of_local_has_its_own_hospitals_model():
+    both = {"A1": 0.1, "B1": 0.2}
+    arms = [arm("local", 0, both, home="A"), arm("local", 0, {"A1": 0.9, "B1": 0.8}, home="B")]
+
+    (result,) = judge(arms).methods
+
+    assert result.dice() == {"A1": 0.1, "B1": 0.8}
+
+
+def test_a_seed_that_is_not_whole_yet_is_left_out():
+    both = {"A1": 0.5, "A2": 0.5, "B1": 0.5}
+    arms = [arm("local", 0, both, "A"), arm("local", 0, both, "B"), arm("local", 1, both, "A")]
+
+    assert [len(seed) for seed in scores_by_seed(arms, "local")] == [3]
+    assert sorted(s.patient for s in judge(arms).methods[0].scores) == ["A1", "A2", "B1"]
+
+    arms.append(arm("local", 1, both, "B"))
+    assert [len(seed) for seed in scores_by_seed(arms, "local")] == [3, 3]
+
+
+def test_arms_without_scores_say_nothing_yet():
+    judged = judge([arm("cwt", 0, {})])
+
+    assert (judged.methods, judged.comparisons, judged.groups) == ((), (), ())
+    assert judged.as_json() == {"methods": [], "comparisons": [], "groups": [], "forgetting": {}}
+
+
+def test_forgetting_is_judged_of_arms_with_more_than_one_validation():
+    rows = (
+        Validation(0, 1, ("A",), {"A": 0.8}, {"A": 1}),
+        Validation(1, 1, ("B",), {"A": 0.5}, {"A": 1}),
+    )
+
+    judged = judge([arm("cwt", 0, {"A1": 0.5}, validations=rows), arm("swt", 0, {"A1": 0.5})])
+
+    assert list(judged.forgetting) == ["cwt-0"]
+    assert judged.as_json()["forgetting"]["cwt-0"]["mean"] == pytest.approx(0.3)
