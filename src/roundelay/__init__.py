@@ -1,28 +1,66 @@
 """Roundelay: sequential federated learning on medical images.
 
-The verbs of the command line as functions: `read_study`, `run`, `evaluate`, `predict`.
-Importing this package does not import torch; the first use of a verb does.
+The verbs of the command line as functions, and what they take and return. Importing this package
+imports neither torch nor anything else of weight; the first use of a name does.
 """
 
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["evaluate", "predict", "read_study", "run"]
+if TYPE_CHECKING:
+    from roundelay import errors
+    from roundelay.inference.evaluation import EvaluationResult
+    from roundelay.inference.evaluation import evaluate_model as evaluate
+    from roundelay.inference.prediction import predict_folder as predict
+    from roundelay.records.result import ArmResult, RunResult
+    from roundelay.records.verification import Verification
+    from roundelay.records.verification import verify_run as verify
+    from roundelay.running.api import run
+    from roundelay.study.file import read_study
+    from roundelay.study.study import Study
+
+    __version__: str
+
+__all__ = [
+    "ArmResult",
+    "EvaluationResult",
+    "RunResult",
+    "Study",
+    "Verification",
+    "__version__",
+    "errors",
+    "evaluate",
+    "predict",
+    "read_study",
+    "run",
+    "verify",
+]
 
 _HOMES = {
-    "read_study": ("roundelay.study.file", "read_study"),
-    "run": ("roundelay.running.run", "run_study"),
-    "evaluate": ("roundelay.inference.evaluation", "evaluate_model"),
-    "predict": ("roundelay.inference.prediction", "predict_folder"),
+    "ArmResult": ("records.result", "ArmResult"),
+    "EvaluationResult": ("inference.evaluation", "EvaluationResult"),
+    "RunResult": ("records.result", "RunResult"),
+    "Study": ("study.study", "Study"),
+    "Verification": ("records.verification", "Verification"),
+    "evaluate": ("inference.evaluation", "evaluate_model"),
+    "predict": ("inference.prediction", "predict_folder"),
+    "read_study": ("study.file", "read_study"),
+    "run": ("running.api", "run"),
+    "verify": ("records.verification", "verify_run"),
 }
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("roundelay")
+    if name == "errors":
+        return import_module("roundelay.errors")
     if name not in _HOMES:
         raise AttributeError(f"module 'roundelay' has no attribute {name!r}")
-    from importlib import import_module
-
-    module, verb = _HOMES[name]
-    return getattr(import_module(module), verb)
+    module, own = _HOMES[name]
+    return getattr(import_module(f"roundelay.{module}"), own)
 
 
 def __dir__() -> list[str]:

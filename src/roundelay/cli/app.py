@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+import roundelay
 from roundelay.cli import ledger, network, show
 from roundelay.cli.progress import Watch, patients_watch
 from roundelay.errors import RoundelayError, UserError
@@ -26,6 +27,25 @@ app.add_typer(ledger.app, name="ledger")
 app.add_typer(network.network, name="network")
 app.add_typer(network.server, name="server")
 app.add_typer(network.site, name="site")
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        show.line(f"roundelay {roundelay.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Print the version and end."
+        ),
+    ] = False,
+) -> None:
+    """Options of `roundelay` itself."""
+
 
 StudyArgument = Annotated[
     str, typer.Argument(help=f"A study.toml, or {', '.join(preset_names())}.")
@@ -159,9 +179,9 @@ def evaluate(
     with patients_watch(quiet=json_) as on_patient:
         found = evaluate_model(model, data, format=format_, on_patient=on_patient)
     if json_:
-        show.json_line(found)
+        show.json_line(found.as_json())
     else:
-        show.scores(found["summary"], synthetic=found["model"]["synthetic"])
+        show.scores(found.summary.as_json(), synthetic=found.synthetic)
 
 
 @app.command()

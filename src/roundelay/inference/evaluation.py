@@ -1,14 +1,16 @@
 """Score a finished model on a folder of patients."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from roundelay.data.formats import lgg
+from roundelay.data.patients import Patient
 from roundelay.data.volumes import read_images, read_masks
 from roundelay.errors import RunFolderError
 from roundelay.evaluation.scores import PatientScore, score_patient
-from roundelay.evaluation.summary import summarize
+from roundelay.evaluation.summary import Summary, summarize
 from roundelay.learning.machine import find_machine
 from roundelay.learning.model_file import read_model
 from roundelay.learning.predict import predict
@@ -20,6 +22,28 @@ def nobody_watches(_done: int, _total: int) -> None:
     """Nobody watches."""
 
 
+@dataclass(frozen=True, slots=True)
+class EvaluationResult:
+    """A model's scores on a folder of patients; `model` is the header of its file."""
+
+    model: Mapping[str, Any]
+    summary: Summary
+    scores: tuple[PatientScore, ...]
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether the model was trained on synthetic patients."""
+        return bool(self.model["synthetic"])
+
+    def as_json(self) -> dict[str, Any]:
+        """What ``roundelay evaluate --json`` prints."""
+        return {
+            "model": dict(self.model),
+            "summary": self.summary.as_json(),
+            "patients": [score.as_json() for score in self.scores],
+        }
+
+
 def evaluate_model(
     model: Path,
     data: Path,
@@ -27,8 +51,8 @@ def evaluate_model(
     format: str = "lgg",
     seed: int = 0,
     on_patient: OnPatient = nobody_watches,
-) -> dict[str, Any]:
-    """Score a model on all patients of a folder: ``summary`` and ``patients``, as plain values.
+) -> EvaluationResult:
+    """Score a model on all patients of a folder.
 
     `seed` draws the bootstrap intervals. Raises ModelError or DataError.
     """
@@ -43,14 +67,11 @@ def evaluate_model(
         marked = predict(network, images, settings, machine)
         scores.append(score_patient(patient.id, patient.site, "outside", marked, reference))
         on_patient(number, len(patients))
-    return {
-        "model": header,
-        "summary": summarize(scores, seed=seed).as_json(),
-        "patients": [score.as_json() for score in scores],
-    }
+    return EvaluationResult(header, summarize(scores, seed=seed), tuple(scores))
 
 
-def patients_in(data: Path, format: str, *, masks: bool) -> tuple[Any, ...]:
+def patients_in(data: Path, format: str, *, masks: bool) -> tuple[Patient, ...]:
+    """The patients of a folder in one of the known layouts. Raises DataError."""
     if format != "lgg":
         raise RunFolderError(f"--format {format} is unknown; it is lgg.")
     return lgg.find_patients(data, masks=masks)

@@ -1,12 +1,12 @@
 """Masks and overlays of a folder of patients, by a finished model."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from roundelay.data.formats import lgg
+from roundelay.data.patients import Patient
 from roundelay.data.volumes import read_images
 from roundelay.errors import RunFolderError
 from roundelay.inference.evaluation import OnPatient, nobody_watches, patients_in
@@ -50,7 +50,7 @@ def predict_folder(
     return sheets
 
 
-def _reference(patient: Any, images: NDArray[np.uint8]) -> NDArray[np.bool_] | None:
+def _reference(patient: Patient, images: NDArray[np.uint8]) -> NDArray[np.bool_] | None:
     paths = [path.with_name(f"{path.stem}_mask{path.suffix}") for path in patient.images]
     if not all(path.exists() for path in paths):
         return None
