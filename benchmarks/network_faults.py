@@ -139,7 +139,7 @@ def server_between_visits(trial: Trial) -> None:
         trial.strike("server")
 
 
-def coordinator_between_hops(trial: Trial) -> None:
+def coordinator_between_visits(trial: Trial) -> None:
     for validation in range(trial.validations):
         trial.until_handed_over(validation)
         trial.strike_coordinator()
@@ -179,7 +179,7 @@ FAULTS: dict[str, Callable[[Trial], None]] = {
     one.__name__: one
     for one in (
         undisturbed, site_in_training, idle_site, server_in_a_visit, server_between_visits,
-        coordinator_between_hops, coordinator_in_a_visit, site_absent_and_back,
+        coordinator_between_visits, coordinator_in_a_visit, site_absent_and_back,
         full_disk_at_the_coordinator,
     )
 }  # fmt: skip

@@ -68,7 +68,7 @@ def _digest_arm(found: dict[str, str], place: Path, *, network: bool) -> None:
     found[f"words/{label}/itinerary-digest"] = lines[0]["itinerary"]
     if not network:  # keys are drawn at random there
         found[f"words/{label}/ledger"] = _sha(json.dumps([_same(line) for line in lines]))
-    for name in ("scores.json", "validation.json", "validation.json"):
+    for name in ("scores.json", "validation.json"):
         if (place / name).exists():
             part = "validation" if name != "scores.json" else "scores"
             _both(found, f"{label}/{part}", json.loads((place / name).read_text()))

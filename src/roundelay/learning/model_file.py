@@ -17,7 +17,7 @@ from roundelay.study.study import Study
 
 KEY = "roundelay"
 
-FORMAT = 1
+FORMAT = 2
 
 
 def inference_settings_of(study: Study) -> InferenceSettings:
@@ -61,7 +61,7 @@ def read_model(path: Path) -> tuple[nn.Module, InferenceSettings, dict[str, Any]
         settings = InferenceSettings(
             Preprocessing(header["intensity"], header["crop"], header["size"]),
             header["threshold"],
-            header["test_time_augmentation"],
+            header["flips" if header["format"] == 1 else "test_time_augmentation"],
         )
         encoder = header["encoder"]
     except (OSError, safetensors.SafetensorError, KeyError, ValueError, TypeError) as error:

@@ -16,12 +16,11 @@ from roundelay.evaluation.summary import Summary, by_patient, summarize
 from roundelay.plan.cost import planned_bytes
 from roundelay.plan.itinerary import Leg
 from roundelay.records.arm import model_digest, read_legs, read_validations
-from roundelay.records.layout import SAMPLES, SCORES, STUDY, SUMMARY, read_record
+from roundelay.records.layout import SAMPLES, SCORES, SUMMARY, read_record, study_of
 from roundelay.records.traffic import passed_bytes
 from roundelay.records.verification import verify_arm
 from roundelay.relay.ledger import read_ledger
 from roundelay.relay.receipt import Receipt, absence_statements
-from roundelay.study.file import read_study
 from roundelay.study.sections import RELAYS
 from roundelay.study.study import Study
 
@@ -142,7 +141,7 @@ class Run:
 def read_run(place: Path) -> Run:
     """Read a run folder, at any moment of its life. Raises RunFolderError where it is none."""
     record = read_record(place)
-    study = read_study(place / STUDY)
+    study = study_of(place)
     arms, problems = [], []
     finished = (place / SUMMARY).exists()
     split = TEST if any(site["patients"][TEST] for site in record["sites"]) else VALIDATION

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from roundelay.errors import LedgerError, RunFolderError
+from roundelay.errors import LedgerError, RunFolderError, StudyError
 from roundelay.files.canonical import digest_of
 from roundelay.files.writing import write_json, write_text
 from roundelay.plan.arms import Arm
@@ -67,6 +67,18 @@ def read_record(out: Path) -> dict[str, Any]:
     return record
 
 
+def study_of(out: Path) -> Study:
+    """The study that a run was begun with. Raises RunFolderError where it can't be read today."""
+    try:
+        return read_study(out / STUDY)
+    except StudyError as error:
+        raise RunFolderError(
+            f"The study that {out} was begun with can't be read: it was changed, or written by"
+            " another version of Roundelay, which can go on with it and report it.\n"
+            f"{error}\nIts ledgers can be checked here:  roundelay ledger verify {out}"
+        ) from error
+
+
 def begin_run(
     study: Study, out: Path, record: Mapping[str, Any] | None, facts: Mapping[str, Any]
 ) -> None:
@@ -116,7 +128,7 @@ def begin_arm(out: Path, arm: Arm) -> Path:
 
 
 def _differences(study: Study, out: Path) -> str:
-    now, then = study.model_dump(mode="json"), read_study(out / STUDY).model_dump(mode="json")
+    now, then = study.model_dump(mode="json"), study_of(out).model_dump(mode="json")
     found = [
         f"{key}.{name}" if isinstance(value, dict) else key
         for key, value in now.items()

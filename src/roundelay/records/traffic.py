@@ -7,7 +7,7 @@ from roundelay.study.sections import PARALLEL, RELAYS
 
 
 def passed_bytes(name: str, receipts: Iterable[Receipt]) -> int | None:
-    """The same, of visits as they happened."""
+    """What an arm's batons weighed together, as in `plan.cost.planned_bytes`."""
     if name == "local":
         return 0
     if name not in RELAYS + PARALLEL:

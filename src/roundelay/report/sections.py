@@ -77,7 +77,7 @@ def scores_section(run: Run) -> Section:
 
 
 def itinerary_section(run: Run) -> Section:
-    """The itinerary as the model's itinerary through the hospitals."""
+    """The model's itinerary through the hospitals."""
     blocks: list[Block] = []
     for arm in _first_of(run, DRAWN):
         stops = sum(len(leg.stops) for leg in arm.legs if leg.task == "train")

@@ -21,7 +21,7 @@ def submit_study(
 ) -> RunResult:
     """Run all arms of a study at the sites of a network, into the folder `out`.
 
-    As `runner.run_study`. Raises NetworkError where the study can't go between hospitals, or the
+    As `running.run.run_study`. Raises NetworkError where the study can't go between hospitals, or the
     kit is not a coordinator's.
     """
     check_study(study)

@@ -177,7 +177,7 @@ def _stop(request: Admitted) -> tuple[tuple[Leg, ...], Leg, Stop]:
 
 
 def _key(request: Admitted) -> str:
-    """What is request, whoever delivers it how often: the place, and the baton to begin with."""
+    """What is asked, whoever delivers it how often: the place, and the baton to begin with."""
     proof = request.head.get("proof") or {}
     returned = (proof.get("statement") or {}).get("returned")
     return digest_of([request.place(int(request.head["leg"])), request.site, returned])

@@ -2,9 +2,9 @@
 
 Server, coordinator and a site for each institution as real processes over mutual TLS on loopback,
 each site with its own patients' folders only. The paper's SWT budget (80 slices), then CWT of two
-rounds. Writes results/network_hops.json.
+rounds. Writes results/network_handovers.json.
 
-    python benchmarks/network_hops.py ../shared/data/lgg [--encoder resnext50_32x4d] [--rounds 2]
+    python benchmarks/network_handovers.py ../shared/data/lgg [--encoder resnext50_32x4d] [--rounds 2]
 """
 
 import argparse
@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from parties import Network, folders_by_site, legs_done, start_network
 from roundelay.relay.ledger import read_ledger
 
-RESULTS = Path(__file__).parent / "results" / "network_hops.json"
+RESULTS = Path(__file__).parent / "results" / "network_handovers.json"
 STUDY = """
 name = "between-hospitals-{arm}"
 arms = ["{arm}"]
@@ -42,7 +42,7 @@ threads = {threads}
 
 
 def submit(net: Network, arm: str, text: str) -> dict[str, object]:
-    """Run a study over the network; the seconds of each validation and what they are made of."""
+    """Run a study over the network; the seconds of each hand-over and what they are made of."""
     study, out = net.place / f"{arm}.toml", net.place / f"RUN-{arm}"
     study.write_text(text)
     begin = time.time()
@@ -59,24 +59,24 @@ def submit(net: Network, arm: str, text: str) -> dict[str, object]:
     total = time.time() - begin
     lines = read_ledger(out / "arms" / f"{arm}-0" / "ledger.jsonl")[1:]
     trained = [receipt for line in lines for receipt in line["receipts"]]
-    doors = [door(net, receipt["site"], i) for i, receipt in enumerate(trained)]
-    validations = [b - a for a, b in itertools.pairwise(times)]
+    insides = [inside_site(net, receipt["site"], i) for i, receipt in enumerate(trained)]
+    handovers = [b - a for a, b in itertools.pairwise(times)]
     rows = [
         {
             "site": receipt["site"],
-            "hop_s": round(validation, 2),
+            "handover_s": round(handover, 2),
             "training_s": receipt["seconds"],
             "opening_and_sealing_s": round(inside - receipt["seconds"], 2),
-            "transfer_and_flare_s": round(validation - inside, 2),
+            "transfer_and_flare_s": round(handover - inside, 2),
         }
-        for receipt, inside, validation in zip(trained, doors, validations, strict=True)
+        for receipt, inside, handover in zip(trained, insides, handovers, strict=True)
     ]
     summary = json.loads((out / "summary.json").read_text())
     dice = summary["arms"][0]["test"]["dice_mean"]
-    return {"arm": arm, "seconds": round(total, 1), "dice_mean": dice, "validations": rows}
+    return {"arm": arm, "seconds": round(total, 1), "dice_mean": dice, "handovers": rows}
 
 
-def door(net: Network, site: str, leg: int) -> float:
+def inside_site(net: Network, site: str, leg: int) -> float:
     """The seconds of a visit inside the hospital, by its own audit log."""
     own = [row for row in net.audit(site) if row["asked"] == "train" and row["leg"] == leg]
     return float(own[-1]["seconds"])
@@ -108,9 +108,9 @@ def main() -> None:
 
 def show(result: dict[str, object]) -> None:
     print(f"\n{result['arm']}: {result['seconds']} s, Dice {result['dice_mean']:.3f}")
-    rows = result["validations"]
+    rows = result["handovers"]
     assert isinstance(rows, list)
-    keys = ["hop_s", "training_s", "opening_and_sealing_s", "transfer_and_flare_s"]
+    keys = ["handover_s", "training_s", "opening_and_sealing_s", "transfer_and_flare_s"]
     print(f"{'site':<8}" + "".join(f"{key:>24}" for key in keys))
     for row in rows:
         print(f"{row['site']:<8}" + "".join(f"{row[key]:>24.2f}" for key in keys))

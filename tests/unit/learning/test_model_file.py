@@ -1,0 +1,70 @@
+"""model.safetensors: what is written is read back; earlier formats are read, other files refused."""
+
+import json
+
+import numpy as np
+import pytest
+import safetensors
+import safetensors.numpy
+
+from roundelay.errors import ModelError
+from roundelay.learning.model_file import KEY, inference_settings_of, read_model, write_model
+from roundelay.learning.networks import build_unet
+from roundelay.learning.state import model_arrays
+from surveys import study
+
+PLAN = study(
+    model={"encoder": "resnet18"},
+    data={"size": 64, "crop": "brain"},
+    evaluation={"threshold": 0.25, "test_time_augmentation": True},
+)
+
+
+@pytest.fixture(scope="module")
+def arrays():
+    return model_arrays(build_unet("resnet18", seed=1))
+
+
+def rewritten(path, arrays, change):
+    with safetensors.safe_open(path, "numpy") as file:
+        header = json.loads(file.metadata()[KEY])
+    change(header)
+    safetensors.numpy.save_file(arrays, path, {KEY: json.dumps(header)})
+
+
+def test_weights_and_settings_come_back_as_they_were(tmp_path, arrays):
+    write_model(tmp_path / "model.safetensors", arrays, PLAN)
+
+    network, settings, header = read_model(tmp_path / "model.safetensors")
+
+    assert settings == inference_settings_of(PLAN)
+    assert (settings.threshold, settings.test_time_augmentation) == (0.25, True)
+    assert header["study"] == PLAN.digest
+    found = model_arrays(network)
+    assert all(np.array_equal(found[name], array) for name, array in arrays.items())
+
+
+def test_equal_weights_of_one_study_give_equal_bytes(tmp_path, arrays):
+    write_model(tmp_path / "a", arrays, PLAN)
+    write_model(tmp_path / "b", dict(reversed(arrays.items())), PLAN)
+
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_a_model_of_the_first_format_is_read(tmp_path, arrays):
+    def back(header):
+        header["format"] = 1
+        header["flips"] = header.pop("test_time_augmentation")
+
+    path = tmp_path / "model.safetensors"
+    write_model(path, arrays, PLAN)
+    rewritten(path, arrays, back)
+
+    assert read_model(path)[1] == inference_settings_of(PLAN)
+
+
+def test_a_file_without_our_header_is_refused(tmp_path, arrays):
+    safetensors.numpy.save_file(arrays, tmp_path / "other.safetensors")
+
+    with pytest.raises(ModelError, match="not a model of Roundelay"):
+        read_model(tmp_path / "other.safetensors")
