@@ -1,10 +1,10 @@
-"""What a validation between hospitals costs: transfer and FLARE, opening and sealing, training.
+"""What a hand-over between hospitals costs: transfer and FLARE, opening and sealing, training.
 
 Server, coordinator and a site for each institution as real processes over mutual TLS on loopback,
 each site with its own patients' folders only. The paper's SWT budget (80 slices), then CWT of two
 rounds. Writes results/network_handovers.json.
 
-    python benchmarks/network_handovers.py ../shared/data/lgg [--encoder resnext50_32x4d] [--rounds 2]
+    python benchmarks/network_handovers.py ../shared/data/lgg [--encoder ENCODER] [--rounds 2]
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""model.safetensors: what is written is read back; earlier formats are read, other files refused."""
+"""model.safetensors: what is written is read back; first format too; other files are refused."""
 
 import json
 
