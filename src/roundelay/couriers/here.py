@@ -13,9 +13,9 @@ from roundelay.plan.progress import OnStep
 from roundelay.relay.baton import Baton
 from roundelay.relay.courier import Visit
 from roundelay.site.cohort import open_sites
+from roundelay.site.evaluation import evaluate
 from roundelay.site.opening import LocalSite, open_local_site, survey
-from roundelay.site.scoring import evaluate
-from roundelay.site.training import train
+from roundelay.site.visit import train
 from roundelay.study.study import Study
 
 

@@ -17,9 +17,9 @@ from roundelay.learning.model_file import inference_settings_of
 from roundelay.plan.itinerary import Stop
 from roundelay.plan.progress import Step
 from roundelay.relay.baton import Baton
+from roundelay.site.evaluation import evaluate
 from roundelay.site.opening import LocalSite, open_local_site, survey
-from roundelay.site.scoring import evaluate
-from roundelay.site.training import train
+from roundelay.site.visit import train
 from roundelay.study.study import Study
 
 

@@ -21,8 +21,8 @@ def submit_study(
 ) -> RunResult:
     """Run all arms of a study at the sites of a network, into the folder `out`.
 
-    As `running.run.run_study`. Raises NetworkError where the study can't go between hospitals, or the kit
-    is not a coordinator's.
+    As `running.run.run_study`. Raises NetworkError where the study can't go between hospitals, or
+    the kit is not a coordinator's.
     """
     check_study(study)
     known: dict[str, Any] = {"run": secrets.token_hex(8), "roster": None}

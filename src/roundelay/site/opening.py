@@ -17,7 +17,7 @@ from roundelay.study.study import Study
 class LocalSite:
     """One site's own patients, opened and split, with what its computer needs to work on them."""
 
-    site: str
+    name: str
     study: Study
     patients: tuple[Patient, ...]
     cache: SliceCache
@@ -47,6 +47,6 @@ def open_local_site(
     return LocalSite(site, study, patients, cache, machine, home / site)
 
 
-def survey(local_site: LocalSite) -> SiteSurvey:
+def survey(site: LocalSite) -> SiteSurvey:
     """The site's numbers."""
-    return survey_patients(local_site.site, local_site.patients, local_site.study.data)
+    return survey_patients(site.name, site.patients, site.study.data)

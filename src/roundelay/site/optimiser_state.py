@@ -9,23 +9,23 @@ from roundelay.relay.baton import Baton
 from roundelay.site.opening import LocalSite
 
 
-def _state_file(local_site: LocalSite, stop: Stop, index: int) -> Path:
-    return local_site.home / f"{stop.arm}-{stop.seed}" / f"optimiser-{index}.safetensors"
+def _state_file(site: LocalSite, stop: Stop, index: int) -> Path:
+    return site.home / f"{stop.arm}-{stop.seed}" / f"optimiser-{index}.safetensors"
 
 
-def kept_state(local_site: LocalSite, stop: Stop) -> Arrays:
-    if local_site.study.recipe.optimiser_state != "stay" or stop.previous_here is None:
+def kept_state(site: LocalSite, stop: Stop) -> Arrays:
+    if site.study.recipe.optimiser_state != "stay" or stop.previous_here is None:
         return {}
-    return Baton(_state_file(local_site, stop, stop.previous_here).read_bytes()).arrays()
+    return Baton(_state_file(site, stop, stop.previous_here).read_bytes()).arrays()
 
 
-def keep_state(local_site: LocalSite, stop: Stop, state: Arrays) -> None:
+def keep_state(site: LocalSite, stop: Stop, state: Arrays) -> None:
     """Keep the optimiser's memory of this visit and of the one before, for a resume."""
-    own = _state_file(local_site, stop, stop.index)
+    own = _state_file(site, stop, stop.index)
     write_bytes(own, Baton.of(state).data)
     keep = {
         own,
-        _state_file(local_site, stop, -1 if stop.previous_here is None else stop.previous_here),
+        _state_file(site, stop, -1 if stop.previous_here is None else stop.previous_here),
     }
     for old in own.parent.glob("optimiser-*.safetensors"):
         if old not in keep:

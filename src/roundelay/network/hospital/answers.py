@@ -33,10 +33,10 @@ from roundelay.records.signatures import COORDINATOR
 from roundelay.relay.aggregation import final_model
 from roundelay.relay.baton import Baton, join
 from roundelay.relay.courier import Visit
+from roundelay.site.evaluation import evaluate as score_here
 from roundelay.site.opening import LocalSite, open_local_site
 from roundelay.site.opening import survey as survey_here
-from roundelay.site.scoring import evaluate as score_here
-from roundelay.site.training import train as train_here
+from roundelay.site.visit import train as train_here
 
 OnProgress = Callable[[dict[str, Any]], None]
 
@@ -230,7 +230,7 @@ def _local_site(request: Admitted) -> LocalSite:
 
 def _validated(local_site: LocalSite, baton: Baton) -> float | None:
     means = site_means(score_here(local_site, join(model=final_model(baton)), VALIDATION))
-    return means[local_site.site][1] if local_site.site in means else None
+    return means[local_site.name][1] if local_site.name in means else None
 
 
 def _progress(step: Step) -> dict[str, Any]:

@@ -11,14 +11,14 @@ from roundelay.relay.baton import MODEL, Baton
 from roundelay.site.opening import LocalSite
 
 
-def evaluate(local_site: LocalSite, baton: Baton, split: str) -> list[PatientScore]:
+def evaluate(site: LocalSite, baton: Baton, split: str) -> list[PatientScore]:
     """Score this site's patients of one split."""
-    machine = local_site.machine
-    model = load_model(local_site.study.model.encoder, baton.part(MODEL))
+    machine = site.machine
+    model = load_model(site.study.model.encoder, baton.part(MODEL))
     model = machine.place(model)
-    settings = inference_settings_of(local_site.study)
+    settings = inference_settings_of(site.study)
     scores = []
-    for patient in local_site.patients:
+    for patient in site.patients:
         if patient.split == split:
             images = read_images(patient)
             marked = predict(model, images, settings, machine)

@@ -1,0 +1,57 @@
+"""What one visit works on, and what it comes to."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+
+from roundelay.data.opening import training_slices
+from roundelay.learning.augment import Augmentation
+from roundelay.learning.draws import Pair, batches, choose_slices, seed_of
+from roundelay.learning.inputs import Batch, prepared
+from roundelay.plan.itinerary import Stop
+from roundelay.relay.baton import Baton
+from roundelay.site.opening import LocalSite
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """The digest of what was loaded, the baton to hand on, and the mean loss where one trained."""
+
+    received: str
+    returned: Baton
+    loss: float | None = None
+
+
+def batches_of(site: LocalSite, stop: Stop) -> Iterable[Batch]:
+    """The batches of a stop: all of their randomness comes from the stop."""
+    study, seed = site.study, seed_of(stop.seed, stop.arm, stop.site, stop.index)
+    slices = _slices_of(site, stop)
+    share = study.recipe.positive_share
+    draws = batches(
+        slices,
+        [site.patients[i].tumour[j] for i, j in slices],
+        visits=stop.slice_visits,
+        steps=stop.steps,
+        positive_share=None if share == "natural" else share,
+        seed=seed,
+    )
+    augmentation = Augmentation(channel_dropout=study.recipe.channel_dropout)
+    settings = augmentation if study.recipe.augment else None
+    generator = torch.Generator().manual_seed(seed)
+    return prepared(draws, site.patients, site.cache, settings, generator)
+
+
+def _slices_of(site: LocalSite, stop: Stop) -> list[Pair]:
+    """The slices that the stop draws from: several sites' where all are pooled."""
+    study, available = site.study, training_slices(site.patients, site.study.data)
+    return [
+        pair
+        for name, count in stop.slices
+        for pair in choose_slices(
+            [(i, j) for i, j in available if site.patients[i].site == name],
+            count,
+            name,
+            study.data.split_seed,
+        )
+    ]
