@@ -135,7 +135,7 @@ def test_the_exponential_average_is_computed_as_by_hand(root, tmp_path, threads)
     assert np.allclose(final_model(batons[-1])["encoder.conv1.weight"], expected, atol=1e-6)
 
 
-def test_calibration_over_sites_equals_the_same_draws_in_one_place(root, tmp_path, threads):
+def test_recalibration_over_sites_equals_the_same_draws_in_one_place(root, tmp_path, threads):
     plan = toy(root, recalibrate_batchnorm=True, recalibration_slices=8)
     courier = open_here(plan, tmp_path)
     arm = lay(plan, courier.survey())[0]
@@ -147,10 +147,10 @@ def test_calibration_over_sites_equals_the_same_draws_in_one_place(root, tmp_pat
     model = load_model("resnet18", start.part(MODEL))
     layer = model.get_submodule("encoder.bn1")
     layer.register_forward_pre_hook(lambda _, x: seen.setdefault("x", []).append(x[0].double()))
-    from roundelay.site.training import _batches
+    from roundelay.site.work import batches_of
 
     for stop in stops:
-        for images, _ in _batches(courier.local_site(stop.site), stop):
+        for images, _ in batches_of(courier.local_site(stop.site), stop):
             set_training(model, frozen=len(images) == 1)
             with torch.no_grad():
                 model(images)
@@ -162,7 +162,7 @@ def test_calibration_over_sites_equals_the_same_draws_in_one_place(root, tmp_pat
     assert np.array_equal(arrays[weight], start.part(MODEL)[weight])
 
 
-def test_the_proximal_pull_is_the_gradient_that_autograd_finds():
+def test_the_pull_of_fedprox_is_the_gradient_that_autograd_finds():
     torch.manual_seed(0)
     model = nn.Linear(3, 2)
     pull = pull_back(model, 0.5)
@@ -185,7 +185,7 @@ def test_the_proximal_pull_is_the_gradient_that_autograd_finds():
 
 def test_fedprox_stays_nearer_to_what_it_was_sent_than_fedavg(root, tmp_path, threads):
     def moved(arm):
-        plan = toy(root, rounds=1, steps=4, proximal=10.0, learning_rate=1e-2)
+        plan = toy(root, rounds=1, steps=4, fedprox_mu=10.0, learning_rate=1e-2)
         plan = plan.model_copy(update={"arms": (arm,)})
         courier = open_here(plan, tmp_path / arm)
         start, way = start_baton(plan, 0), lay(plan, courier.survey())[0]
