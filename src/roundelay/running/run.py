@@ -16,6 +16,7 @@ from roundelay.evaluation.summary import summarize
 from roundelay.files.writing import write_bytes
 from roundelay.learning.machine import Machine
 from roundelay.learning.model_file import write_model
+from roundelay.learning.process import computing
 from roundelay.plan.arms import Arm, lay
 from roundelay.plan.cost import check_room, planned_bytes
 from roundelay.plan.exposure import weak_places
@@ -61,6 +62,7 @@ def run_study(
     out: Path,
     *,
     resume: bool = False,
+    device: str = "auto",
     on_event: OnEvent = _ignore,
     courier_of: CourierOf = open_courier,
 ) -> dict[str, Any]:
@@ -68,10 +70,18 @@ def run_study(
 
     With `resume`, go on after the last finished visit: the same final bytes as a run that was
     never stopped. `courier_of` opens the courier. Raises UserError before anything is
-    written where the user can mend it, and SiteError where a site failed.
+    written where the user can mend it, and SiteError where a site failed. Threads and deterministic
+    mode of the process are as found afterwards.
     """
+    with computing(study.courier.threads, deterministic=study.recipe.deterministic):
+        return _run(study, out, resume, device, on_event, courier_of)
+
+
+def _run(
+    study: Study, out: Path, resume: bool, device: str, on_event: OnEvent, courier_of: CourierOf
+) -> dict[str, Any]:
     record = open_run(study, out, resume=resume)
-    machine = machine_for(study, record)
+    machine = machine_for(study, record, device)
     courier = courier_of(study, home=out / "sites", machine=machine, on_step=on_event)
     try:
         surveys = courier.survey()
@@ -102,11 +112,7 @@ def _facts(
         "study": study.digest,
         "cohort": cohort_digest(surveys),
         "synthetic": study.data.format == "phantom",
-        "machine": {
-            "device": machine.device,
-            "bfloat16": machine.bfloat16,
-            "channels_last": machine.channels_last,
-        },
+        "machine": machine.as_json(),
         "threads": torch.get_num_threads(),
         "arms": [arm.label for arm in arms],
         "sites": [survey.as_json() for survey in surveys.values()],
