@@ -34,6 +34,7 @@ import torch
 from roundelay.couriers.here import HereCourier
 from roundelay.errors import MissingExtraError
 from roundelay.learning.augment import Augmentation
+from roundelay.learning.cpu.heap import keep_freed_memory
 from roundelay.learning.draws import batches, seed_of
 from roundelay.learning.fit import fit
 from roundelay.learning.inputs import Batch, prepared
@@ -116,6 +117,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/training_speed.json"))
     options = parser.parse_args()
     study = make_study(options)
+    keep_freed_memory()
     machine = find_machine("auto")
     print(machine)
 

@@ -13,6 +13,7 @@ import roundelay
 from roundelay.cli import ledger, network, show
 from roundelay.cli.progress import Watch, patients_watch
 from roundelay.errors import RoundelayError, UserError
+from roundelay.learning.cpu.heap import keep_freed_memory
 from roundelay.study.file import parse_study, preset_names, preset_text, read_study
 from roundelay.study.study import Study
 
@@ -54,6 +55,9 @@ DataOption = Annotated[
     Path | None, typer.Option("--data", help="Folder of the patients, in the place of data.root.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON alone on standard output.")]
+DeviceOption = Annotated[
+    str, typer.Option("--device", help="Where to compute: auto, cpu, cuda or mps.")
+]
 FormatOption = Annotated[str, typer.Option("--format", help="Layout of the folder: lgg.")]
 
 
@@ -86,18 +90,20 @@ def run_app(arguments: Sequence[str]) -> int:
 @app.command()
 def demo(
     out: Annotated[Path | None, typer.Option(help="Folder of the run.")] = None,
+    device: DeviceOption = "auto",
     json_: JsonOption = False,
 ) -> None:
     """A whole study on a synthetic five-hospital cohort."""
     from roundelay.running.run import run_study
 
+    keep_freed_memory()
     study = read_study("demo")
     place = out or _free_folder(Path("demo-run"))
     with Watch(quiet=json_) as watch:
         watch.say(
             "Five hospitals of synthetic patients (made from a template; no patient is in them)."
         )
-        result = run_study(study, place, on_event=watch.event)
+        result = run_study(study, place, device=device, on_event=watch.event)
     show.ended(result.as_json(), place, json_=json_)
 
 
@@ -131,12 +137,18 @@ def init(
 
 
 @app.command()
-def check(study: StudyArgument, data: DataOption = None, json_: JsonOption = False) -> None:
+def check(
+    study: StudyArgument,
+    data: DataOption = None,
+    device: DeviceOption = "auto",
+    json_: JsonOption = False,
+) -> None:
     """Sites, splits, itinerary, bytes, time and memory expected; trains nothing."""
     plan = read_study(study, data=data)
     from roundelay.cli.check import check_study
 
-    check_study(plan, json_=json_)
+    keep_freed_memory()
+    check_study(plan, device=device, json_=json_)
 
 
 @app.command()
@@ -152,17 +164,19 @@ def run(
             help="A run for each site, into OUT/SITE, with that site left out of training.",
         ),
     ] = False,
+    device: DeviceOption = "auto",
     json_: JsonOption = False,
 ) -> None:
     """The main job: run all arms of a study."""
     plan = read_study(study, data=data)  # before torch: a broken study is answered at once
+    keep_freed_memory()
     if leave_one_site_out:
-        _leave_out(plan, out, resume, json_)
+        _leave_out(plan, out, resume, device, json_)
         return
     from roundelay.running.run import run_study
 
     with Watch(quiet=json_) as watch:
-        result = run_study(plan, out, resume=resume, on_event=watch.event)
+        result = run_study(plan, out, resume=resume, device=device, on_event=watch.event)
     show.ended(result.as_json(), out, json_=json_)
 
 
@@ -171,13 +185,15 @@ def evaluate(
     model: Annotated[Path, typer.Argument(help="A model.safetensors, or a run folder with one.")],
     data: Annotated[Path, typer.Argument(help="Folder of patients with masks.")],
     format_: FormatOption = "lgg",
+    device: DeviceOption = "auto",
     json_: JsonOption = False,
 ) -> None:
     """Score a model on all patients of a folder."""
     from roundelay.inference.evaluation import evaluate_model
 
+    keep_freed_memory()
     with patients_watch(quiet=json_) as on_patient:
-        found = evaluate_model(model, data, format=format_, on_patient=on_patient)
+        found = evaluate_model(model, data, format=format_, device=device, on_patient=on_patient)
     if json_:
         show.json_line(found.as_json())
     else:
@@ -190,13 +206,17 @@ def predict(
     data: Annotated[Path, typer.Argument(help="Folder of patients; masks aren't needed.")],
     out: Annotated[Path, typer.Option(help="Folder for masks and overlays.")],
     format_: FormatOption = "lgg",
+    device: DeviceOption = "auto",
     json_: JsonOption = False,
 ) -> None:
     """Write masks in the input's format, and overlays as PNG."""
     from roundelay.inference.prediction import predict_folder
 
+    keep_freed_memory()
     with patients_watch(quiet=json_) as on_patient:
-        sheets = predict_folder(model, data, out, format=format_, on_patient=on_patient)
+        sheets = predict_folder(
+            model, data, out, format=format_, device=device, on_patient=on_patient
+        )
     if json_:
         show.json_line({"overlays": [str(sheet) for sheet in sheets]})
     else:
@@ -240,7 +260,7 @@ def watch(
 app.command()(network.submit)
 
 
-def _leave_out(plan: Study, out: Path, resume: bool, json_: bool) -> None:
+def _leave_out(plan: Study, out: Path, resume: bool, device: str, json_: bool) -> None:
     from roundelay.running.leave_one_site_out import run_leaving_out
 
     with Watch(quiet=json_) as watch:
@@ -248,6 +268,7 @@ def _leave_out(plan: Study, out: Path, resume: bool, json_: bool) -> None:
             plan,
             out,
             resume=resume,
+            device=device,
             on_event=watch.event,
             on_site=lambda site, n, of: watch.say(f"\n{site} left out ({n} of {of})"),
         )

@@ -7,6 +7,7 @@ from roundelay.cli import show
 from roundelay.cli.progress import duration
 from roundelay.couriers import open_courier
 from roundelay.data.survey import SPLITS, SiteSurvey
+from roundelay.learning.process import computing
 from roundelay.plan.arms import Arm, lay
 from roundelay.plan.cost import Cost, planned_bytes
 from roundelay.plan.exposure import weak_places
@@ -16,9 +17,14 @@ from roundelay.running.timing import measure
 from roundelay.study.study import Study
 
 
-def check_study(study: Study, *, json_: bool) -> None:
+def check_study(study: Study, *, device: str, json_: bool) -> None:
     """Open the cohort, lay the arms, time a step; write nothing."""
-    machine = machine_for(study)
+    with computing(study.courier.threads, deterministic=study.recipe.deterministic):
+        _check(study, device, json_)
+
+
+def _check(study: Study, device: str, json_: bool) -> None:
+    machine = machine_for(study, device=device)
     courier = open_courier(study, home=Path(), machine=machine, on_step=lambda _: None)
     try:
         surveys = courier.survey()

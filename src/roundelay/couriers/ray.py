@@ -21,7 +21,7 @@ from roundelay.couriers.site_process import Answer, SiteProcess
 from roundelay.data.survey import POOLED, SiteSurvey
 from roundelay.errors import CourierError, MissingExtraError
 from roundelay.evaluation.scores import PatientScore
-from roundelay.learning.machine import Machine
+from roundelay.learning.machine import Machine, find_device
 from roundelay.plan.itinerary import Leg, Stop
 from roundelay.plan.progress import OnStep, Step
 from roundelay.relay.baton import Baton
@@ -164,9 +164,12 @@ class ClusterCourier:
         # No processor is reserved: a relay has one site at work at a time, and side by side all
         # sites of a leg must be able to start on a small machine.
         kind = self._ray.remote(num_cpus=0, num_gpus=self._share(), concurrency_groups={"watch": 1})
+        # A driver that took what there is lets its processes do so too: a GPU, where they have one.
+        device = self._machine.device
         actor = kind(SiteProcess).remote(
-            site, self._study, own, self._home.absolute(), self._machine, torch.get_num_threads()
-        )
+            site, self._study, own, self._home.absolute(), self._machine,
+            "auto" if device == find_device("auto") else device, torch.get_num_threads(),
+        )  # fmt: skip
         return actor, actor.process.remote()
 
     def _share(self) -> float:

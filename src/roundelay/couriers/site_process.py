@@ -3,17 +3,16 @@
 import os
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from roundelay.data.sites import Sites
 from roundelay.data.slice_cache import SliceCache
 from roundelay.errors import RoundelayError
-from roundelay.learning.machine import Machine
+from roundelay.learning.machine import Machine, find_device, machine_on
 from roundelay.learning.model_file import inference_settings_of
+from roundelay.learning.process import set_up_process
 from roundelay.plan.itinerary import Stop
 from roundelay.plan.progress import Step
 from roundelay.relay.baton import Baton
@@ -37,12 +36,18 @@ class SiteProcess:
     """What runs in a site's own process."""
 
     def __init__(
-        self, site: str, study: Study, sites: Sites, home: Path, machine: Machine, threads: int
+        self,
+        site: str,
+        study: Study,
+        sites: Sites,
+        home: Path,
+        machine: Machine,
+        device: str,
+        threads: int,
     ) -> None:
-        torch.use_deterministic_algorithms(study.recipe.deterministic)
-        device = "cuda" if torch.cuda.is_available() else "cpu"
+        """`machine` is the driver's; `device` is what to take here, ``auto`` what there is."""
         self._open, self._threads = (site, study, sites), threads
-        self._machine, self._home = replace(machine, device=device), home
+        self._machine, self._device, self._home = machine, device, home
         self._local_site: LocalSite | None = None
         self._steps: deque[Step] = deque()
 
@@ -68,14 +73,25 @@ class SiteProcess:
         return self._answer(lambda local_site: evaluate(local_site, Baton(data), split))
 
     def _answer(self, work: Callable[[LocalSite], Any]) -> Answer:
-        torch.set_num_threads(self._threads)  # here, since it holds for the calling thread
+        site, study, sites = self._open
+        # Here and not in __init__: threads hold for the thread that calls.
+        set_up_process(self._threads, deterministic=study.recipe.deterministic)
         try:
             if self._local_site is None:
-                site, study, sites = self._open
-                cache = SliceCache(inference_settings_of(study).preprocessing)
+                cache, machine = (
+                    SliceCache(inference_settings_of(study).preprocessing),
+                    self._here(),
+                )
                 self._local_site = open_local_site(
-                    site, study, sites, cache=cache, machine=self._machine, home=self._home
+                    site, study, sites, cache=cache, machine=machine, home=self._home
                 )
             return Answer(work(self._local_site), self.steps())
         except RoundelayError as error:
             return Answer(str(error), [], type(error))
+
+    def _here(self) -> Machine:
+        """The driver's settings, on the device of this process."""
+        device = find_device(self._device)
+        if device == self._machine.device:
+            return self._machine
+        return machine_on(device, self._machine.bfloat16, self._machine.channels_last)

@@ -50,14 +50,16 @@ def evaluate_model(
     *,
     format: str = "lgg",
     seed: int = 0,
+    device: str = "auto",
     on_patient: OnPatient = nobody_watches,
 ) -> EvaluationResult:
     """Score a model on all patients of a folder.
 
-    `seed` draws the bootstrap intervals. Raises ModelError or DataError.
+    `seed` draws the bootstrap intervals. Raises ModelError, DataError, or UserError where `device`
+    isn't there.
     """
+    machine = find_machine("auto", device=device)
     network, settings, header = read_model(model)
-    machine = find_machine("auto")
     network = machine.place(network)
     patients = patients_in(data, format, masks=True)
     scores: list[PatientScore] = []

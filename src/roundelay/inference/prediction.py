@@ -22,17 +22,18 @@ def predict_folder(
     out: Path,
     *,
     format: str = "lgg",
+    device: str = "auto",
     on_patient: OnPatient = nobody_watches,
 ) -> list[Path]:
     """Write a mask for every slice, in the input's layout, and an overlay sheet for every patient.
 
     Masks that are there are drawn on the sheets and used for nothing. Raises ModelError, DataError,
-    RunFolderError where `out` isn't empty.
+    RunFolderError where `out` isn't empty, UserError where `device` isn't there.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise RunFolderError(f"The folder {out} isn't empty. Choose another --out.")
+    machine = find_machine("auto", device=device)
     network, settings, _ = read_model(model)
-    machine = find_machine("auto")
     network = machine.place(network)
     patients = patients_in(data, format, masks=False)
     sheets = []

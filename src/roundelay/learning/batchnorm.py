@@ -41,7 +41,8 @@ def statistics_sums(model: nn.Module, batches: Iterable[Batch], machine: Machine
 
 def _adder(sums: dict[str, torch.Tensor], name: str) -> Callable[[nn.Module, Any], None]:
     def add(_: nn.Module, inputs: Any) -> None:
-        x: torch.Tensor = inputs[0].detach().double()
+        x: torch.Tensor = inputs[0].detach()
+        x = (x.cpu() if x.device.type == "mps" else x).double()  # which has no float64
         found = {
             "count": torch.full((x.shape[1],), x.numel() / x.shape[1], dtype=torch.float64),
             "sum": x.sum(dim=(0, 2, 3)),

@@ -8,7 +8,6 @@ import torch
 from torch import nn
 
 from roundelay.errors import VisitError
-from roundelay.learning.cpu.heap import keep_freed_memory
 from roundelay.learning.inputs import Batch
 from roundelay.learning.loss import segmentation_loss
 from roundelay.learning.machine import Machine
@@ -34,7 +33,6 @@ def fit(
 
     Raises VisitError where the loss isn't finite: nothing of such a visit is handed over.
     """
-    keep_freed_memory()
     total, seen, begin = 0.0, 0, time.perf_counter()
     for number, (images, masks) in enumerate(batches):
         step = stop.first_step + number

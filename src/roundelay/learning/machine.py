@@ -1,20 +1,26 @@
 """Where the network computes, and in which precision: measured once in under two seconds, kept."""
 
+import contextlib
 import json
 import os
 import platform
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
+from roundelay.errors import DiskFullError, UserError
 from roundelay.files.writing import write_json
+from roundelay.learning.cpu.replace import replace_convolutions
 from roundelay.learning.networks import build_unet
 
 PROBE_VERSION = 1
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +30,30 @@ class Machine:
     device: str
     bfloat16: bool
     channels_last: bool
+    cpu_kernels: bool = False
+    """Whether `place` replaces layers by the forms of ``learning.cpu``: the last bits differ."""
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "Machine":
+        """As `as_json` wrote it. Raises ValueError for anything else.
+
+        A record from before `cpu_kernels` stood in it is completed with what was computed then:
+        the fast forms, in bfloat16 on a processor.
+        """
+        fast = value.get("device") == "cpu" and value.get("bfloat16") is True
+        values = {"cpu_kernels": fast, **value}
+        device = values.pop("device", None)
+        switches = ("bfloat16", "channels_last", "cpu_kernels")
+        if (
+            device not in DEVICES[1:]
+            or sorted(values) != sorted(switches)
+            or not all(isinstance(switch, bool) for switch in values.values())
+        ):
+            raise ValueError(f"no machine is described by {dict(value)}")
+        return cls(device, **values)
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
 
     def autocast(self) -> torch.autocast:
         return torch.autocast(self.device, dtype=torch.bfloat16, enabled=self.bfloat16)
@@ -36,6 +66,8 @@ class Machine:
         """The network, moved to where it computes."""
         network: Any = model  # PyTorch's stubs don't know the keyword
         placed: nn.Module = network.to(self.device, memory_format=self.memory_format)
+        if self.cpu_kernels:
+            replace_convolutions(placed)
         return placed
 
     def __str__(self) -> str:
@@ -43,35 +75,76 @@ class Machine:
             f"torch {torch.__version__}, {self.device}, {torch.get_num_threads()} threads,"
             f" {'bfloat16' if self.bfloat16 else 'float32'}"
             f"{', channels_last' if self.channels_last else ''}"
+            f"{', fast convolutions' if self.cpu_kernels else ''}"
         )
 
 
-def find_machine(precision: str, *, deterministic: bool = False) -> Machine:
-    """A GPU where there is one; ``auto`` takes what the probe finds fastest, or finds in its cache.
+def machine_on(device: str, bfloat16: bool, channels_last: bool) -> Machine:
+    """These settings on a device: with the fast forms where they make a difference."""
+    return Machine(device, bfloat16, channels_last, cpu_kernels=device == "cpu" and bfloat16)
 
-    In deterministic mode nothing is measured: ``auto`` is float32.
+
+def find_device(wanted: str) -> str:
+    """The device of that name; for ``auto`` a GPU of NVIDIA where there is one, else the processor.
+
+    Raises UserError where it isn't there.
     """
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    if precision != "auto" or deterministic:
-        return Machine(device, precision == "bfloat16", precision == "bfloat16")
-    if device == "cuda":
-        return Machine(device, torch.cuda.is_bf16_supported(), True)
+    if wanted not in DEVICES:
+        raise UserError(f"There is no device {wanted!r}. Choose one of {', '.join(DEVICES)}.")
+    there = {
+        "cpu": True,
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+    }
+    if wanted == "auto":
+        return "cuda" if there["cuda"] else "cpu"
+    if not there[wanted]:
+        found = ", ".join(name for name, is_there in there.items() if is_there)
+        raise UserError(
+            f"The device {wanted} isn't there, as PyTorch {torch.__version__} sees this machine; it"
+            f" finds: {found}. Choose another --device."
+        )
+    return wanted
+
+
+def find_machine(precision: str, *, deterministic: bool = False, device: str = "auto") -> Machine:
+    """The device as `find_device` finds it; ``auto`` precision is what the probe finds fastest.
+
+    In deterministic mode nothing is measured: ``auto`` is float32, as it is on ``mps``. Raises
+    UserError where the device isn't there, or the precision isn't had on it.
+    """
+    found = find_device(device)
+    if found == "mps" and precision == "bfloat16":
+        raise UserError(
+            'The study wants precision = "bfloat16", and on the device mps only float32 is'
+            " computed. Choose another precision, or another --device."
+        )
+    if precision != "auto" or deterministic or found == "mps":
+        return machine_on(found, precision == "bfloat16", precision == "bfloat16")
+    if found == "cuda":
+        return machine_on(found, torch.cuda.is_bf16_supported(), True)
+    return machine_on(found, *_probed())
+
+
+def _probed() -> tuple[bool, bool]:
+    """The fastest setting of this processor, from the cache on disk where it stands there."""
     path = _cache_file()
     key = f"{PROBE_VERSION}/{torch.__version__}/{_processor()}/{torch.get_num_threads()}"
     known = _read(path)
     if key not in known:
         known[key] = _fastest()
-        write_json(path, known)
-    bfloat16, channels_last = known[key]
-    return Machine(device, bfloat16, channels_last)
+        with contextlib.suppress(OSError, DiskFullError):  # nothing is lost: it is measured again
+            write_json(path, known)
+    return known[key]
 
 
 def _fastest() -> tuple[bool, bool]:
     """Time a forward and a backward pass of a small batch for each setting, after a warm-up."""
     model = build_unet("resnet18", seed=0)
     images = torch.zeros(2, 3, 96, 96)
+    # float32 first: the fast forms, once in place, give the plain network's numbers in it.
     settings = [(False, False), (False, True), (True, False), (True, True)]
-    seconds = {setting: _seconds(model, images, Machine("cpu", *setting)) for setting in settings}
+    seconds = {s: _seconds(model, images, machine_on("cpu", *s)) for s in settings}
     return min(settings, key=lambda setting: seconds[setting])
 
 

@@ -9,9 +9,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from roundelay.learning.cpu.convolution import Grouped, Pointwise
-from roundelay.learning.cpu.upsampled import can_save, upsampled_conv
-
 DECODER = (256, 128, 64, 32, 16)
 
 
@@ -42,11 +39,11 @@ class Bottleneck(nn.Module):
 
     def __init__(self, inner: int, width: int, stride: int) -> None:
         super().__init__()
-        self.conv1 = Pointwise(inner, 2 * width)
+        self.conv1 = nn.Conv2d(inner, 2 * width, 1, bias=False)
         self.bn1 = nn.BatchNorm2d(2 * width)
-        self.conv2 = Grouped(2 * width, stride, groups=32)
+        self.conv2 = nn.Conv2d(2 * width, 2 * width, 3, stride, 1, groups=32, bias=False)
         self.bn2 = nn.BatchNorm2d(2 * width)
-        self.conv3 = Pointwise(2 * width, 4 * width)
+        self.conv3 = nn.Conv2d(2 * width, 4 * width, 1, bias=False)
         self.bn3 = nn.BatchNorm2d(4 * width)
         self.downsample = _shortcut(inner, 4 * width, stride)
 
@@ -61,7 +58,7 @@ class Bottleneck(nn.Module):
 def _shortcut(inner: int, outer: int, stride: int) -> nn.Module | None:
     if stride == 1 and inner == outer:
         return None
-    return nn.Sequential(Pointwise(inner, outer, stride), nn.BatchNorm2d(outer))
+    return nn.Sequential(nn.Conv2d(inner, outer, 1, stride, bias=False), nn.BatchNorm2d(outer))
 
 
 class Encoder(nn.Module):
@@ -107,13 +104,10 @@ class DecoderBlock(nn.Module):
         self.conv2 = _conv(outer, outer)
 
     def forward(self, x: Tensor, skip: Tensor | None) -> Tensor:
-        weight = self.conv1.get_parameter("0.weight")
-        if can_save(x, skip, weight):
-            x = self.conv1[1:](upsampled_conv(x, skip, weight))
-        else:
-            x = F.interpolate(x, scale_factor=2.0, mode="nearest")
-            x = self.conv1(x if skip is None else torch.cat([x, skip], dim=1))
-        out: Tensor = self.conv2(x)
+        x = F.interpolate(x, scale_factor=2.0, mode="nearest")
+        if skip is not None:
+            x = torch.cat([x, skip], dim=1)
+        out: Tensor = self.conv2(self.conv1(x))
         return out
 
 

@@ -20,7 +20,13 @@ OnSite = Callable[[str, int, int], None]
 
 
 def run_leaving_out(
-    study: Study, out: Path, *, resume: bool, on_event: OnEvent, on_site: OnSite
+    study: Study,
+    out: Path,
+    *,
+    resume: bool,
+    on_event: OnEvent,
+    on_site: OnSite,
+    device: str = "auto",
 ) -> dict[str, Any]:
     """Run the study once for each site, into ``out/<site>``, with that site left out of training.
 
@@ -45,7 +51,7 @@ def run_leaving_out(
         on_site(site, number, len(sites))
         evaluation = study.evaluation.model_copy(update={"leave_out": site})
         plan = study.model_copy(update={"evaluation": evaluation})
-        run_study(plan, out / site, resume=resume, on_event=on_event)
+        run_study(plan, out / site, resume=resume, device=device, on_event=on_event)
         summary = _take_together(out, sites)
     write_json(out / SUMMARY, summary)
     return summary

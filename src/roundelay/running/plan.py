@@ -2,7 +2,7 @@
 
 import platform
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
 from typing import Any
@@ -107,7 +107,7 @@ def lay_run(study: Study, courier: Courier, machine: Machine) -> RunPlan:
         "study": study.digest,
         "cohort": cohort_digest(surveys),
         "synthetic": study.data.format == "phantom",
-        "machine": asdict(machine),
+        "machine": machine.as_json(),
         "threads": torch.get_num_threads(),
         "arms": [arm.label for arm in arms],
         "sites": [survey.as_json() for survey in surveys.values()],

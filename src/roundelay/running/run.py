@@ -8,6 +8,7 @@ from pathlib import Path
 from roundelay.couriers import open_courier
 from roundelay.data.survey import TEST
 from roundelay.errors import LedgerError
+from roundelay.learning.process import computing
 from roundelay.plan.cost import check_room
 from roundelay.records.contents import Run, read_run, read_samples
 from roundelay.records.layout import begin_run, locked, open_run
@@ -34,6 +35,7 @@ def run_study(
     out: Path,
     *,
     resume: bool = False,
+    device: str = "auto",
     on_event: OnEvent = nobody_watches,
     courier_of: CourierOf = open_courier,
 ) -> RunResult:
@@ -41,21 +43,23 @@ def run_study(
 
     With `resume`, go on after the last finished visit: the same final bytes as a run that was
     never stopped. `courier_of` opens the courier. Raises UserError before anything is
-    written where the user can mend it, and SiteError where a site failed.
+    written where the user can mend it, and SiteError where a site failed. Threads and deterministic
+    mode of the process are as found afterwards.
     """
-    record = open_run(study, out, resume=resume)
-    machine = machine_for(study, record)
-    opened = courier_of(study, home=out / "sites", machine=machine, on_step=on_event)
-    with closing(opened) as courier:
-        plan = lay_run(study, courier, machine)
-        check_room(out, plan.arms, plan.baton_bytes, keep_all=study.keep == "all")
-        with locked(out):
-            begin_run(study, out, record, plan.facts)
-            on_event(plan.announced())
-            refresh = Refresh(out, lambda text: on_event(Noticed(text)))
-            for arm in plan.arms:
-                run_arm(plan.of(arm), out, courier, refresh, on_event)
-            return _finish(plan, out, on_event)
+    with computing(study.courier.threads, deterministic=study.recipe.deterministic):
+        record = open_run(study, out, resume=resume)
+        machine = machine_for(study, record, device)
+        opened = courier_of(study, home=out / "sites", machine=machine, on_step=on_event)
+        with closing(opened) as courier:
+            plan = lay_run(study, courier, machine)
+            check_room(out, plan.arms, plan.baton_bytes, keep_all=study.keep == "all")
+            with locked(out):
+                begin_run(study, out, record, plan.facts)
+                on_event(plan.announced())
+                refresh = Refresh(out, lambda text: on_event(Noticed(text)))
+                for arm in plan.arms:
+                    run_arm(plan.of(arm), out, courier, refresh, on_event)
+                return _finish(plan, out, on_event)
 
 
 def _finish(plan: RunPlan, out: Path, on_event: OnEvent) -> RunResult:

@@ -3,9 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-import torch
-
-from roundelay.learning.machine import Machine, find_machine
+from roundelay.errors import RunFolderError
+from roundelay.learning.machine import Machine, find_device, find_machine
 from roundelay.learning.networks import build_unet
 from roundelay.learning.pretrained import load_encoder
 from roundelay.learning.state import model_arrays
@@ -20,13 +19,33 @@ def start_baton(study: Study, seed: int) -> Baton:
     return join(model=model_arrays(model))
 
 
-def machine_for(study: Study, record: Mapping[str, Any] | None = None) -> Machine:
-    """Where this study computes on this machine: as the run's record says, where there is one."""
-    if study.courier.threads:
-        torch.set_num_threads(study.courier.threads)
-    if study.recipe.deterministic:
-        torch.use_deterministic_algorithms(True)
+def machine_for(
+    study: Study, record: Mapping[str, Any] | None = None, device: str = "auto"
+) -> Machine:
+    """Where this study computes on this machine: as the run's record says, where there is one.
+
+    Raises UserError where the device isn't there, RunFolderError where it isn't the record's.
+    """
+    recipe = study.recipe
     if record is None:
-        return find_machine(study.recipe.precision, deterministic=study.recipe.deterministic)
+        return find_machine(recipe.precision, deterministic=recipe.deterministic, device=device)
     # What the probe found when the run began: another outcome today would give other bytes.
-    return Machine(**record["machine"])
+    machine = _recorded(record)
+    if device not in ("auto", machine.device):
+        raise RunFolderError(
+            f"This run was begun on the device {machine.device} and can't go on with --device"
+            f" {device} to the same bytes. Leave --device away, or choose another --out."
+        )
+    if "network" not in record:  # between hospitals each one computes where it can
+        find_device(machine.device)
+    return machine
+
+
+def _recorded(record: Mapping[str, Any]) -> Machine:
+    try:
+        return Machine.from_json(record["machine"])
+    except (KeyError, AttributeError, ValueError) as error:
+        raise RunFolderError(
+            f"run.json does not say on what its run was begun ({error}): it was changed, or written"
+            " by another version. Restore it, or choose another --out."
+        ) from error

@@ -1,6 +1,7 @@
 """Two convolutions of the encoder that cost less in bfloat16 on a processor, with the same result.
 
-Elsewhere, and in float32, they are PyTorch's own, to the bit.
+Elsewhere, and in float32, they are PyTorch's own, to the bit. They have no state of their own, so
+that a layer becomes one of them by its class alone: `replace.replace_convolutions`.
 """
 
 from typing import Any
@@ -23,15 +24,35 @@ def in_bfloat16_here(x: Tensor) -> bool:
     return x.device.type == "cpu" and torch.is_autocast_enabled("cpu")
 
 
+def is_pointwise(layer: nn.Conv2d) -> bool:
+    """Whether `Pointwise` computes what this layer does."""
+    return (
+        layer.kernel_size == (1, 1)
+        and layer.padding == (0, 0)
+        and layer.groups == 1
+        and layer.bias is None
+    )
+
+
+def is_narrow(layer: nn.Conv2d) -> bool:
+    """Whether `Grouped` computes what this layer does, and in less time."""
+    return (
+        layer.kernel_size == (3, 3)
+        and layer.padding == layer.dilation == (1, 1)
+        and layer.in_channels == layer.out_channels
+        and layer.in_channels % WIDE == 0
+        and layer.weight.shape[1] <= NARROW
+        and WIDE % layer.weight.shape[1] == 0
+        and layer.bias is None
+    )
+
+
 class Pointwise(nn.Conv2d):
     """A 1 x 1 convolution without bias; one that gives a small map runs as a matrix product.
 
     Over five pairs of runs 3 to 11 % of a training step were saved; with stride 2 a third of what
     the layer costs.
     """
-
-    def __init__(self, inner: int, outer: int, stride: int = 1) -> None:
-        super().__init__(inner, outer, 1, stride, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
         down, right = self.stride
@@ -42,18 +63,14 @@ class Pointwise(nn.Conv2d):
 
 
 class Grouped(nn.Conv2d):
-    """A 3 x 3 convolution in groups, without bias.
+    """A 3 x 3 convolution in narrow groups, without bias.
 
-    Where groups are narrow, the gradient of the weights is computed for several at once, as if they
-    were one, and what belongs to none of them is left out: half of the time for four channels.
+    The gradient of the weights is computed for several groups at once, as if they were one, and
+    what belongs to none of them is left out: half of the time for four channels.
     """
 
-    def __init__(self, channels: int, stride: int, groups: int) -> None:
-        super().__init__(channels, channels, 3, stride, 1, groups=groups, bias=False)
-
     def forward(self, x: Tensor) -> Tensor:
-        narrow = self.weight.shape[1] <= NARROW and self.in_channels % WIDE == 0
-        if not (narrow and in_bfloat16_here(x)):
+        if not in_bfloat16_here(x):
             return super().forward(x)
         given = x.bfloat16(), self.weight.bfloat16(), self.stride, self.groups
         out: Tensor = _Grouped.apply(*given)  # type: ignore[no-untyped-call]

@@ -1,4 +1,7 @@
-"""What a training process does with its memory: keep what it freed, in large pages."""
+"""What a training process does with its memory: keep what it freed, in large pages.
+
+It holds for the whole process and can't be undone: entry points call it, nothing else does.
+"""
 
 import ctypes
 import mmap

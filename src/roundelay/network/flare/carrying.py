@@ -19,6 +19,7 @@ from nvflare.apis.impl.controller import Controller
 from nvflare.apis.shareable import Shareable, make_reply
 from nvflare.apis.signal import Signal
 
+from roundelay.learning.cpu.heap import keep_freed_memory
 from roundelay.network.flare.jobs import ANSWER, REQUEST
 
 TASK, BYTES, PROGRESS, ASK = "answer", "bytes", "roundelay-progress", "roundelay-ask"
@@ -101,7 +102,9 @@ class SiteExecutor(Executor):  # type: ignore[misc]
 
     def __init__(self, needs_torch: bool) -> None:
         super().__init__()
-        if needs_torch:  # torch takes seconds to load: they pass while the request travels
+        if needs_torch:
+            keep_freed_memory()  # this process is the site's, and ends with its one request
+            # torch takes seconds to load: they pass while the request travels.
             threading.Thread(
                 target=import_module, args=["roundelay.network.hospital.answers"]
             ).start()

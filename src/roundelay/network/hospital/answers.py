@@ -6,8 +6,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from roundelay.data.formats import lgg
 from roundelay.data.slice_cache import SliceCache
 from roundelay.data.survey import TEST, TRAIN, VALIDATION
@@ -213,7 +211,6 @@ def _local_site(request: Admitted) -> LocalSite:
             f"The study reads the format {study.data.format}; this hospital has"
             f" {request.settings.format}."
         )
-    torch.use_deterministic_algorithms(study.recipe.deterministic)
     data = study.data.model_copy(update={"root": request.settings.root})
     found = lgg.find_patients(Path(request.settings.root))
     own = tuple(replace(patient, site=request.site) for patient in found)

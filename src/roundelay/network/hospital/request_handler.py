@@ -57,13 +57,15 @@ def _answer(
     kind = message.head.get("ask")
     if kind == "introduce":
         return _introduce(home, keys), b""
-    from roundelay.network.hospital import answers  # seconds, with torch
+    from roundelay.learning.process import computing  # seconds, with torch
+    from roundelay.network.hospital import answers
 
     tasks = {"survey": answers.survey, "train": answers.train, "evaluate": answers.evaluate}
     if kind not in tasks:
         raise RefusedError(f"This version does not answer to {str(kind)[:20]!r}.")
     asked = answers.admit(home, settings, policy_of(home), keys, message)
-    return tasks[kind](asked, on_progress)
+    with computing(None, deterministic=asked.proposal.study.recipe.deterministic):
+        return tasks[kind](asked, on_progress)
 
 
 def _introduce(home: Path, keys: Keys) -> dict[str, Any]:

@@ -1,32 +1,40 @@
 """The encoder's cheaper convolutions against PyTorch's, on whole numbers, so to the bit."""
 
+import copy
+
 import pytest
 import torch
 from torch import nn
 
-from roundelay.learning.cpu.convolution import Grouped, Pointwise
+from roundelay.learning.cpu.convolution import Grouped, Pointwise, is_narrow, is_pointwise
 
 LAYERS = {
-    "pointwise": lambda: Pointwise(6, 4),
-    "pointwise, every other pixel": lambda: Pointwise(6, 4, 2),
-    "groups of 1": lambda: Grouped(32, 1, 32),
-    "groups of 4": lambda: Grouped(32, 1, 8),
-    "groups of 4, every other pixel": lambda: Grouped(32, 2, 8),
-    "groups of 8": lambda: Grouped(32, 1, 4),
+    "pointwise": (Pointwise, nn.Conv2d(6, 4, 1, bias=False)),
+    "pointwise, every other pixel": (Pointwise, nn.Conv2d(6, 4, 1, 2, bias=False)),
+    "groups of 1": (Grouped, nn.Conv2d(32, 32, 3, 1, 1, groups=32, bias=False)),
+    "groups of 4": (Grouped, nn.Conv2d(32, 32, 3, 1, 1, groups=8, bias=False)),
+    "groups of 4, every other pixel": (Grouped, nn.Conv2d(32, 32, 3, 2, 1, groups=8, bias=False)),
+}
+
+OTHERS = {
+    "with bias": nn.Conv2d(6, 4, 1),
+    "1 x 1 in groups": nn.Conv2d(6, 4, 1, groups=2, bias=False),
+    "1 x 1 with a margin": nn.Conv2d(6, 4, 1, padding=1, bias=False),
+    "wide groups": nn.Conv2d(32, 32, 3, 1, 1, groups=4, bias=False),
+    "groups that don't fill a vector": nn.Conv2d(24, 24, 3, 1, 1, groups=6, bias=False),
+    "groups that don't divide a vector": nn.Conv2d(48, 48, 3, 1, 1, groups=16, bias=False),
+    "wider outside": nn.Conv2d(32, 64, 3, 1, 1, groups=32, bias=False),
+    "spread out": nn.Conv2d(32, 32, 3, 1, 2, dilation=2, groups=32, bias=False),
+    "one group": nn.Conv2d(32, 32, 3, 1, 1, bias=False),
+    "5 x 5": nn.Conv2d(32, 32, 5, 1, 2, groups=32, bias=False),
 }
 
 
-def plain(layer):
-    """PyTorch's own layer of the same kind."""
-    return nn.Conv2d(
-        layer.in_channels,
-        layer.out_channels,
-        layer.kernel_size,
-        layer.stride,
-        layer.padding,
-        groups=layer.groups,
-        bias=False,
-    )
+def pair(kind, layer):
+    """The layer as one of ours, and as it is."""
+    ours = copy.deepcopy(layer)
+    ours.__class__ = kind
+    return ours, copy.deepcopy(layer)
 
 
 def whole(*shape, seed):
@@ -35,11 +43,11 @@ def whole(*shape, seed):
     return torch.randint(-1, 2, shape, generator=generator).to(torch.bfloat16)
 
 
-@pytest.mark.parametrize("make", LAYERS.values(), ids=LAYERS)
+@pytest.mark.parametrize(("kind", "layer"), LAYERS.values(), ids=LAYERS)
 @pytest.mark.parametrize("side", [(9, 7), (8, 10), (14, 12)], ids=str)
-def test_values_and_gradients_are_those_of_the_plain_convolution(make, side):
-    ours = make().to(memory_format=torch.channels_last)
-    theirs = plain(ours)
+def test_values_and_gradients_are_those_of_the_plain_convolution(kind, layer, side):
+    ours, theirs = pair(kind, layer)
+    ours = ours.to(memory_format=torch.channels_last)
     weight = whole(*theirs.weight.shape, seed=0).float()
     for layer in (ours, theirs):
         layer.load_state_dict({"weight": weight})
@@ -65,11 +73,20 @@ def test_values_and_gradients_are_those_of_the_plain_convolution(make, side):
         assert torch.equal(found.float(), right)
 
 
-@pytest.mark.parametrize("make", LAYERS.values(), ids=LAYERS)
-def test_in_float32_they_are_pytorchs_own(make):
-    ours = make()
-    theirs = plain(ours)
-    theirs.load_state_dict(ours.state_dict())
+@pytest.mark.parametrize(("kind", "layer"), LAYERS.values(), ids=LAYERS)
+def test_in_float32_they_are_pytorchs_own(kind, layer):
+    ours, theirs = pair(kind, layer)
     x = torch.randn(2, ours.in_channels, 8, 10, generator=torch.Generator().manual_seed(0))
 
     assert torch.equal(ours(x), theirs(x))
+
+
+@pytest.mark.parametrize(("kind", "layer"), LAYERS.values(), ids=LAYERS)
+def test_a_layer_that_they_compute_is_known(kind, layer):
+    assert (is_pointwise(layer), is_narrow(layer)) == (kind is Pointwise, kind is Grouped)
+
+
+@pytest.mark.parametrize("layer", OTHERS.values(), ids=OTHERS)
+def test_any_other_layer_is_left_to_pytorch(layer):
+    assert not is_pointwise(layer)
+    assert not is_narrow(layer)

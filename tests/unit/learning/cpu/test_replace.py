@@ -1,0 +1,98 @@
+"""The plain network and the one with fast forms: the same tensors, and where they differ."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from roundelay.learning.cpu.convolution import Grouped, Pointwise
+from roundelay.learning.cpu.replace import replace_convolutions
+from roundelay.learning.cpu.upsampled import JoinedDecoderBlock
+from roundelay.learning.networks import ENCODERS, build_unet
+
+BLOCKS = [f"decoder.blocks.{number}" for number in range(5)]
+
+REPLACED = {
+    "resnet18": [f"encoder.layer{stage}.0.downsample.0" for stage in (2, 3, 4)],
+    "resnext50_32x4d": [
+        f"encoder.layer{stage}.{block}.{layer}"
+        for stage, depth in zip((1, 2, 3, 4), (3, 4, 6, 3), strict=True)
+        for block in range(depth)
+        for layer in ("conv1", "conv2", "conv3", "downsample.0")
+        if not (layer == "conv2" and stage > 1)  # four channels a group in the first stage only
+        if not (layer == "downsample.0" and block)
+    ],
+}
+
+
+@pytest.fixture(scope="module", params=ENCODERS)
+def pair(request):
+    plain = build_unet(request.param, seed=0)
+    fast = copy.deepcopy(plain)
+    return request.param, plain, fast, replace_convolutions(fast)
+
+
+def images():
+    return torch.randn(2, 3, 64, 96, generator=torch.Generator().manual_seed(0))
+
+
+def in_training(model, *, bfloat16):
+    """Logits and gradients of a step."""
+    model = copy.deepcopy(model).train()
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=bfloat16):
+        logits = model(images())
+    logits.float().square().mean().backward()
+    return [logits.detach(), *(weight.grad for weight in model.parameters())]
+
+
+def test_it_names_what_it_replaced(pair):
+    encoder, _, fast, replaced = pair
+    layers = dict(fast.named_modules())
+
+    assert list(replaced) == [*REPLACED[encoder], *BLOCKS]
+    kinds = {name: type(layers[name]) for name in replaced}
+    assert {kinds[name] for name in BLOCKS} == {JoinedDecoderBlock}
+    assert {kinds[n] for n in REPLACED[encoder] if not n.endswith("conv2")} == {Pointwise}
+    assert {kinds[n] for n in REPLACED[encoder] if n.endswith("conv2")} <= {Grouped}
+
+
+def test_it_replaces_nothing_twice(pair):
+    _, _, fast, _ = pair
+
+    assert replace_convolutions(fast) == ()
+
+
+def test_parameters_are_the_same_tensors_under_the_same_names():
+    model = build_unet("resnext50_32x4d", seed=0)
+    before = model.state_dict(keep_vars=True)
+
+    replace_convolutions(model)
+
+    after = model.state_dict(keep_vars=True)
+    assert list(after) == list(before)
+    assert all(after[name] is tensor for name, tensor in before.items())
+
+
+def test_in_float32_it_computes_the_plain_networks_numbers(pair):
+    _, plain, fast, _ = pair
+
+    ours, theirs = in_training(fast, bfloat16=False), in_training(plain, bfloat16=False)
+
+    assert all(torch.equal(mine, other) for mine, other in zip(ours, theirs, strict=True))
+
+
+def test_in_bfloat16_it_computes_others_that_are_near(pair):
+    _, plain, fast, _ = pair
+
+    ours, theirs = in_training(fast, bfloat16=True), in_training(plain, bfloat16=True)
+
+    assert not torch.equal(ours[0], theirs[0])
+    assert (ours[0] - theirs[0]).abs().mean() < 0.05 * theirs[0].float().std()
+
+
+def test_a_network_that_is_not_ours_stays_as_it_is():
+    model = nn.Sequential(nn.Conv2d(3, 8, 1, bias=False))
+
+    assert replace_convolutions(model) == ()
+    assert type(model[0]) is nn.Conv2d
