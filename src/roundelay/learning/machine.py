@@ -1,9 +1,9 @@
 """Where the network computes, and in which precision: measured once in under two seconds, kept."""
 
 import json
-import os
 import platform
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,10 +11,12 @@ from typing import Any
 import torch
 from torch import nn
 
+from roundelay.errors import UserError
+from roundelay.files.cache import cache_folder
 from roundelay.files.writing import write_json
 from roundelay.learning.networks import build_unet
 
-PROBE_VERSION = 1
+PROBE, PROBE_VERSION = "probe.json", 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +58,12 @@ def find_machine(precision: str, *, deterministic: bool = False) -> Machine:
         return Machine(device, precision == "bfloat16", precision == "bfloat16")
     if device == "cuda":
         return Machine(device, torch.cuda.is_bf16_supported(), True)
-    path = _cache_file()
     key = f"{PROBE_VERSION}/{torch.__version__}/{_processor()}/{torch.get_num_threads()}"
-    known = _read(path)
+    known = _kept()
     if key not in known:
         known[key] = _fastest()
-        write_json(path, known)
+        with suppress(OSError, UserError):  # nothing is lost: it is measured again
+            write_json(cache_folder() / PROBE, known)
     bfloat16, channels_last = known[key]
     return Machine(device, bfloat16, channels_last)
 
@@ -89,19 +91,11 @@ def _seconds(model: nn.Module, images: torch.Tensor, machine: Machine) -> float:
     return best
 
 
-def cache_folder() -> Path:
-    """Where Roundelay keeps what it can make again."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "roundelay"
-
-
-def _cache_file() -> Path:
-    return cache_folder() / "probe.json"
-
-
-def _read(path: Path) -> dict[str, tuple[bool, bool]]:
+def _kept() -> dict[str, tuple[bool, bool]]:
     try:
-        return {key: (bool(a), bool(b)) for key, (a, b) in json.loads(path.read_text()).items()}
-    except (OSError, ValueError, AttributeError, TypeError):
+        kept = json.loads((cache_folder() / PROBE).read_text(encoding="utf-8"))
+        return {key: (bool(a), bool(b)) for key, (a, b) in kept.items()}
+    except (OSError, UserError, ValueError, AttributeError, TypeError):
         return {}  # nothing is lost: it is measured again
 
 
