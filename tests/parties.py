@@ -1,7 +1,6 @@
 """A network on loopback: server, hospitals and coordinator as real processes, killed at will."""
 
 import contextlib
-import fcntl
 import json
 import os
 import shutil
@@ -15,6 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from roundelay.errors import LockHeldError
+from roundelay.files.locks import take_lock
+from roundelay.network.hospital.store import LOCK
 from roundelay.network.wire.keys import fingerprint, own_keys
 from roundelay.network.wire.proposal import proposal_from_json
 from roundelay.relay.ledger import read_ledger
@@ -97,13 +99,12 @@ class Network:
         return [json.loads(line) for line in lines]
 
     def at_work(self, site: str) -> bool:
-        """Whether a site is answering a question: its door is locked meanwhile."""
-        with (self.home(site) / ".lock").open("w") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return True
-        return False
+        """Whether a site is answering a request: it holds its lock meanwhile."""
+        try:
+            with take_lock(self.home(site) / LOCK, wait=False):
+                return False
+        except LockHeldError:
+            return True
 
     def approve_waiting(self) -> None:
         """What every hospital's operator does when a study waits."""

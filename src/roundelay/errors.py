@@ -9,6 +9,8 @@ RoundelayError
 │   ├── LedgerError         a ledger or baton that doesn't verify
 │   ├── NetworkError        NETWORK.toml, a kit, a policy, a roster
 │   ├── MissingExtraError   an optional part that isn't installed
+│   ├── MissingTorchError   training, where only the part that checks is installed
+│   ├── LockHeldError       a folder that another process works in
 │   └── DiskFullError       no room to write
 └── SiteError            3: a site or the network failed; ``--resume`` goes on
     ├── HandoverError       a site did not begin with what it was sent
@@ -17,6 +19,8 @@ RoundelayError
     │   └── SiteAbsentError    a site isn't there, and was waited for long enough
     └── RefusedError        a site refuses what it was asked
 """
+
+from pathlib import Path
 
 
 class RoundelayError(Exception):
@@ -66,6 +70,30 @@ class MissingExtraError(UserError):
         super().__init__(
             f"{what} needs the extra '{extra}'. Install it with:\n"
             f"  pip install 'roundelay[{extra}]'"
+        )
+
+
+class MissingTorchError(UserError):
+    """PyTorch is not installed: what only reads and checks works without it."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This command needs PyTorch, which isn't installed. Install it with:\n"
+            "  pip install roundelay\n"
+            "Where roundelay-verify is installed, uninstall that first."
+        )
+
+
+class LockHeldError(UserError):
+    """Another process holds a lock, or was killed where its lock outlives it (`left`)."""
+
+    def __init__(self, file: Path, *, left: bool) -> None:
+        self.left = left
+        super().__init__(
+            f"{file} was left by a process that was killed, and this file system can't tell by"
+            " itself. If nothing runs there, on any machine, remove that file and try again."
+            if left
+            else f"Another process holds {file}. Wait for it to end."
         )
 
 

@@ -44,7 +44,9 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    # The rename itself must survive a power cut, not only the bytes.
+    # The rename itself must survive a power cut, not only the bytes. Windows opens no folder.
+    if os.name == "nt":
+        return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,11 +1,10 @@
 """Where the network computes, and in which precision: measured once in under two seconds, kept."""
 
-import contextlib
 import json
-import os
 import platform
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,12 +12,13 @@ from typing import Any
 import torch
 from torch import nn
 
-from roundelay.errors import DiskFullError, UserError
+from roundelay.errors import UserError
+from roundelay.files.cache import cache_folder
 from roundelay.files.writing import write_json
 from roundelay.learning.cpu.replace import replace_convolutions
 from roundelay.learning.networks import build_unet
 
-PROBE_VERSION = 1
+PROBE, PROBE_VERSION = "probe.json", 1
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
@@ -128,13 +128,12 @@ def find_machine(precision: str, *, deterministic: bool = False, device: str = "
 
 def _probed() -> tuple[bool, bool]:
     """The fastest setting of this processor, from the cache on disk where it stands there."""
-    path = _cache_file()
     key = f"{PROBE_VERSION}/{torch.__version__}/{_processor()}/{torch.get_num_threads()}"
-    known = _read(path)
+    known = _kept()
     if key not in known:
         known[key] = _fastest()
-        with contextlib.suppress(OSError, DiskFullError):  # nothing is lost: it is measured again
-            write_json(path, known)
+        with suppress(OSError, UserError):  # nothing is lost: it is measured again
+            write_json(cache_folder() / PROBE, known)
     return known[key]
 
 
@@ -162,19 +161,11 @@ def _seconds(model: nn.Module, images: torch.Tensor, machine: Machine) -> float:
     return best
 
 
-def cache_folder() -> Path:
-    """Where Roundelay keeps what it can make again."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "roundelay"
-
-
-def _cache_file() -> Path:
-    return cache_folder() / "probe.json"
-
-
-def _read(path: Path) -> dict[str, tuple[bool, bool]]:
+def _kept() -> dict[str, tuple[bool, bool]]:
     try:
-        return {key: (bool(a), bool(b)) for key, (a, b) in json.loads(path.read_text()).items()}
-    except (OSError, ValueError, AttributeError, TypeError):
+        kept = json.loads((cache_folder() / PROBE).read_text(encoding="utf-8"))
+        return {key: (bool(a), bool(b)) for key, (a, b) in kept.items()}
+    except (OSError, UserError, ValueError, AttributeError, TypeError):
         return {}  # nothing is lost: it is measured again
 
 

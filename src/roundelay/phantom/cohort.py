@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from roundelay.errors import DataError, DiskFullError
+from roundelay.files.cache import cache_folder
 from roundelay.files.writing import write_text
 
 Scan = tuple[NDArray[np.uint8], NDArray[np.bool_], int]
@@ -32,8 +33,7 @@ _COLUMNS = ("Patient", "gender", "age_at_initial_pathologic", "neoplasm_histolog
 
 def phantom_root(seed: int) -> Path:
     """Where the demo's cohort is kept between runs."""
-    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(cache) / "roundelay" / f"phantom-{VERSION}-seed{seed}"
+    return cache_folder() / f"phantom-{VERSION}-seed{seed}"
 
 
 def make_phantom(
@@ -89,11 +89,14 @@ def _sign(origin: str, seed: int, counts: Mapping[str, int], *, slices: int, siz
 
 
 def _is_whole(root: Path, sign: str) -> bool:
-    if not root.exists() or (root.is_dir() and not any(root.iterdir())):
-        return False
-    found = root / SIGN
-    if found.is_file() and found.read_text(encoding="utf-8") == sign:
-        return True
+    try:
+        if not root.exists() or (root.is_dir() and not any(root.iterdir())):
+            return False
+        found = root / SIGN
+        if found.is_file() and found.read_text(encoding="utf-8") == sign:
+            return True
+    except OSError as error:
+        raise _unusable(root, error) from error
     raise DataError(
         f"{root} holds something other than the synthetic cohort asked for,\n"
         f"{sign.splitlines()[1]}\n"
@@ -102,11 +105,10 @@ def _is_whole(root: Path, sign: str) -> bool:
 
 
 def _build(root: Path, sign: str, write: Callable[[Path], None]) -> Path:
-    root.parent.mkdir(parents=True, exist_ok=True)
     unfinished = root.with_name(f".{root.name}.{os.getpid()}.tmp")
     shutil.rmtree(unfinished, ignore_errors=True)
     try:
-        unfinished.mkdir()
+        unfinished.mkdir(parents=True)
         write(unfinished)
         write_text(unfinished / SIGN, sign)
         unfinished.replace(root)
@@ -117,10 +119,17 @@ def _build(root: Path, sign: str, write: Callable[[Path], None]) -> Path:
             ) from error
         # Two runs may make it at once; the first to finish wins, and the bytes are the same.
         if error.errno not in (errno.ENOTEMPTY, errno.EEXIST) or not _is_whole(root, sign):
-            raise
+            raise _unusable(root, error) from error
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
     return root
+
+
+def _unusable(root: Path, error: OSError) -> DataError:
+    return DataError(
+        f"The synthetic cohort can't be kept in {root}: {error.strerror or error}.\n"
+        "Give another folder as data.root, or by --data."
+    )
 
 
 def _write_cohort(draw: Draw, seed: int, counts: Mapping[str, int], root: Path) -> None:

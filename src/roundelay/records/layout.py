@@ -1,14 +1,14 @@
 """The run folder: its files, how it is begun, locked and found again."""
 
-import fcntl
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from roundelay.errors import LedgerError, RunFolderError, StudyError
+from roundelay.errors import LedgerError, LockHeldError, RunFolderError, StudyError
 from roundelay.files.canonical import digest_of
+from roundelay.files.locks import take_lock
 from roundelay.files.writing import write_json, write_text
 from roundelay.plan.arms import Arm
 from roundelay.plan.itinerary import as_json
@@ -20,6 +20,8 @@ RECORD, STUDY, SUMMARY, SCORES = "run.json", "study.toml", "summary.json", "scor
 MODEL, SEALED_MODEL = "model.safetensors", "model.sealed"
 SAMPLES = Path("samples", "samples.json")
 """The list of what the pictures show: written after them."""
+
+LOCK = ".lock"
 
 SAME = ("study", "cohort", "threads", "network")
 """What a resumed run must have in common with its beginning, to give the same bytes."""
@@ -51,7 +53,7 @@ def _left_by_a_beginning(path: Path, study: Study) -> bool:
     """Whether a beginning of this study that was cut off, before its record stood, left `path`."""
     if path.name == STUDY:
         return path.read_text(encoding="utf-8").startswith(_heading(study))
-    return path.name == ".lock" or path.name.endswith(".tmp")
+    return path.name.startswith(LOCK) or path.name.endswith(".tmp")
 
 
 def _heading(study: Study) -> str:
@@ -101,13 +103,12 @@ def begin_run(
 def locked(out: Path) -> Iterator[None]:
     """Keep a second coordinator out of the folder. Raises RunFolderError where one is at work."""
     out.mkdir(parents=True, exist_ok=True)
-    with (out / ".lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise RunFolderError(
-                f"Another process is running in {out}. Wait for it to end."
-            ) from error
+    try:
+        lock = take_lock(out / LOCK, wait=False)
+    except LockHeldError as error:
+        busy = f"Another process is running in {out}. Wait for it to end."
+        raise RunFolderError(str(error) if error.left else busy) from error
+    with lock:
         yield
 
 

@@ -1,9 +1,10 @@
 """How long a study will take here: one step and one hand-over, timed."""
 
-import resource
+import sys
 import time
 from collections.abc import Sequence
 
+import psutil
 import torch
 from torch import nn
 
@@ -49,10 +50,20 @@ def measure(study: Study, arms: Sequence[Arm], machine: Machine) -> Cost:
         seconds = time.perf_counter() - begin
     rate = recipe.batch / seconds
     visits = sum(arm.slice_visits for arm in arms)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    peak = peak_memory()
     stops = sum(len(leg.stops) for arm in arms for leg in arm.legs)
     handovers = stops * _handover_seconds(study, model, optimiser)
     return Cost(visits / rate + handovers, rate, peak, baton_bytes)
+
+
+def peak_memory() -> int:
+    """Bytes of memory that this process held at most so far."""
+    if sys.platform == "win32":
+        return int(psutil.Process().memory_info().peak_wset)
+    import resource  # Windows has none
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
 
 
 def _handover_seconds(study: Study, model: nn.Module, optimiser: torch.optim.Optimizer) -> float:

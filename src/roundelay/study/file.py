@@ -1,9 +1,10 @@
 """study.toml <-> Study: every fault of the file at once, each with the nearest right key."""
 
-import json
 from importlib import resources
 from pathlib import Path
 from typing import Any
+
+import tomli_w
 
 from roundelay.errors import StudyError
 from roundelay.files.toml_file import check, parse_toml
@@ -68,15 +69,4 @@ def _place_root(values: dict[str, Any], folder: Path, data: Path | None) -> None
 
 def to_toml(study: Study) -> str:
     """A study as TOML; read again it gives an equal study."""
-    values = study.model_dump(mode="json", exclude_none=True)
-    tables = {key: values.pop(key) for key in list(values) if isinstance(values[key], dict)}
-    lines = [f"{key} = {_toml(value)}" for key, value in values.items()]
-    for name, table in tables.items():
-        lines += ["", f"[{name}]", *(f"{key} = {_toml(value)}" for key, value in table.items())]
-    return "\n".join(lines) + "\n"
-
-
-def _toml(value: Any) -> str:
-    if isinstance(value, dict):
-        return "{ " + ", ".join(f"{key} = {_toml(v)}" for key, v in value.items()) + " }"
-    return json.dumps(value, ensure_ascii=False)
+    return tomli_w.dumps(study.model_dump(mode="json", exclude_none=True))

@@ -8,7 +8,8 @@ import sys
 import threading
 from pathlib import Path
 from string import Template
-from typing import Any
+
+import psutil
 
 from roundelay.data.formats.lgg import find_patients
 from roundelay.errors import NetworkError
@@ -115,7 +116,6 @@ def _attend(process: subprocess.Popen[bytes], log: Path) -> int:
 
 def end_tree(number: int) -> None:
     """End a process and all that it started: asked first, then ended."""
-    psutil: Any = __import__("psutil")
     try:
         root = psutil.Process(number)
         tree = [*root.children(recursive=True), root]

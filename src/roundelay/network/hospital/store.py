@@ -3,7 +3,6 @@
 Nothing here is needed elsewhere, and nothing lies elsewhere: removing the kit removes it all.
 """
 
-import fcntl
 import json
 import os
 import shutil
@@ -15,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from roundelay.errors import NetworkError
+from roundelay.files.locks import take_lock
 from roundelay.files.writing import write_bytes, write_json
 from roundelay.network.hospital.policy import Policy, read_policy
 
-SETTINGS, POLICY, AUDIT = "site.json", "policy.toml", "audit.jsonl"
+SETTINGS, POLICY, AUDIT, LOCK = "site.json", "policy.toml", "audit.jsonl", ".lock"
 
 KEPT = 2
 """Answers kept for each arm: the last one may be asked for again, and the one before it by a run
@@ -61,11 +61,11 @@ def policy_of(home: Path) -> Policy:
 def one_at_a_time(home: Path) -> Iterator[None]:
     """A site answers one message after the other: a second delivery waits for the first's answer.
 
-    A process that is killed lets go by itself.
+    A process that is killed lets go by itself. Raises LockHeldError where the file system keeps its
+    lock nevertheless.
     """
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with (home / ".lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    with take_lock(home / LOCK, wait=True):
         yield
 
 
