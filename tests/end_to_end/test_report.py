@@ -84,7 +84,9 @@ def test_the_summary_holds_what_the_page_says(run):
     assert [row["method"] for row in summary["methods"]] == ["cwt", "swt", "fedavg", "local"]
     assert [one["second"] for one in summary["comparisons"]] == ["swt", "fedavg", "local"]
     by_label = {row["label"]: row for row in summary["arms"]}
-    assert summary["ways"][0]["dice_mean"] == pytest.approx(by_label["cwt-0"]["test"]["dice_mean"])
+    assert summary["methods"][0]["dice_mean"] == pytest.approx(
+        by_label["cwt-0"]["test"]["dice_mean"]
+    )
     assert set(summary["forgetting"]) >= {"cwt-0", "swt-0", "fedavg-0"}
     model = by_label["swt-0"]["bytes_planned"] / 2
     for label, models in (("swt-0", 2), ("cwt-0", 4), ("fedavg-0", 8)):

@@ -53,7 +53,7 @@ EVERYONE = "anyone"
 def subtractors(name: str, legs: Sequence[Leg]) -> dict[str, list[str]]:
     """For each site of an arm, who holds a model from before and from after one of its visits.
 
-    The coordinator alorders does: on one machine, and on a cluster that one party runs, every baton
+    The coordinator always does: on one machine, and on a cluster that one party runs, every baton
     passes through it in the clear. The start weights and the final model count as held by anyone;
     where a recalibration follows, the last trained model goes out to all sites of the study.
     """
