@@ -1,7 +1,8 @@
-"""What a hospital's door refuses: all that is not as its operator and its neighbour left it."""
+"""What a hospital refuses: all that is not as its operator and its neighbour left it."""
 
 import hashlib
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,7 +10,6 @@ import torch
 
 from hospitals import Network, by_site
 from roundelay.errors import LedgerError, NetworkError, RefusedError
-from roundelay.files.canonical import canonical_json
 from roundelay.network.coordinator import courier
 from roundelay.network.hospital.policy import Policy, read_policy
 from roundelay.network.hospital.request_handler import answer
@@ -19,7 +19,6 @@ from roundelay.network.wire.proposal import proposal_from_json
 from roundelay.network.wire.sealed_baton import hand_over
 from roundelay.network.wire.sealing import seal, unseal
 from roundelay.phantom.cohort import make_toy
-from roundelay.plan.itinerary import legs_from_json
 from roundelay.plan.progress import Waiting
 from roundelay.records.layout import read_record
 from roundelay.records.signatures import check_signatures
@@ -31,7 +30,7 @@ from surveys import study
 
 @pytest.fixture(scope="module")
 def run(module_path):
-    """A finished run of two courier, and the question for the second visit as it was asked."""
+    """A finished run of two hospitals, and the question for the second visit as it was asked."""
     place = module_path
     data = make_toy(place / "data", seed=0, patients={"EAST": 3, "WEST": 3}, slices=4, size=64)
     net = Network(place, data, by_site(data))
@@ -145,14 +144,21 @@ def test_a_baton_from_another_hand_is_refused(west):
         ({"before": 1}, "out of turn"),
         ({"proof": None}, "without the statement"),
         ({"ask": "everything"}, "does not answer"),
-        ({"run": "../../keys"}, "can't be a folder's"),
     ],
 )
 def test_a_baton_in_another_place_is_refused(west, change, word):
     home, asked, owner = west
-    found = reply(home, {**asked.head, **change}, asked.payload, owner).head
-    assert word in found.get("refused", found.get("failed", "")) or "NetworkError" in str(found)
-    assert "receipt" not in found
+    refused(home, {**asked.head, **change}, asked.payload, owner, word)
+
+
+def test_a_run_whose_name_leads_out_of_its_folder_fails_and_says_nothing_more(west):
+    home, asked, owner = west
+    before = snapshot(home)
+    found = reply(home, {**asked.head, "run": "../../keys"}, asked.payload, owner).head
+    assert (found["failed"], "receipt" in found) == ("NetworkError", False)
+    del before[Path("audit.jsonl")]
+    assert snapshot(home).items() >= before.items()
+    assert set(snapshot(home)) == {*before, Path("audit.jsonl")}
 
 
 def test_a_baton_is_not_taken_twice(west):
@@ -164,12 +170,11 @@ def test_a_baton_is_not_taken_twice(west):
     assert "not taken twice" in found["refused"]
 
 
-def test_the_way_of_an_arm_can_not_change_after_the_first_visit(west):
+def test_the_itinerary_of_an_arm_can_not_change_after_the_first_visit(west):
     home, asked, owner = west
     reply(home, asked.head, asked.payload, owner)
     legs = json.loads(json.dumps(asked.head["legs"]))
     legs[1]["stops"][0]["steps"] = 99
-    assert legs_from_json(legs)
     found = reply(home, {**asked.head, "legs": legs}, asked.payload, owner).head
     assert "another one than at the first visit" in found["refused"]
 
@@ -236,7 +241,7 @@ def test_faults_of_a_policy_are_all_named(tmp_path):
         (lambda name, a: a if "decoder" not in name else None, "no U-Net"),
     ],
 )
-def test_the_gate_keeps_a_broken_model_out(west, run, harm, word):
+def test_the_acceptance_check_keeps_a_broken_model_out(west, run, harm, word):
     """The last holder itself hands over a broken model, well signed."""
     home, asked, owner = west
     proposal = proposal_from_json(asked.head["proposal"])
@@ -315,7 +320,6 @@ def test_an_answer_that_another_site_signed_is_not_taken(run, west):
     assert found.head["request"] == hashlib.sha256(question).hexdigest()
     statement = found.head["proof"]["statement"]
     assert statement["receipt"] == found.head["receipt"]
-    assert canonical_json(statement)
 
 
 def test_nothing_of_a_hospitals_folders_is_in_what_leaves(run, west):

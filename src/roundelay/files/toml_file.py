@@ -51,8 +51,8 @@ def check(
 ) -> Model:
     """Values as a model. Raises `error` naming all their faults.
 
-    `renamed` has the names that keys (``recipe.flips``) and texts (``recipe.average = trail``) had
-    in earlier versions, with those of today.
+    `renamed` has the names that keys (``section.key``) and texts (``section.key = text``) had in
+    earlier versions, with those of today.
     """
     try:
         # Through JSON: TOML's lists stand for tuples, which strict mode would otherwise refuse.

@@ -122,33 +122,32 @@ def damage_two_folders(root, place):
     write_patient(root, "TCGA_CS_4941_20010101")
 
 
+IMAGE, MASK = f"{FOLDER}_2.tif", f"{FOLDER}_2_mask.tif"
 DAMAGES = [
-    (damage_missing_folder, "There is no folder"),
-    (damage_no_patients, "holds no patient"),
-    (damage_no_masks, "no masks"),
-    (damage_one_mask_missing, "missing for slice 2"),
-    (damage_mask_size, "16 x 32, its image 32 x 32"),
-    (damage_mask_values, "holds the values 7"),
-    (damage_truncated, "truncated or damaged"),
-    (damage_no_image_at_all, "can't be read as an image"),
-    (damage_single_channel, "mode L; expected 8 bits and three channels"),
-    (damage_16_bit, "expected 8 bits and three channels"),
-    (damage_other_size, "48 x 48"),
-    (damage_two_folders, "has two folders"),
+    (damage_missing_folder, "There is no folder", "nothing"),
+    (damage_no_patients, "holds no patient", "empty"),
+    (damage_no_masks, "no masks", FOLDER),
+    (damage_one_mask_missing, "missing for slice 2", FOLDER),
+    (damage_mask_size, "16 x 32, its image 32 x 32", MASK),
+    (damage_mask_values, "holds the values 7", MASK),
+    (damage_truncated, "truncated or damaged", IMAGE),
+    (damage_no_image_at_all, "can't be read as an image", IMAGE),
+    (damage_single_channel, "mode L; expected 8 bits and three channels", IMAGE),
+    (damage_16_bit, "expected 8 bits and three channels", IMAGE),
+    (damage_other_size, "48 x 48", IMAGE),
+    (damage_two_folders, "has two folders", "TCGA_CS_4941_20010101"),
 ]
 
 
-@pytest.mark.parametrize(("damage", "says"), DAMAGES, ids=lambda v: getattr(v, "__name__", ""))
-def test_what_is_wrong_with_a_folder_is_said_with_its_name(damage, says, tmp_path):
+@pytest.mark.parametrize(("damage", "says", "names"), DAMAGES, ids=[d[0].__name__ for d in DAMAGES])
+def test_what_is_wrong_with_a_folder_is_said_with_its_name(damage, says, names, tmp_path):
     place = write_patient(tmp_path)
     root = damage(tmp_path, place) or tmp_path
 
     with pytest.raises(DataError, match=says) as caught:
         open_all(root)
 
-    assert (
-        "_2" in str(caught.value) or str(root) in str(caught.value) or FOLDER in str(caught.value)
-    )
+    assert names in str(caught.value)
 
 
 def test_a_mask_reads_back_as_it_was_written(tmp_path):

@@ -1,0 +1,118 @@
+"""Toy couriers whose numbers one computes by hand, and the run folder that one of them leaves."""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from roundelay.data.survey import TEST
+from roundelay.evaluation.scores import PatientScore, score_patient
+from roundelay.files.writing import write_bytes
+from roundelay.plan.arms import Arm, lay
+from roundelay.plan.itinerary import Leg, Stop, digest
+from roundelay.records.arm import read_arm, write_curve, write_patients, write_scores, write_summary
+from roundelay.records.layout import MODEL, begin_arm, begin_run
+from roundelay.relay.baton import Baton, join
+from roundelay.relay.courier import Visit
+from roundelay.relay.ledger import Header, Ledger
+from roundelay.relay.loop import relay
+from roundelay.relay.receipt import Receipt
+from roundelay.study.study import Study
+from surveys import SIZES, surveys
+
+ADDS = {"NORTH": 1.0, "EAST": 10.0, "SOUTH": 100.0}
+START = join(model={"w": np.zeros(1)})
+
+
+def receipt(stop: Stop, received: Baton, returned: Baton) -> Receipt:
+    return Receipt(
+        stop=stop.index, site=stop.site, round=stop.round, task=stop.task,
+        received=received.digest, returned=returned.digest, patients=1, slices=stop.slice_count,
+        slice_visits=stop.slice_visits, steps=stop.steps, loss=None, seconds=0.0,
+        sent_bytes=len(received.data), returned_bytes=len(returned.data), machine="toy",
+    )  # fmt: skip
+
+
+def scored(patient: str, site: str, dice: float, split: str = TEST) -> PatientScore:
+    """A patient of one row of 100 pixels, all of it tumour, of which this share of Dice is found."""
+    reference = np.ones((1, 1, 100), bool)
+    found = np.arange(100) < round(100 * dice / (2 - dice))
+    return score_patient(patient, site, split, found.reshape(1, 1, 100), reference)
+
+
+class Footprints:
+    """Every site adds its own number to what it was handed; `dice_of` says how a model scores."""
+
+    def __init__(self, dice_of: Callable[[float, str], float] = lambda weight, site: 0.5) -> None:
+        self.dice_of = dice_of
+        self.evaluated: list[tuple[float, tuple[str, ...], str]] = []
+
+    def begin(self, baton: Baton, stop: Stop) -> Baton:
+        return baton
+
+    def survey(self) -> Mapping[str, Any]:
+        return surveys()
+
+    def next_leg(self, legs: Sequence[Leg]) -> Leg:
+        return legs[0]
+
+    def train(self, baton: Baton, stops: Sequence[Stop]) -> list[Visit]:
+        return [self.visit(self.begin(baton, stop), stop) for stop in stops]
+
+    def visit(self, begun: Baton, stop: Stop) -> Visit:
+        returned = join(model={"w": begun.part("model/")["w"] + ADDS[stop.site]})
+        return Visit(receipt(stop, begun, returned), returned)
+
+    def evaluate(self, baton: Baton, sites: Sequence[str], split: str) -> list[PatientScore]:
+        """Two patients a site, one a tenth above and one a tenth below what `dice_of` says."""
+        weight = float(baton.part("model/")["w"][0])
+        self.evaluated.append((weight, tuple(sites), split))
+        return [
+            scored(f"{site}-{number}", site, self.dice_of(weight, site) + apart, split)
+            for site in sites
+            for number, apart in enumerate((-0.1, 0.1))
+        ]
+
+    def opened(self, baton: Baton) -> Baton:
+        return baton
+
+    def facts(self) -> Mapping[str, Any]:
+        return {}
+
+    def close(self) -> None:
+        """Nothing was opened."""
+
+
+def toy_ledger(folder: Path, arm: Arm) -> Ledger:
+    header = Header(arm.label, "study", digest(arm.legs), "cohort", START.digest)
+    return Ledger(folder, header, keep=None)
+
+
+def write_run(out: Path, plan: Study, attributes: Mapping[str, Mapping[str, str]]) -> None:
+    """A finished run as the records of a real one are, its models a single number each."""
+    arms = lay(plan, surveys())
+    begin_run(plan, out, None, {"study": plan.digest, "arms": [arm.label for arm in arms]})
+    for arm in arms:
+        place, courier = begin_arm(out, arm), Footprints()
+        ledger = toy_ledger(place, arm)
+        final = relay(START, arm, courier, ledger)
+        write_bytes(place / MODEL, final.data)
+        write_curve(place, ledger.receipts)
+        scores = courier.evaluate(final, list(SIZES), TEST)
+        scores = [_with(score, attributes.get(score.patient, {})) for score in scores]
+        write_scores(place, scores, chosen_leg=len(arm.legs) - 1)
+    write_patients(out, arms)
+    rows = [{"label": arm.label, **_noted(out / "arms" / arm.label)} for arm in arms]
+    write_summary(out, {"name": plan.name, "arms": rows})
+
+
+def _with(score: PatientScore, attributes: Mapping[str, str]) -> PatientScore:
+    return PatientScore(**{**score.as_json(), "attributes": attributes})
+
+
+def _noted(place: Path) -> dict[str, str]:
+    found = read_arm(place)
+    model = hashlib.sha256((place / MODEL).read_bytes()).hexdigest()
+    return {"head": found["head"], "model": model}
