@@ -1,6 +1,5 @@
 """Toy couriers whose numbers one computes by hand, and the run folder that one of them leaves."""
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,8 +11,10 @@ from roundelay.evaluation.scores import PatientScore, score_patient
 from roundelay.files.writing import write_bytes
 from roundelay.plan.arms import Arm, lay
 from roundelay.plan.itinerary import Leg, Stop, digest
-from roundelay.records.arm import read_arm, write_curve, write_patients, write_scores, write_summary
+from roundelay.records.arm import write_curve, write_scores
+from roundelay.records.contents import read_run
 from roundelay.records.layout import MODEL, begin_arm, begin_run
+from roundelay.records.result import result_of, write_result
 from roundelay.relay.baton import Baton, join
 from roundelay.relay.courier import Visit
 from roundelay.relay.ledger import Header, Ledger
@@ -36,7 +37,7 @@ def receipt(stop: Stop, received: Baton, returned: Baton) -> Receipt:
 
 
 def scored(patient: str, site: str, dice: float, split: str = TEST) -> PatientScore:
-    """A patient of one row of 100 pixels, all of it tumour, of which this share of Dice is found."""
+    """A patient of one row of 100 pixels, all of it tumour, found with this Dice."""
     reference = np.ones((1, 1, 100), bool)
     found = np.arange(100) < round(100 * dice / (2 - dice))
     return score_patient(patient, site, split, found.reshape(1, 1, 100), reference)
@@ -93,7 +94,13 @@ def toy_ledger(folder: Path, arm: Arm) -> Ledger:
 def write_run(out: Path, plan: Study, attributes: Mapping[str, Mapping[str, str]]) -> None:
     """A finished run as the records of a real one are, its models a single number each."""
     arms = lay(plan, surveys())
-    begin_run(plan, out, None, {"study": plan.digest, "arms": [arm.label for arm in arms]})
+    facts = {
+        "study": plan.digest,
+        "synthetic": False,
+        "arms": [arm.label for arm in arms],
+        "sites": [survey.as_json() for survey in surveys().values()],
+    }
+    begin_run(plan, out, None, facts)
     for arm in arms:
         place, courier = begin_arm(out, arm), Footprints()
         ledger = toy_ledger(place, arm)
@@ -103,16 +110,8 @@ def write_run(out: Path, plan: Study, attributes: Mapping[str, Mapping[str, str]
         scores = courier.evaluate(final, list(SIZES), TEST)
         scores = [_with(score, attributes.get(score.patient, {})) for score in scores]
         write_scores(place, scores, chosen_leg=len(arm.legs) - 1)
-    write_patients(out, arms)
-    rows = [{"label": arm.label, **_noted(out / "arms" / arm.label)} for arm in arms]
-    write_summary(out, {"name": plan.name, "arms": rows})
+    write_result(result_of(read_run(out)))
 
 
 def _with(score: PatientScore, attributes: Mapping[str, str]) -> PatientScore:
     return PatientScore(**{**score.as_json(), "attributes": attributes})
-
-
-def _noted(place: Path) -> dict[str, str]:
-    found = read_arm(place)
-    model = hashlib.sha256((place / MODEL).read_bytes()).hexdigest()
-    return {"head": found["head"], "model": model}

@@ -10,8 +10,9 @@ from typing import Annotated
 import typer
 
 import roundelay
-from roundelay.cli import ledger, network, show
-from roundelay.cli.progress import Watch, patients_watch
+from roundelay.cli import inference, ledger, network, show
+from roundelay.cli.options import DataOption, DeviceOption, JsonOption, StudyArgument
+from roundelay.cli.progress import Watch
 from roundelay.errors import RoundelayError, UserError
 from roundelay.learning.cpu.heap import keep_freed_memory
 from roundelay.study.file import parse_study, preset_names, preset_text, read_study
@@ -46,19 +47,6 @@ def _options(
     ] = False,
 ) -> None:
     """Options of `roundelay` itself."""
-
-
-StudyArgument = Annotated[
-    str, typer.Argument(help=f"A study.toml, or {', '.join(preset_names())}.")
-]
-DataOption = Annotated[
-    Path | None, typer.Option("--data", help="Folder of the patients, in the place of data.root.")
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON alone on standard output.")]
-DeviceOption = Annotated[
-    str, typer.Option("--device", help="Where to compute: auto, cpu, cuda or mps.")
-]
-FormatOption = Annotated[str, typer.Option("--format", help="Layout of the folder: lgg.")]
 
 
 def run_app(arguments: Sequence[str]) -> int:
@@ -180,47 +168,8 @@ def run(
     show.ended(result.as_json(), out, json_=json_)
 
 
-@app.command()
-def evaluate(
-    model: Annotated[Path, typer.Argument(help="A model.safetensors, or a run folder with one.")],
-    data: Annotated[Path, typer.Argument(help="Folder of patients with masks.")],
-    format_: FormatOption = "lgg",
-    device: DeviceOption = "auto",
-    json_: JsonOption = False,
-) -> None:
-    """Score a model on all patients of a folder."""
-    from roundelay.inference.evaluation import evaluate_model
-
-    keep_freed_memory()
-    with patients_watch(quiet=json_) as on_patient:
-        found = evaluate_model(model, data, format=format_, device=device, on_patient=on_patient)
-    if json_:
-        show.json_line(found.as_json())
-    else:
-        show.scores(found.summary.as_json(), synthetic=found.synthetic)
-
-
-@app.command()
-def predict(
-    model: Annotated[Path, typer.Argument(help="A model.safetensors, or a run folder with one.")],
-    data: Annotated[Path, typer.Argument(help="Folder of patients; masks aren't needed.")],
-    out: Annotated[Path, typer.Option(help="Folder for masks and overlays.")],
-    format_: FormatOption = "lgg",
-    device: DeviceOption = "auto",
-    json_: JsonOption = False,
-) -> None:
-    """Write masks in the input's format, and overlays as PNG."""
-    from roundelay.inference.prediction import predict_folder
-
-    keep_freed_memory()
-    with patients_watch(quiet=json_) as on_patient:
-        sheets = predict_folder(
-            model, data, out, format=format_, device=device, on_patient=on_patient
-        )
-    if json_:
-        show.json_line({"overlays": [str(sheet) for sheet in sheets]})
-    else:
-        show.line(f"Wrote masks and overlays of {len(sheets)} patients to {out}.")
+app.command()(inference.evaluate)
+app.command()(inference.predict)
 
 
 @app.command()

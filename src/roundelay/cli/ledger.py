@@ -6,13 +6,13 @@ from typing import Annotated, Any
 import typer
 
 from roundelay.cli import show
+from roundelay.cli.options import JsonOption
 from roundelay.records.layout import arm_folders, read_record
 from roundelay.records.verification import verify_run
 from roundelay.relay.ledger import read_ledger
 
 app = typer.Typer(help="Who trained when on what; what is proven.", no_args_is_help=True)
 RunArgument = Annotated[Path, typer.Argument(help="A run folder.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON alone on standard output.")]
 
 
 @app.command("show")

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from roundelay.cli import show
+from roundelay.cli.options import JsonOption
 from roundelay.cli.progress import Watch
 from roundelay.errors import NetworkError
 from roundelay.study.file import read_study
@@ -16,7 +17,6 @@ site = typer.Typer(help="A hospital: start it, approve studies.")
 
 KitArgument = Annotated[Path, typer.Argument(help="The folder that the network's maker sent.")]
 KitOption = Annotated[Path, typer.Option("--kit", help="The folder of the kit.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON alone on standard output.")]
 
 
 @network.command()

@@ -8,7 +8,8 @@ import pytest
 from fakes import ADDS, toy_ledger, write_run
 from roundelay.evaluation.scores import PatientScore
 from roundelay.plan.arms import lay
-from roundelay.records.arm import model_digest, read_arm, read_validations
+from roundelay.records.arm import model_digest, read_validations
+from roundelay.records.contents import read_run
 from surveys import SIZES, study, surveys
 
 PLAN = study(
@@ -29,16 +30,15 @@ def test_a_finished_arm_is_read_back(run):
     place = run / "arms" / "cwt-0-given"
     ledger = toy_ledger(place, lay(PLAN, surveys())[0])
 
-    found = read_arm(place)
+    found = read_run(run).arms[0]
 
-    assert [r.site for r in found["receipts"]] == [*SIZES, *SIZES]
-    assert found["receipts"] == ledger.receipts
-    assert found["head"] == ledger.head
-    assert found["chosen_leg"] == 5
-    assert [s.patient for s in found["scores"]] == [f"{s}-{n}" for s in SIZES for n in (0, 1)]
-    assert found["scores"][0].attributes == SAID["NORTH-0"]
+    assert [receipt.site for receipt in found.receipts] == [*SIZES, *SIZES]
+    assert list(found.receipts) == ledger.receipts
+    assert (found.label, found.head, found.chosen_leg) == (LABELS[0], ledger.head, 5)
+    assert [s.patient for s in found.scores] == [f"{s}-{n}" for s in SIZES for n in (0, 1)]
+    assert found.scores[0].attributes == SAID["NORTH-0"]
     model = (place / "model.safetensors").read_bytes()
-    assert found["model"] == hashlib.sha256(model).hexdigest()
+    assert found.model_digest == hashlib.sha256(model).hexdigest()
 
 
 def test_a_model_that_only_hospitals_can_open_is_digested_as_it_lies(tmp_path):
@@ -68,7 +68,7 @@ def test_the_table_has_a_row_a_patient_an_arm_and_a_seed(run):
         ("cwt", "0", "given"), ("cwt", "0", "reversed"), ("fedavg", "0", ""),
         ("cwt", "1", "given"), ("cwt", "1", "reversed"), ("fedavg", "1", ""),
     ]  # fmt: skip
-    for row, score in zip(rows, read_arm(run / "arms" / LABELS[0])["scores"], strict=False):
+    for row, score in zip(rows, read_run(run).arms[0].scores, strict=False):
         assert (row["patient"], row["site"]) == (score.patient, score.site)
         assert float(row["dice"]) == score.dice and int(row["fn"]) == score.fn
 

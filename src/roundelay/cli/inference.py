@@ -1,0 +1,52 @@
+"""``roundelay evaluate`` and ``predict``: a finished model on other patients."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from roundelay.cli import show
+from roundelay.cli.options import DeviceOption, FormatOption, JsonOption, ModelArgument
+from roundelay.cli.progress import patients_watch
+from roundelay.learning.cpu.heap import keep_freed_memory
+
+
+def evaluate(
+    model: ModelArgument,
+    data: Annotated[Path, typer.Argument(help="Folder of patients with masks.")],
+    format_: FormatOption = "lgg",
+    device: DeviceOption = "auto",
+    json_: JsonOption = False,
+) -> None:
+    """Score a model on all patients of a folder."""
+    from roundelay.inference.evaluation import evaluate_model
+
+    keep_freed_memory()
+    with patients_watch(quiet=json_) as on_patient:
+        found = evaluate_model(model, data, format=format_, device=device, on_patient=on_patient)
+    if json_:
+        show.json_line(found.as_json())
+    else:
+        show.scores(found.summary.as_json(), synthetic=found.synthetic)
+
+
+def predict(
+    model: ModelArgument,
+    data: Annotated[Path, typer.Argument(help="Folder of patients; masks aren't needed.")],
+    out: Annotated[Path, typer.Option(help="Folder for masks and overlays.")],
+    format_: FormatOption = "lgg",
+    device: DeviceOption = "auto",
+    json_: JsonOption = False,
+) -> None:
+    """Write masks in the input's format, and overlays as PNG."""
+    from roundelay.inference.prediction import predict_folder
+
+    keep_freed_memory()
+    with patients_watch(quiet=json_) as on_patient:
+        sheets = predict_folder(
+            model, data, out, format=format_, device=device, on_patient=on_patient
+        )
+    if json_:
+        show.json_line({"overlays": [str(sheet) for sheet in sheets]})
+    else:
+        show.line(f"Wrote masks and overlays of {len(sheets)} patients to {out}.")
