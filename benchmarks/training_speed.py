@@ -36,7 +36,7 @@ from roundelay.errors import MissingExtraError
 from roundelay.learning.augment import Augmentation
 from roundelay.learning.cpu.heap import keep_freed_memory
 from roundelay.learning.draws import batches, seed_of
-from roundelay.learning.fit import fit
+from roundelay.learning.fit import Hooks, fit
 from roundelay.learning.inputs import Batch, prepared
 from roundelay.learning.loss import segmentation_loss
 from roundelay.learning.machine import Machine, find_machine
@@ -217,7 +217,7 @@ def measure(study: Study, machine: Machine, home: Path, plain_steps: int) -> dic
         begin = time.perf_counter()
         fit(
             bare, optimiser, half(leg), stop=leg.stops[0], recipe=study.recipe, machine=machine,
-            after_backward=lambda: None, after_step=lambda: None, on_step=lambda _: None,
+            hooks=Hooks(),
         )  # fmt: skip
         seconds["bare"].append(time.perf_counter() - begin)
 

@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 import torch
 from torch import nn
@@ -17,6 +18,20 @@ from roundelay.plan.progress import OnStep, Step
 from roundelay.study.sections import Recipe
 
 
+def nothing(*_: object) -> None:
+    """Nothing else happens."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hooks:
+    """What else happens in a step: once the gradients are there, once the weights have moved, and
+    who is told of it."""
+
+    after_backward: Callable[[], None] = nothing
+    after_step: Callable[[], None] = nothing
+    on_step: OnStep = nothing
+
+
 def fit(
     model: nn.Module,
     optimiser: torch.optim.Optimizer,
@@ -25,9 +40,7 @@ def fit(
     stop: Stop,
     recipe: Recipe,
     machine: Machine,
-    after_backward: Callable[[], None],
-    after_step: Callable[[], None],
-    on_step: OnStep,
+    hooks: Hooks,
 ) -> float:
     """Train over the batches of a stop; return the mean loss over its slice-visits.
 
@@ -54,11 +67,11 @@ def fit(
             )
         model.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
-        after_backward()
+        hooks.after_backward()
         optimiser.step()
-        after_step()
+        hooks.after_step()
         total, seen = total + value * len(images), seen + len(images)
-        on_step(Step(stop, number + 1, value, seen / (time.perf_counter() - begin)))
+        hooks.on_step(Step(stop, number + 1, value, seen / (time.perf_counter() - begin)))
     return total / seen
 
 

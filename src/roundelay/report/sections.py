@@ -24,11 +24,42 @@ DRAWN = ("cwt", "swt", "fedavg")
 def scores_section(run: Run) -> Section:
     """Every method in a row, and what the differences are worth."""
     rows, found = run.judgement.methods, run.judgement.comparisons
+    blocks: list[Block] = []
+    if rows:
+        first = rows[0].summary
+        blocks = [
+            _scores_table(run),
+            Text(
+                "The interval says what other patients of these hospitals might have given"
+                " (bootstrap over patients), single seeds what chance in training did. The gap lies"
+                " between the best and the worst hospital. An empty prediction scores 0 by patient,"
+                f" but {first.slice_dice_of_empty_prediction:.2f} by slice, where two empty masks"
+                " count as 1: read slice scores beside that figure. A patient for whom one mask is"
+                " empty counts in HD95 with the diagonal of the volume.",
+                soft=True,
+            ),
+        ]
+    if found:
+        blocks += [
+            Heading(f"Is {found[0].first} better?"),
+            Items([str(one) for one in found]),
+            Text(
+                "Paired by patient: Wilcoxon's signed-rank test, Holm's correction over these"
+                f" {len(found)} comparisons; a patient's Dice is the mean over seeds. The test asks"
+                " about patients, not about other seeds: a difference no larger than the spread"
+                " of single seeds is not a finding.",
+                soft=True,
+            ),
+        ]
+    return Section("scores", "Scores", blocks)
+
+
+def _scores_table(run: Run) -> Table:
     columns = [
         "method", "mean Dice", "95 % interval", "median", "single seeds",
         "worst hospital", "gap", "HD95",
     ]  # fmt: skip
-    table = [
+    rows = [
         [
             Cell(
                 f"{row.method}: {full_name(run, row.method)}",
@@ -43,37 +74,10 @@ def scores_section(run: Run) -> Section:
             Cell(f"{row.gap:.3f}"),
             Cell(_distance(row)),
         ]
-        for row in rows
+        for row in run.judgement.methods
     ]
-    blocks: list[Block] = []
-    if rows:
-        first = rows[0].summary
-        blocks = [
-            Table(f"Dice of {run.split} patients, each patient's slices as one volume",
-                  columns, table),
-            Text(
-                "The interval says what other patients of these hospitals might have given"
-                " (bootstrap over patients), single seeds what chance in training did. The gap lies"
-                " between the best and the worst hospital. An empty prediction scores 0 by patient,"
-                f" but {first.slice_dice_of_empty_prediction:.2f} by slice, where two empty masks"
-                " count as 1: read slice scores beside that figure. A patient for whom one mask is"
-                " empty counts in HD95 with the diagonal of the volume.",
-                soft=True,
-            ),
-        ]  # fmt: skip
-    if found:
-        blocks += [
-            Heading(f"Is {found[0].first} better?"),
-            Items([str(one) for one in found]),
-            Text(
-                "Paired by patient: Wilcoxon's signed-rank test, Holm's correction over these"
-                f" {len(found)} comparisons; a patient's Dice is the mean over seeds. The test asks"
-                " about patients, not about other seeds: a difference no larger than the spread"
-                " of single seeds is not a finding.",
-                soft=True,
-            ),
-        ]  # fmt: skip
-    return Section("scores", "Scores", blocks)
+    caption = f"Dice of {run.split} patients, each patient's slices as one volume"
+    return Table(caption, columns, rows)
 
 
 def itinerary_section(run: Run) -> Section:

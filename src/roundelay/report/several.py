@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from roundelay.errors import RunFolderError
-from roundelay.evaluation.comparison import compare
+from roundelay.evaluation.comparison import Comparison, compare
 from roundelay.evaluation.judgement import MethodResult
 from roundelay.records.contents import ArmRun, Run, refuse_other_cohorts
 from roundelay.report.blocks import Block, Cell, Heading, Items, Page, Section, Table, Text
@@ -20,6 +20,34 @@ def lay_side_by_side(runs: Sequence[Run]) -> Page:
     if len(set(names)) < len(names):
         raise RunFolderError("Two of these run folders have the same name. Rename one of them.")
     named = list(zip(names, runs, strict=True))
+    found = _compared(named)
+    blocks: list[Block] = [_table(named)]
+    if found:
+        blocks += [
+            Heading(f"Is {found[0].first} better?"),
+            Items([str(one) for one in found]),
+            Text(
+                "Paired by patient: Wilcoxon's signed-rank test, Holm's correction over all"
+                f" {len(found)} comparisons; a patient's Dice is the mean over seeds.",
+                soft=True,
+            ),
+        ]
+    unfinished = [name for name, run in named if not run.finished]
+    return Page(
+        title=f"{len(runs)} runs side by side",
+        answer=[str(found[0])] if found else ["No two methods are finished yet."],
+        sections=[Section("scores", "Scores", blocks)],
+        problems=[f"{name}: {problem}" for name, run in named for problem in run.problems],
+        synthetic=any(run.synthetic for run in runs),
+        running=f"Unfinished: {', '.join(unfinished)}." if unfinished else "",
+    )
+
+
+def _table(named: Sequence[tuple[str, Run]]) -> Table:
+    columns = [
+        "run", "method", "mean Dice", "95 % interval", "median", "worst hospital",
+        "MB passed", "work at sites",
+    ]  # fmt: skip
     rows = [
         [
             Cell(name, prose=True),
@@ -34,35 +62,19 @@ def lay_side_by_side(runs: Sequence[Run]) -> Page:
         for name, run in named
         for row in run.judgement.methods
     ]
-    singly = all(run.by_patient for run in runs)
+    return Table(f"Dice of {named[0][1].split} patients", columns, rows)
+
+
+def _compared(named: Sequence[tuple[str, Run]]) -> list[Comparison]:
+    """The first method with each other one; a row of a whole hospital can't be paired."""
+    if not all(run.by_patient for _, run in named):
+        return []
     dices = {
         f"{one.method} of {name}": one.dice()
         for name, run in named
         for one in run.judgement.methods
     }
-    dices = dices if singly else {}  # a row of a whole hospital can't be paired
-    found = compare(dices) if len(dices) > 1 else []
-    columns = [
-        "run", "method", "mean Dice", "95 % interval", "median", "worst hospital",
-        "MB passed", "work at sites",
-    ]  # fmt: skip
-    blocks: list[Block] = [Table(f"Dice of {runs[0].split} patients", columns, rows)]
-    if found:
-        blocks += [
-            Heading(f"Is {found[0].first} better?"),
-            Items([str(one) for one in found]),
-            Text("Paired by patient: Wilcoxon's signed-rank test, Holm's correction over all"
-                 f" {len(found)} comparisons; a patient's Dice is the mean over seeds.", soft=True),
-        ]  # fmt: skip
-    unfinished = [name for name, run in named if not run.finished]
-    return Page(
-        title=f"{len(runs)} runs side by side",
-        answer=[str(found[0])] if found else ["No two methods are finished yet."],
-        sections=[Section("scores", "Scores", blocks)],
-        problems=[f"{name}: {problem}" for name, run in named for problem in run.problems],
-        synthetic=any(run.synthetic for run in runs),
-        running=f"Unfinished: {', '.join(unfinished)}." if unfinished else "",
-    )
+    return compare(dices) if len(dices) > 1 else []
 
 
 def _megabytes(arm: ArmRun) -> str:

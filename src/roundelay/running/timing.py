@@ -8,7 +8,7 @@ import psutil
 import torch
 from torch import nn
 
-from roundelay.learning.fit import fit
+from roundelay.learning.fit import Hooks, fit
 from roundelay.learning.machine import Machine
 from roundelay.learning.networks import build_unet
 from roundelay.learning.optimiser import make_optimiser, optimiser_arrays
@@ -43,9 +43,7 @@ def measure(study: Study, arms: Sequence[Arm], machine: Machine) -> Cost:
             stop=stop,
             recipe=recipe,
             machine=machine,
-            after_backward=lambda: None,
-            after_step=lambda: None,
-            on_step=lambda _: None,
+            hooks=Hooks(),
         )
         seconds = time.perf_counter() - begin
     rate = recipe.batch / seconds

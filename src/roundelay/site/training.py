@@ -3,7 +3,7 @@
 from roundelay.files.arrays import Arrays
 from roundelay.learning.average import Average
 from roundelay.learning.fedprox import pull_of
-from roundelay.learning.fit import fit
+from roundelay.learning.fit import Hooks, fit
 from roundelay.learning.optimiser import load_optimiser, make_optimiser, optimiser_arrays
 from roundelay.learning.state import load_model, model_arrays
 from roundelay.plan.itinerary import Stop
@@ -37,9 +37,9 @@ def train_model(site: LocalSite, stop: Stop, baton: Baton, on_step: OnStep) -> W
         stop=stop,
         recipe=recipe,
         machine=site.machine,
-        after_backward=pull_of(stop.arm, model, recipe.fedprox_mu),
-        after_step=average.after_step,
-        on_step=on_step,
+        hooks=Hooks(
+            pull_of(stop.arm, model, recipe.fedprox_mu), average.after_step, on_step=on_step
+        ),
     )
     average.after_visit()
     model.zero_grad(set_to_none=True)
