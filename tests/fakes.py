@@ -36,7 +36,7 @@ def receipt(stop: Stop, received: Baton, returned: Baton) -> Receipt:
 
 
 def scored(patient: str, site: str, dice: float, split: str = TEST) -> PatientScore:
-    """A patient of one row of 100 pixels, all of it tumour, of which this share of Dice is found."""
+    """A patient of one row of 100 pixels, all tumour, so much of it found as gives this Dice."""
     reference = np.ones((1, 1, 100), bool)
     found = np.arange(100) < round(100 * dice / (2 - dice))
     return score_patient(patient, site, split, found.reshape(1, 1, 100), reference)

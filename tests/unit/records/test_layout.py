@@ -148,9 +148,9 @@ def test_a_run_that_goes_on_writes_nothing_anew(begun):
 
 def test_a_second_process_is_kept_out_until_the_first_one_ends(tmp_path):
     out = tmp_path / "RUN"
-    with locked(out):
-        with pytest.raises(RunFolderError, match="Another process is running"), locked(out):
-            pytest.fail("it came in")
+    refused = pytest.raises(RunFolderError, match="Another process is running")
+    with locked(out), refused, locked(out):
+        pytest.fail("it came in")
     with locked(out):
         assert open_run(PLAN, out, resume=False) is None
 

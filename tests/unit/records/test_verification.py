@@ -92,7 +92,7 @@ def test_every_kept_baton_and_the_model_are_vouched_for(run, label):
         honest = path.read_bytes()
         for attack in (honest[:-1], honest + b"\0", bytes([honest[0] ^ 1]) + honest[1:]):
             path.write_bytes(attack)
-            with pytest.raises(LedgerError, match="was altered|another head or model"):
+            with pytest.raises(LedgerError, match=r"was altered|another head or model"):
                 verify_arm(run, label)
         path.write_bytes(honest)
     assert verify_arm(run, label)
