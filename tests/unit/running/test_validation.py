@@ -15,7 +15,7 @@ AFTER = (1.0, 11.0, 111.0, 112.0, 122.0, 222.0)
 """The model after each of the six hand-overs of two rounds: sites add 1, 10 and 100."""
 
 
-class KilledError(Exception):
+class PowerLostError(Exception):
     """The machine lost its power."""
 
 
@@ -34,7 +34,7 @@ def go(place, settings, courier=None, sites=SITES, stop_at=None):
 
     def after_leg(number, leg, baton):
         if number == stop_at:
-            raise KilledError
+            raise PowerLostError
         matrix.after_leg(number, leg, baton)
 
     relay(START, arm, courier, ledger, after_leg)
@@ -110,7 +110,7 @@ def test_a_kill_between_ledger_line_and_row_leaves_the_same_matrix(tmp_path, fol
     settings = plan(follow=follow)
     whole = go(tmp_path / "whole", settings)
 
-    with pytest.raises(KilledError):
+    with pytest.raises(PowerLostError):
         go(tmp_path / "cut", settings, stop_at=stop_at)
     courier = Footprints()
     again = go(tmp_path / "cut", settings, courier)

@@ -56,6 +56,6 @@ def unpack(data: bytes) -> Message:
         payload = data[4 + size + SIGNATURE :]
         if head["payload"] != hashlib.sha256(payload).hexdigest():
             raise ValueError("altered")
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise RefusedError("A message was cut or altered between its sender and here.") from error
     return Message(head, payload, signed, data[4 + size : 4 + size + SIGNATURE].hex())
