@@ -87,9 +87,9 @@ def test_scores_are_those_of_the_masks_that_are_written(model, cohort, predicted
     found = evaluate_model(model, cohort, seed=3, on_patient=lambda *done: told.append(done))
 
     assert all(0 < score.dice < 1 for score in expected)
-    assert found["patients"] == [score.as_json() for score in expected]
-    assert found["summary"] == summarize(expected, seed=3).as_json()
-    assert (found["model"]["encoder"], found["model"]["threshold"]) == ("resnet18", 0.45)
+    assert list(found.scores) == expected
+    assert found.summary == summarize(expected, seed=3)
+    assert (found.model["encoder"], found.model["threshold"]) == ("resnet18", 0.45)
     assert told == [(1, 3), (2, 3), (3, 3)]
 
 

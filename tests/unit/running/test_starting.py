@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import roundelay
-from roundelay.cli import app
+from roundelay.cli import app, inference
 from roundelay.errors import RunFolderError, UserError
 from roundelay.learning.cpu.heap import keep_freed_memory
 from roundelay.learning.machine import Machine
@@ -69,7 +69,8 @@ def test_a_run_that_fails_leaves_it_so_too(plan, found, tmp_path):
 
 def test_the_command_line_keeps_what_training_frees(plan, tmp_path, monkeypatch):
     kept = []
-    monkeypatch.setattr(app, "keep_freed_memory", lambda: kept.append(True))
+    for commands in (app, inference):
+        monkeypatch.setattr(commands, "keep_freed_memory", lambda: kept.append(True))
     file = tmp_path / "study.toml"
     file.write_text(f'name = "toy"\n[data]\nroot = "{plan.data.root}"\n')
 

@@ -11,7 +11,7 @@ from PIL import Image
 from roundelay.data.preprocessing import Preprocessing
 from roundelay.data.slice_cache import SliceCache
 from roundelay.errors import DataError
-from roundelay.learning.machine import Machine
+from roundelay.learning.machine import machine_on
 from roundelay.phantom.cohort import make_toy
 from roundelay.site.cohort import open_sites
 from roundelay.site.opening import open_local_site, survey
@@ -43,7 +43,7 @@ def opened(root, site, tmp_path, evaluation=None, **data):
         plan,
         open_sites(plan.data),
         cache=SliceCache(Preprocessing("zscore", "none", 32)),
-        machine=Machine("cpu", False, False),
+        machine=machine_on("cpu", False, False),
         home=tmp_path,
     )
 
@@ -115,19 +115,19 @@ touched = []
 sys.addaudithook(lambda event, args: touched.append(str(args[0])) if event == "open" else None)
 from roundelay.data.preprocessing import Preprocessing
 from roundelay.data.slice_cache import SliceCache
-from roundelay.learning.machine import Machine
+from roundelay.learning.machine import machine_on
 from roundelay.plan.arms import lay
 from roundelay.running.starting import start_baton
 from roundelay.site.cohort import open_sites
 from roundelay.site.opening import open_local_site, survey
-from roundelay.site.scoring import evaluate
-from roundelay.site.training import train
+from roundelay.site.evaluation import evaluate
+from roundelay.site.visit import train
 from roundelay.study.study import Study
 
 plan = Study.model_validate_json(sys.argv[1])
 site = open_local_site(
     "NORTH", plan, open_sites(plan.data), cache=SliceCache(Preprocessing("zscore", "none", 32)),
-    machine=Machine("cpu", False, False), home=Path(sys.argv[2]),
+    machine=machine_on("cpu", False, False), home=Path(sys.argv[2]),
 )
 stop = lay(plan, {"NORTH": survey(site)})[0].legs[0].stops[0]
 visit = train(site, stop, start_baton(plan, 0), lambda step: None)
