@@ -137,7 +137,7 @@ def draw_validation(run: Run) -> str | None:
             )
         axes.set_xlabel("part of the itinerary")
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
-        axes.set_ylabel("validation Dice, mean of hospitals")
+        axes.set_ylabel("validation Dice")
         axes.set_ylim(0, 1)
         axes.legend(ncols=6, loc="lower right", fontsize=9)
 
@@ -200,7 +200,7 @@ def draw_patients(run: Run) -> str | None:
                 _draw_strip(axes, centre, step, [s for s in scores if s.site == site], colour)
             axes.plot([], [], "o", ms=5, color=colour, label=method)
         counts = {s: sum(x.site == s for x in next(iter(methods.values()))) for s in sites}
-        axes.set_xticks(range(len(sites)), [f"{s}\n{counts[s]} patients" for s in sites])
+        axes.set_xticks(range(len(sites)), [f"{s}\n{_patients(counts[s])}" for s in sites])
         axes.set_xlim(-0.55, len(sites) - 0.45)
         for x in range(len(sites) - 1):
             axes.axvline(x + 0.5, color=FAINT, lw=0.5)
@@ -210,6 +210,10 @@ def draw_patients(run: Run) -> str | None:
         axes.legend(ncols=len(methods), loc="lower center", bbox_to_anchor=(0.5, 1.0), fontsize=9)
 
     return draw(WIDTH, 3.8, paint)
+
+
+def _patients(count: int) -> str:
+    return f"{count} patient{'s' * (count != 1)}"
 
 
 def _draw_strip(
