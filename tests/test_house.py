@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 import typer.main
 
-import roundelay
 from roundelay.cli.app import app, run_app
 from roundelay.study.file import preset_names
 from roundelay.study.study import Study
@@ -75,8 +74,9 @@ OLD_WORDS = re.compile(
 ANSWER_OLD_KEYS = {
     PACKAGE / "study" / "renamed.py": None,
     PACKAGE / "network" / "hospital" / "policy.py": "RENAMED = ",
+    PACKAGE / "learning" / "model_file.py": 'header["flips" if header["format"] == 1 else ',
 }
-"""Files, or their lines that begin so, in which old keys stand to be answered with new ones."""
+"""Files, or their lines that begin so, in which old keys are read or answered with new ones."""
 
 
 def spoken():
@@ -90,7 +90,7 @@ def spoken():
 
 def allowed(path, line):
     begins = ANSWER_OLD_KEYS.get(path, "never")
-    return begins is None or line.startswith(begins)
+    return begins is None or line.strip().startswith(begins)
 
 
 @pytest.mark.parametrize("part", ["src", "docs"])
@@ -122,12 +122,6 @@ def test_an_old_word_would_be_found_and_others_are_not():
         "trailing",
     ):
         assert not OLD_WORDS.search(text), text
-
-
-def test_the_public_names_are_those_that_are_promised():
-    assert dir(roundelay) == ["evaluate", "predict", "read_study", "run"]
-    for name in roundelay.__all__:
-        assert callable(getattr(roundelay, name))
 
 
 def test_help_and_a_broken_study_need_no_torch(tmp_path):
