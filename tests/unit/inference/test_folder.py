@@ -10,13 +10,24 @@ from roundelay.data.formats import lgg
 from roundelay.errors import DataError, ModelError, RunFolderError
 from roundelay.evaluation.scores import score_patient
 from roundelay.evaluation.summary import summarize
+from roundelay.inference import evaluation, prediction
 from roundelay.inference.evaluation import evaluate_model
 from roundelay.inference.prediction import predict_folder
+from roundelay.learning.machine import Machine
 from roundelay.learning.model_file import write_model
 from roundelay.phantom.cohort import make_toy
 from roundelay.relay.aggregation import final_model
 from roundelay.running.starting import start_baton
 from surveys import study
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_machine():
+    """Nothing is measured: both tasks compute alike, whatever this machine is fastest at."""
+    with pytest.MonkeyPatch.context() as patch:
+        for task in (evaluation, prediction):
+            patch.setattr(task, "find_machine", lambda _: Machine("cpu", False, False))
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""Orders and shares, against hand-written ones and by properties."""
+"""The itineraries of all arms: each stop's place in the schedule, and equal budgets."""
 
 from itertools import pairwise
 
@@ -9,61 +9,7 @@ from hypothesis import strategies as st
 from roundelay.errors import StudyError
 from roundelay.plan.arms import lay
 from roundelay.plan.itinerary import as_json, digest
-from roundelay.plan.orders import order_sites
-from roundelay.plan.work import share
 from surveys import study, surveys
-
-SITES = ("A", "B", "C")
-sites = st.lists(st.text("ABCDEFGH", min_size=1, max_size=3), min_size=1, max_size=6, unique=True)
-
-
-def ordered(order, rounds=2, sites=SITES, seed=0):
-    sizes = {site: len(sites) - i for i, site in enumerate(sites)}
-    return order_sites(order, sites, rounds=rounds, sizes=sizes, seed=seed)
-
-
-def test_orders_are_those_one_writes_by_hand():
-    assert ordered("given") == (("A", "B", "C"), ("A", "B", "C"))
-    assert ordered("reversed") == (("C", "B", "A"), ("C", "B", "A"))
-    assert ordered("there-and-back", rounds=3) == (
-        ("A", "B", "C"),
-        ("C", "B", "A"),
-        ("A", "B", "C"),
-    )
-    assert ordered("size") == (("C", "B", "A"), ("C", "B", "A"))
-
-
-@given(sites, st.integers(1, 8), st.integers(0, 99))
-def test_a_shuffled_round_meets_every_site_once_and_none_twice_in_a_row(names, rounds, seed):
-    found = ordered("shuffled", rounds, names, seed)
-
-    assert [sorted(turn) for turn in found] == [sorted(names)] * rounds
-    if len(names) > 1:
-        way = [site for turn in found for site in turn]
-        assert all(a != b for a, b in pairwise(way))
-
-
-def test_a_shuffled_order_is_of_its_seed():
-    assert ordered("shuffled", 5) == ordered("shuffled", 5)
-    assert ordered("shuffled", 5) != ordered("shuffled", 5, seed=1)
-
-
-@given(st.lists(st.integers(1, 500), min_size=1, max_size=8), st.integers(0, 1000))
-def test_a_share_is_whole_complete_and_leaves_nobody_out(weights, extra):
-    total = len(weights) + extra
-
-    parts = share(total, weights)
-
-    assert sum(parts) == total
-    assert min(parts) >= 1
-    exact = [total * weight / sum(weights) for weight in weights]
-    if min(exact) >= 1:
-        assert all(abs(part - e) < 1 for part, e in zip(parts, exact, strict=True))
-
-
-def test_a_share_of_too_little_is_refused():
-    with pytest.raises(ValueError, match="2 can't be shared among 3"):
-        share(2, [1, 1, 1])
 
 
 @given(
@@ -119,7 +65,7 @@ def test_sites_side_by_side_walk_through_the_whole_schedule_at_their_own_pace(
             assert all(b.previous_here == a.index for a, b in pairwise(own))
 
 
-def test_several_orders_are_ways_of_one_study():
+def test_several_orders_are_arms_of_one_study():
     plan = study(
         top={"arms": ("cwt", "fedavg")},
         recipe={"rounds": 1, "epochs": 1, "compare_orders": ("reversed",)},
@@ -130,8 +76,8 @@ def test_several_orders_are_ways_of_one_study():
     assert [arm.label for arm in (given_, reversed_, fedavg)] == [
         "cwt-0-given", "cwt-0-reversed", "fedavg-0",
     ]  # fmt: skip
-    ways = [[leg.stops[0].site for leg in arm.legs] for arm in (given_, reversed_)]
-    assert ways[0] == ways[1][::-1]
+    sites = [[leg.stops[0].site for leg in arm.legs] for arm in (given_, reversed_)]
+    assert sites[0] == sites[1][::-1]
     assert given_.legs[0].stops[0].arm != reversed_.legs[0].stops[0].arm
 
 
