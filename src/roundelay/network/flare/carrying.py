@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from nvflare.apis.controller_spec import Task
+from nvflare.apis.dxo import DXO  # noqa: F401  (registers FLARE's own decoders)
 from nvflare.apis.executor import Executor
 from nvflare.apis.fl_constant import FLContextKey, ReturnCode
 from nvflare.apis.fl_context import FLContext
