@@ -52,15 +52,22 @@ _HOMES = {
 
 def __getattr__(name: str) -> Any:
     if name == "__version__":
-        from importlib.metadata import version
-
-        return version("roundelay")
+        return _version()
     if name == "errors":
         return import_module("roundelay.errors")
     if name not in _HOMES:
         raise AttributeError(f"module 'roundelay' has no attribute {name!r}")
     module, own = _HOMES[name]
     return getattr(import_module(f"roundelay.{module}"), own)
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("roundelay")
+    except PackageNotFoundError:  # the same files, installed without PyTorch
+        return version("roundelay-verify")
 
 
 def __dir__() -> list[str]:

@@ -13,7 +13,7 @@ import roundelay
 from roundelay.cli import inference, ledger, network, show
 from roundelay.cli.options import DataOption, DeviceOption, JsonOption, StudyArgument
 from roundelay.cli.progress import Watch
-from roundelay.errors import RoundelayError, UserError
+from roundelay.errors import MissingTorchError, RoundelayError, UserError
 from roundelay.learning.cpu.heap import keep_freed_memory
 from roundelay.study.file import parse_study, preset_names, preset_text, read_study
 from roundelay.study.study import Study
@@ -59,20 +59,26 @@ def run_app(arguments: Sequence[str]) -> int:
     except (KeyboardInterrupt, typer.Abort):
         show.error("Stopped. What was handed over is kept; go on with --resume.")
         return 130
-    except RoundelayError as error:
-        show.error(str(error))
-        return error.exit_code
-    except OSError as error:
-        if error.errno != errno.ENOSPC:
-            raise
-        show.error(f"The disk is full: {error.filename}. Make room and try again.")
-        return UserError.exit_code
     except Exception as error:
-        # Typer's own complaints about arguments, without naming the library it is built on.
-        if not hasattr(error, "format_message"):
+        if (known := _known(error)) is None:
             raise
-        show.error(error.format_message())
-        return UserError.exit_code
+        show.error(str(known))
+        return known.exit_code
+
+
+def _known(error: Exception) -> RoundelayError | None:
+    """What is said of an error; None of one that keeps its traceback."""
+    if isinstance(error, RoundelayError):
+        return error
+    # roundelay-verify leaves PyTorch out; what trains imports it only once it is asked for.
+    if isinstance(error, ModuleNotFoundError) and error.name == "torch":
+        return MissingTorchError()
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return UserError(f"The disk is full: {error.filename}. Make room and try again.")
+    # Typer's own complaints about arguments, without naming the library it is built on.
+    if hasattr(error, "format_message"):
+        return UserError(error.format_message())
+    return None
 
 
 @app.command()

@@ -31,8 +31,8 @@ def notice(text: str) -> None:
 
 
 def json_line(value: Any) -> None:
-    """JSON alone, never styled or wrapped."""
-    out.file.write(json.dumps(value, allow_nan=False, ensure_ascii=False) + "\n")
+    """JSON alone, never styled or wrapped; in ASCII, which every pipe takes."""
+    out.file.write(json.dumps(value, allow_nan=False) + "\n")
 
 
 def table(title: str | None, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
