@@ -19,15 +19,15 @@ SOFT = ".held"
 be the file of flock, which stays and is empty."""
 
 POLL = 0.1
-"""Seconds between two looks at a lock that is waited for."""
+"""Seconds between two looks at a lock."""
 
 
 def take_lock(path: Path, *, wait: bool) -> AbstractContextManager[Any]:
     """Hold the lock at `path` until the context is left, or the process ends.
 
-    Waits for whoever else holds it, or raises LockHeldError at once. Where flock is refused, a file
-    beside `path` names its holder: filelock takes it over from a process of this machine that was
-    killed, and where the file system doesn't let it, LockHeldError says what to remove.
+    Waits for whoever else holds it, or raises LockHeldError. Where flock is refused, a file beside
+    `path` names its holder: filelock takes it over from a process of this machine that was killed,
+    and where the file system doesn't let it, LockHeldError says what to remove.
     """
     try:
         return _acquire(filelock.FileLock(path, fallback_to_soft=False), wait=wait)
@@ -40,9 +40,10 @@ def take_lock(path: Path, *, wait: bool) -> AbstractContextManager[Any]:
 def _acquire(lock: filelock.BaseFileLock, *, wait: bool) -> AbstractContextManager[Any]:
     file = Path(lock.lock_file)
     try:
-        return lock.acquire(
-            blocking=wait, timeout=-1, poll_interval=POLL, cancel_check=lambda: _is_left(file)
-        )
+        # Earlier filelocks remove a killed process's file at the first look, and take the lock at
+        # the second: so there is always a second one.
+        patience = -1 if wait else 2 * POLL
+        return lock.acquire(patience, POLL, cancel_check=lambda: _is_left(file))
     except filelock.Timeout as error:
         raise LockHeldError(file, left=_is_left(file)) from error
 
