@@ -181,10 +181,12 @@ app.command()(inference.predict)
 @app.command()
 def report(
     runs: Annotated[list[Path], typer.Argument(help="A run folder, finished or not; or several.")],
-    out: Annotated[Path | None, typer.Option(help="Folder of the page of several runs.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the page; needed for several runs.")
+    ] = None,
     json_: JsonOption = False,
 ) -> None:
-    """Write report.html: of one run into its folder, of several side by side into --out."""
+    """Write report.html: of one run into its folder or --out, of several into --out."""
     from roundelay.report.page import write_report, write_reports
 
     if len(runs) > 1 and out is None:

@@ -95,7 +95,7 @@ def _itinerary(arm: Arm) -> str:
     for leg in arm.legs:
         side_by_side = " + ".join(stop.site for stop in leg.stops)
         rounds.setdefault(leg.stops[0].round, []).append(
-            side_by_side if leg.task == "train" else "(statistics of all)"
+            side_by_side if leg.task == "train" else "(BatchNorm recalibration)"
         )
     shown = [" → ".join(sites) for sites in rounds.values()]
     if len(shown) > 1 and len(set(shown)) == 1:

@@ -27,7 +27,7 @@ def create(
     """Make a kit for the server, the coordinator and every site."""
     from roundelay.network.flare.kits import create_kits
     from roundelay.network.wire.kit import AUTHORITY, SERVER, days_left
-    from roundelay.network.wire.plan import read_network
+    from roundelay.network.wire.network_file import read_network
     from roundelay.records.signatures import COORDINATOR
 
     found = read_network(plan)

@@ -20,7 +20,7 @@ from roundelay.study.study import Study
 
 
 class HereCourier:
-    """Passes bytes to local_sites of the same process."""
+    """Passes batons to sites in the same process."""
 
     def __init__(self, study: Study, *, home: Path, machine: Machine, on_step: OnStep) -> None:
         self._study, self._home, self._machine, self._on_step = study, home, machine, on_step

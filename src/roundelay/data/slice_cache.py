@@ -12,7 +12,7 @@ from roundelay.data.volumes import read_images
 class SliceCache:
     """Slices as the network sees them, read when first asked for and kept up to a number of bytes.
 
-    The one cache of a process: beyond `max_bytes` slices are read again each time.
+    Beyond `max_bytes` slices are read again each time. The caller makes one for a process.
     """
 
     def __init__(self, preprocessing: Preprocessing, *, max_bytes: int = 1 << 29) -> None:

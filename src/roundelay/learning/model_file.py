@@ -58,9 +58,12 @@ def read_model(path: Path) -> tuple[nn.Module, InferenceSettings, dict[str, Any]
             metadata = file.metadata() or {}
             header = json.loads(metadata[KEY])
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        if header["format"] not in (1, FORMAT):
+            raise ValueError("another version wrote it")
         settings = InferenceSettings(
             Preprocessing(header["intensity"], header["crop"], header["size"]),
             header["threshold"],
+            # The first format called it flips.
             header["flips" if header["format"] == 1 else "test_time_augmentation"],
         )
         encoder = header["encoder"]

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from roundelay.data.survey import POOLED, SiteSurvey
 from roundelay.errors import StudyError
 from roundelay.plan.itinerary import Leg
-from roundelay.plan.legs import lay_legs
+from roundelay.plan.legs import lay_legs, round_ends
 from roundelay.plan.orders import order_sites
-from roundelay.plan.work import Work, site_slices, times, visit_work
+from roundelay.plan.work import VisitWork, site_slices, times, visit_work
 from roundelay.study.sections import PARALLEL, RELAYS, Recipe
 from roundelay.study.study import Study
 
@@ -40,8 +40,7 @@ class Arm:
     @property
     def round_ends(self) -> tuple[int, ...]:
         """The last leg of each round: the models among which one may be chosen."""
-        ends = {leg.stops[0].round: leg.index for leg in self.legs}
-        return tuple(ends.values())
+        return round_ends(self.legs)
 
 
 def lay(study: Study, surveys: Mapping[str, SiteSurvey]) -> list[Arm]:
@@ -84,7 +83,7 @@ def _given_order(study: Study, trained: Mapping[str, SiteSurvey]) -> tuple[str, 
 
 
 def _lay_arm(
-    recipe: Recipe, name: str, seed: int, given: Sequence[str], works: Mapping[str, Work]
+    recipe: Recipe, name: str, seed: int, given: Sequence[str], works: Mapping[str, VisitWork]
 ) -> list[Arm]:
     rounds = recipe.rounds
     if name in RELAYS:
@@ -104,11 +103,11 @@ def _lay_arm(
     steps = -(-everything // recipe.batch)
     if name == "pooled":
         everyone = tuple(pair for work in works.values() for pair in work.slices)
-        pooled = {POOLED: Work(everyone, everything, steps)}
+        pooled = {POOLED: VisitWork(everyone, everything, steps)}
         return [Arm(name, seed, lay_legs(recipe, name, seed, ((POOLED,),) * rounds, pooled))]
     arms = []
     for site in given:
         # As many slice-visits as the other arms' models get, not only this site's share of them.
-        own = {site: Work(works[site].slices, everything, steps)}
+        own = {site: VisitWork(works[site].slices, everything, steps)}
         arms.append(Arm(name, seed, lay_legs(recipe, name, seed, ((site,),) * rounds, own), site))
     return arms

@@ -34,7 +34,7 @@ def exposed(arm: Arm, site: str) -> list[str]:
     First: the start weights are known to all. Last: so is the final model. At the turn: the
     neighbour before it is the neighbour after it, and holds both models.
     """
-    if arm.name not in ("cwt", "swt"):
+    if arm.name not in RELAYS:
         return []
     order = [leg.stops[0].site for leg in arm.legs if leg.task == "train"]
     visits = [name for i, name in enumerate(order) if i == 0 or name != order[i - 1]]
@@ -45,7 +45,7 @@ def exposed(arm: Arm, site: str) -> list[str]:
     return [place for place, so in places.items() if so]
 
 
-COORDINATOR = "the coordinator"
+THE_COORDINATOR = "the coordinator"
 
 EVERYONE = "anyone"
 
@@ -59,9 +59,9 @@ def subtractors(name: str, legs: Sequence[Leg]) -> dict[str, list[str]]:
     """
     trained = [leg for leg in legs if leg.task == "train"]
     sites = list(dict.fromkeys(stop.site for leg in trained for stop in leg.stops))
-    found: dict[str, set[str]] = {site: {COORDINATOR} for site in sites}
+    found: dict[str, set[str]] = {site: {THE_COORDINATOR} for site in sites}
     if name in PARALLEL:
-        return {site: [COORDINATOR] for site in sites}
+        return {site: [THE_COORDINATOR] for site in sites}
     if name not in RELAYS:
         return {}
     order = [leg.stops[0].site for leg in trained]
@@ -72,4 +72,6 @@ def subtractors(name: str, legs: Sequence[Leg]) -> dict[str, list[str]]:
             found[site] |= (before | after) - {EVERYONE} or {EVERYONE}
         found[site] |= (before & after) - {EVERYONE}
         found[site].discard(site)
-    return {site: sorted(who, key=lambda w: (w != COORDINATOR, w)) for site, who in found.items()}
+    return {
+        site: sorted(who, key=lambda w: (w != THE_COORDINATOR, w)) for site, who in found.items()
+    }

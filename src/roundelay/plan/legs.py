@@ -5,12 +5,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from roundelay.plan.itinerary import Leg, Stop
-from roundelay.plan.work import Work, share
-from roundelay.study.sections import PARALLEL, Recipe
+from roundelay.plan.work import VisitWork, share
+from roundelay.study.sections import PARALLEL, Evaluation, Recipe
 
 
 def lay_legs(
-    recipe: Recipe, name: str, seed: int, turns: Sequence[Sequence[str]], works: Mapping[str, Work]
+    recipe: Recipe,
+    name: str,
+    seed: int,
+    turns: Sequence[Sequence[str]],
+    works: Mapping[str, VisitWork],
 ) -> tuple[Leg, ...]:
     """A leg a site in a relay; a leg a round where sites train side by side.
 
@@ -59,7 +63,7 @@ def lay_legs(
     return tuple(legs)
 
 
-def _recalibration(recipe: Recipe, legs: Sequence[Leg], works: Mapping[str, Work]) -> Leg:
+def _recalibration(recipe: Recipe, legs: Sequence[Leg], works: Mapping[str, VisitWork]) -> Leg:
     """A last leg in which nothing trains: every site adds its sums, side by side."""
     last = legs[-1].stops[-1]
     weights = [work.size for work in works.values()]
@@ -80,3 +84,18 @@ def _recalibration(recipe: Recipe, legs: Sequence[Leg], works: Mapping[str, Work
         for i, site in enumerate(works)
     )
     return Leg(len(legs), stops)
+
+
+def round_ends(legs: Sequence[Leg]) -> tuple[int, ...]:
+    """The last leg of each round: the models among which one may be chosen."""
+    ends = {leg.stops[0].round: leg.index for leg in legs}
+    return tuple(ends.values())
+
+
+def followed(legs: Sequence[Leg], settings: Evaluation) -> frozenset[int]:
+    """The hand-overs after which a study validates: none, each round's last, or every one."""
+    if settings.follow == "visit":
+        return frozenset(leg.index for leg in legs)
+    if settings.follow != "none" or settings.choose != "last":
+        return frozenset(round_ends(legs))
+    return frozenset()

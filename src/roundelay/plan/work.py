@@ -10,7 +10,7 @@ from roundelay.study.study import Study
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
+class VisitWork:
     """What a site does in one visit: slices to draw from, slice-visits, steps."""
 
     slices: tuple[tuple[str, int], ...]
@@ -48,25 +48,25 @@ def site_slices(study: Study, surveys: Mapping[str, SiteSurvey]) -> dict[str, in
     return counts
 
 
-def visit_work(recipe: Recipe, site: str, slices: Mapping[str, int]) -> Work:
+def visit_work(recipe: Recipe, site: str, slices: Mapping[str, int]) -> VisitWork:
     """One visit's work: proportional to the site's slices, or the same at every site."""
     own, sites, batch = slices[site], len(slices), recipe.batch
     if recipe.steps is not None:
         steps = recipe.steps
         if recipe.work == "proportional":
             steps = share(steps * sites, list(slices.values()))[list(slices).index(site)]
-        return Work(((site, own),), steps * batch, steps)
+        return VisitWork(((site, own),), steps * batch, steps)
     epochs = recipe.epochs or 1
     visits = epochs * own
     if recipe.work == "equal":
         total = epochs * sum(slices.values())
         position = list(slices).index(site)
         visits = total // sites + (position < total % sites)
-    return Work(((site, own),), visits, -(-visits // batch))
+    return VisitWork(((site, own),), visits, -(-visits // batch))
 
 
-def times(work: Work, rounds: int) -> Work:
-    return Work(work.slices, work.slice_visits * rounds, work.steps * rounds)
+def times(work: VisitWork, rounds: int) -> VisitWork:
+    return VisitWork(work.slices, work.slice_visits * rounds, work.steps * rounds)
 
 
 def share(total: int, weights: Sequence[int]) -> list[int]:

@@ -101,7 +101,7 @@ def begin_run(
 
 @contextmanager
 def locked(out: Path) -> Iterator[None]:
-    """Keep a second coordinator out of the folder. Raises RunFolderError where one is at work."""
+    """Keep a second process out of the folder. Raises RunFolderError where one is at work."""
     out.mkdir(parents=True, exist_ok=True)
     try:
         lock = take_lock(out / LOCK, wait=False)

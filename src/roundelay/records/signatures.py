@@ -49,7 +49,7 @@ def _proofs(line: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     for receipt, proof in zip(line["receipts"], line.get("proofs", []), strict=False):
         if receipt["task"] == "absent":
             statements = absence_statements(line, "absent")
-            proof = next((w for w in statements if w["statement"]["leg"] == line["leg"]), None)
+            proof = next((s for s in statements if s["statement"]["leg"] == line["leg"]), None)
         if proof:
             found.append(proof)
     return found

@@ -66,7 +66,7 @@ def recalibrated(baton: Baton, sums: Sequence[Arrays]) -> Baton:
 
 
 def goes_home(baton: Baton) -> Baton:
-    """The weights that predict alone; an envelope stays as it is, for those who can open it."""
+    """Only the weights that predict; an envelope stays as it is, for those who can open it."""
     return baton if baton.sealed else join(model=final_model(baton))
 
 

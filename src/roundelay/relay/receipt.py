@@ -35,7 +35,7 @@ def proof_of(line: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def absence_statements(line: Mapping[str, Any], kind: str) -> list[dict[str, Any]]:
-    """What the study's owner signed of sites that were away before a line's visit.
+    """What the coordinator signed of sites that were away before a line's visit.
 
     `kind` is ``absent`` for stops that were skipped, ``deferred`` for stops put off to later.
     """

@@ -93,7 +93,7 @@ def protection_section(run: Run) -> Section:
     few = [
         f"{site['site']} ({site['patients'][TRAIN]})"
         for site in run.record["sites"]
-        if site["patients"][TRAIN] < FEW and site["site"] in run.sites
+        if site["patients"][TRAIN] < FEW
     ]
     if few:
         blocks.append(
@@ -104,7 +104,7 @@ def protection_section(run: Run) -> Section:
 
 
 def other_scores_section(run: Run) -> Section:
-    """The scores of other papers, beside what they are worth."""
+    """Dice as other papers define it, beside an empty prediction's."""
     table = [
         [
             Cell(row.method, prose=True, colour=colour_of(run, row.method)),

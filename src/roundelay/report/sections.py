@@ -19,6 +19,7 @@ from roundelay.report.sentences import full_name, median_of
 from roundelay.study.sections import RELAYS
 
 DRAWN = ("cwt", "swt", "fedavg")
+"""Arms whose itinerary is drawn; that of fedprox is fedavg's."""
 
 
 def scores_section(run: Run) -> Section:
@@ -104,7 +105,7 @@ def itinerary_section(run: Run) -> Section:
     away = [f"{arm.label}: {sentence}" for arm in run.arms for sentence in arm.away]
     if away:
         blocks += [Heading("Hospitals that were away"), Items(away)]
-    return Section("method", "The model's itinerary", blocks)
+    return Section("itinerary", "The model's itinerary", blocks)
 
 
 def curves_section(run: Run) -> Section:
@@ -113,7 +114,7 @@ def curves_section(run: Run) -> Section:
     if losses := figures.draw_losses(run):
         blocks.append(
             Figure("losses", losses, "Training loss of each visit (of each round side by side),"
-                   " first seed; the hospital of each hand-over of the relay beside its point.")
+                   " first seed; the hospital of each visit of the first relay beside its point.")
         )  # fmt: skip
     if validations := figures.draw_validation(run):
         blocks.append(
@@ -132,7 +133,7 @@ def forgetting_section(run: Run) -> Section:
                  " the model is validated at every hospital after every hand-over.")
         )  # fmt: skip
         return Section("forgetting", "Forgetting", [*blocks, *_orders(run)])
-    for arm in _first_of(run, tuple(RELAYS)):
+    for arm in _first_of(run, RELAYS):
         if matrix := figures.draw_matrix(run, arm):
             blocks.append(
                 Figure(f"matrix-{arm.label}", matrix, f"{arm.method}: validation Dice at each"

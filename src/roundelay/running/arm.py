@@ -16,7 +16,7 @@ from roundelay.relay.ledger import Ledger
 from roundelay.relay.loop import relay
 from roundelay.report.refresh import Refresh
 from roundelay.running.events import ArmBegun, ArmDone, OnEvent
-from roundelay.running.plan import ArmPlan
+from roundelay.running.run_plan import ArmPlan
 from roundelay.running.validation import ValidationMatrix
 from roundelay.study.study import Study
 
@@ -37,7 +37,7 @@ def run_arm(
         scores = [
             score
             for split in (VALIDATION, TEST)
-            for score in courier.evaluate(goes_home(baton), plan.judges(split), split)
+            for score in courier.evaluate(goes_home(baton), plan.scored_at(split), split)
         ]
         write_curve(place, ledger.receipts)
         write_scores(place, scores, chosen_leg=chosen)

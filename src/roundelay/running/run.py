@@ -18,7 +18,7 @@ from roundelay.report.refresh import Refresh, draw_or_say
 from roundelay.running.arm import run_arm
 from roundelay.running.events import Event, Noticed, OnEvent
 from roundelay.running.pictures import pictures_or_say
-from roundelay.running.plan import RunPlan, lay_run
+from roundelay.running.run_plan import RunPlan, lay_run
 from roundelay.running.starting import machine_for
 from roundelay.study.study import Study
 

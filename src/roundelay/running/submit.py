@@ -8,7 +8,7 @@ from roundelay.errors import RunFolderError
 from roundelay.network.coordinator.courier import HospitalsCourier
 from roundelay.network.flare.transport import FlareTransport
 from roundelay.network.wire.kit import HOME, kit_sites
-from roundelay.network.wire.proposal import check_study
+from roundelay.network.wire.proposal import refuse_unfit_study
 from roundelay.records.layout import RECORD, read_record
 from roundelay.records.result import RunResult
 from roundelay.running.events import OnEvent
@@ -24,7 +24,7 @@ def submit_study(
     As `running.run.run_study`. Raises NetworkError where the study can't go between hospitals, or
     the kit is not a coordinator's.
     """
-    check_study(study)
+    refuse_unfit_study(study)
     known: dict[str, Any] = {"run": secrets.token_hex(8), "roster": None}
     if resume and (out / RECORD).exists():
         known = _network_of(out)

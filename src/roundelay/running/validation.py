@@ -12,6 +12,7 @@ from roundelay.evaluation.summary import site_means
 from roundelay.files.writing import write_json
 from roundelay.plan.arms import Arm
 from roundelay.plan.itinerary import Leg
+from roundelay.plan.legs import followed
 from roundelay.records.arm import VALIDATIONS, read_validations
 from roundelay.relay.aggregation import goes_home
 from roundelay.relay.baton import Baton
@@ -28,7 +29,7 @@ class ValidationMatrix:
     ) -> None:
         """`sites` are those with validation patients."""
         self._path, self._courier, self._sites = place / VALIDATIONS, courier, tuple(sites)
-        self._followed = followed(arm, settings) if sites else frozenset()
+        self._followed = followed(arm.legs, settings) if sites else frozenset()
         self.rows = read_validations(place)
 
     def after_leg(self, number: int, leg: Leg, baton: Baton) -> None:
@@ -66,12 +67,3 @@ class ValidationMatrix:
 
         ends = [row for row in self.rows if row.leg in arm.round_ends]
         return max(ends, key=lambda row: (value(row), -row.leg)).leg
-
-
-def followed(arm: Arm, settings: Evaluation) -> frozenset[int]:
-    """The hand-overs after which the study validates: none, each round's last, or every one."""
-    if settings.follow == "visit":
-        return frozenset(leg.index for leg in arm.legs)
-    if settings.follow != "none" or settings.choose != "last":
-        return frozenset(arm.round_ends)
-    return frozenset()

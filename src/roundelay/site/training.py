@@ -1,20 +1,20 @@
 """Training at one site: load, digest what was loaded, fit, pack."""
 
 from roundelay.files.arrays import Arrays
-from roundelay.learning.average import Average
 from roundelay.learning.fedprox import pull_of
 from roundelay.learning.fit import Hooks, fit
 from roundelay.learning.optimiser import load_optimiser, make_optimiser, optimiser_arrays
 from roundelay.learning.state import load_model, model_arrays
+from roundelay.learning.weight_average import WeightAverage
 from roundelay.plan.itinerary import Stop
 from roundelay.plan.progress import OnStep
 from roundelay.relay.baton import AVERAGE, MODEL, OPTIMISER, Baton, digest_of_parts, join
 from roundelay.site.opening import LocalSite
 from roundelay.site.optimiser_state import keep_state, kept_state
-from roundelay.site.work import Work, batches_of
+from roundelay.site.work import WorkDone, batches_of
 
 
-def train_model(site: LocalSite, stop: Stop, baton: Baton, on_step: OnStep) -> Work:
+def train_model(site: LocalSite, stop: Stop, baton: Baton, on_step: OnStep) -> WorkDone:
     """One visit's training. Raises VisitError where the loss isn't finite."""
     recipe, travels = site.study.recipe, site.study.recipe.optimiser_state == "travel"
     parts = baton.arrays()
@@ -22,7 +22,7 @@ def train_model(site: LocalSite, stop: Stop, baton: Baton, on_step: OnStep) -> W
     optimiser = make_optimiser(recipe, model)
     stayed = kept_state(site, stop)
     load_optimiser(model, optimiser, stayed or _part(parts, OPTIMISER))
-    average = Average(recipe, stop, model, _part(parts, AVERAGE))
+    average = WeightAverage(recipe, stop, model, _part(parts, AVERAGE))
     del parts, stayed  # as large as all that was loaded from them
     # From the loaded model, not the wire: a site that keeps its own weights must not pass.
     received = digest_of_parts(
@@ -49,7 +49,7 @@ def train_model(site: LocalSite, stop: Stop, baton: Baton, on_step: OnStep) -> W
     returned = join(
         model=model_arrays(model), optimiser=state if travels else {}, average=average.arrays()
     )
-    return Work(received, returned, loss)
+    return WorkDone(received, returned, loss)
 
 
 def _part(arrays: Arrays, prefix: str) -> Arrays:

@@ -11,7 +11,7 @@ from roundelay.relay.receipt import Receipt
 from roundelay.site.opening import LocalSite
 from roundelay.site.recalibration import recalibrate
 from roundelay.site.training import train_model
-from roundelay.site.work import Work
+from roundelay.site.work import WorkDone
 
 
 def train(site: LocalSite, stop: Stop, baton: Baton, on_step: OnStep) -> Visit:
@@ -24,7 +24,7 @@ def train(site: LocalSite, stop: Stop, baton: Baton, on_step: OnStep) -> Visit:
     return Visit(_receipt(site, stop, baton, work, time.perf_counter() - begin), work.returned)
 
 
-def _receipt(site: LocalSite, stop: Stop, sent: Baton, work: Work, seconds: float) -> Receipt:
+def _receipt(site: LocalSite, stop: Stop, sent: Baton, work: WorkDone, seconds: float) -> Receipt:
     return Receipt(
         stop=stop.index,
         site=stop.site,

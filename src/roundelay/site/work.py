@@ -15,8 +15,11 @@ from roundelay.site.opening import LocalSite
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
-    """The digest of what was loaded, the baton to hand on, and the mean loss where one trained."""
+class WorkDone:
+    """The digest of what was loaded, the baton to hand on, and the mean loss where one trained.
+
+    In a recalibration the digest is that of the baton as it came.
+    """
 
     received: str
     returned: Baton

@@ -3,7 +3,7 @@
 import pytest
 
 from roundelay.errors import NetworkError
-from roundelay.network.wire.plan import read_network
+from roundelay.network.wire.network_file import read_network
 
 TEXT = """name = "trial"
 sites = ["EAST", "west_2"]

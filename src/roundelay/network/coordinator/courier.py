@@ -19,7 +19,7 @@ from roundelay.network.coordinator.exchange import ask, introduce
 from roundelay.network.coordinator.turns import Turn, next_turn
 from roundelay.network.wire.keys import own_keys
 from roundelay.network.wire.messages import Message, pack
-from roundelay.network.wire.proposal import Roster, check_study, propose
+from roundelay.network.wire.proposal import Roster, propose, refuse_unfit_study
 from roundelay.network.wire.sealed_baton import (
     absence,
     check_proof,
@@ -51,7 +51,7 @@ class HospitalsCourier:
     ) -> None:  # fmt: skip
         """`roster` is that of a run to go on with: its keys aren't asked for again, and a site
         that has others now refuses."""
-        check_study(study)
+        refuse_unfit_study(study)
         self._study, self._transport, self._sites = study, transport, sorted(sites)
         self._keys, self._run, self._on_event = own_keys(home), run, on_event
         self._note = home / "turns" / f"{run}.json"
@@ -80,7 +80,7 @@ class HospitalsCourier:
         return {site: found[site] for site in self._sites}
 
     def _introduced(self) -> Roster:
-        replies = introduce(self._transport, self._sites, self._keys, self._waits)
+        replies = introduce(self._transport, self._sites, self._keys, self._tell_waiting)
         theirs = {site: dict(reply.head["keys"]) for site, reply in replies.items()}
         return {COORDINATOR: self._keys.public(), **theirs}
 
@@ -173,13 +173,13 @@ class HospitalsCourier:
         return Visit(receipt, Baton(reply.payload, proof))
 
     def _absence(self, arm: Arm, leg: Leg, baton: Baton, seconds: float) -> Visit:
-        """The stop is skipped: the baton goes on as it is, and the owner signs that it did."""
+        """The stop is skipped: the baton goes on as it is, and we sign that it did."""
         receipt = absence(leg.stops[0], "absent", baton, seconds)
         place = self._place(arm.label, leg.index)
         return Visit(receipt, passed_over(baton, place, asdict(receipt), COORDINATOR, self._keys))
 
     def _with_deferred(self, arm: Arm, leg: Leg, sent: Baton, visit: Visit) -> Visit:
-        """The visit, with the owner's signed statement on each stop that it came before."""
+        """The visit, with our signed statement on each stop that it came before."""
         statements = []
         put_off = self._turn.put_off if self._turn else {}
         for other, seconds in put_off.items():
@@ -201,7 +201,7 @@ class HospitalsCourier:
         told, stops = Counter[str](), stops or {}
 
         def on_message(site: str, message: Mapping[str, Any]) -> None:
-            self._waits(site, message)
+            self._tell_waiting(site, message)
             if site in stops and "step" in message:
                 self._tell(stops[site], told, message)
 
@@ -210,7 +210,7 @@ class HospitalsCourier:
         }
         return ask(self._transport, messages, self._proposal.roster, about, on_message)
 
-    def _waits(self, site: str, message: Mapping[str, Any]) -> None:
+    def _tell_waiting(self, site: str, message: Mapping[str, Any]) -> None:
         if "waits" in message:
             self._on_event(Waiting(site, str(message["waits"])))
 

@@ -14,7 +14,7 @@ from roundelay.network.wire.kit import HOME, kit_sites
 SEEN = "seen.json"
 
 SKEWED = 2.0
-"""Seconds between two clocks that nobody needs to know of."""
+"""A difference between clocks up to this many seconds is shown as agreement."""
 
 
 def read_status(kit: Path, *, patience: float = 60.0) -> list[dict[str, Any]]:

@@ -19,7 +19,7 @@ from roundelay.errors import NetworkError
 from roundelay.files.writing import write_json
 from roundelay.network.flare.extra import flare
 from roundelay.network.wire.kit import AUTHORITY, HOME, SERVER, SITES
-from roundelay.network.wire.plan import NetworkPlan
+from roundelay.network.wire.network_file import NetworkPlan
 from roundelay.records.signatures import COORDINATOR
 
 ALLOWED = {

@@ -1,8 +1,8 @@
 """What a hospital does for a study that it takes part in: survey, train, evaluate."""
 
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,19 +17,15 @@ from roundelay.files.canonical import digest_of
 from roundelay.learning.machine import find_machine
 from roundelay.learning.model_file import inference_settings_of, write_model
 from roundelay.network.hospital.acceptance import check_incoming
-from roundelay.network.hospital.consent import check_consent
-from roundelay.network.hospital.policy import Policy, check_patients, check_task, check_visits
-from roundelay.network.hospital.store import Settings, arm_store
+from roundelay.network.hospital.admission import Admitted, key_of, stop_of
+from roundelay.network.hospital.policy import check_patients, check_task, check_visits
+from roundelay.network.hospital.store import arm_store
 from roundelay.network.wire.handover import holder, recipients
-from roundelay.network.wire.keys import Keys
-from roundelay.network.wire.messages import Message
-from roundelay.network.wire.proposal import Proposal, proposal_from_json
 from roundelay.network.wire.sealed_baton import hand_over, opened
-from roundelay.plan.itinerary import Leg, Stop, legs_from_json
+from roundelay.plan.itinerary import Leg
 from roundelay.plan.progress import Step
-from roundelay.records.signatures import COORDINATOR
 from roundelay.relay.aggregation import final_model
-from roundelay.relay.baton import Baton, join
+from roundelay.relay.baton import MODEL, Baton, join
 from roundelay.relay.courier import Visit
 from roundelay.site.evaluation import evaluate as score_here
 from roundelay.site.opening import LocalSite, open_local_site
@@ -41,47 +37,6 @@ OnProgress = Callable[[dict[str, Any]], None]
 Answer = tuple[dict[str, Any], bytes]
 
 
-@dataclass(frozen=True, slots=True)
-class Admitted:
-    """A question that may be answered: the owner signed it, and the hospital consented."""
-
-    home: Path
-    settings: Settings
-    policy: Policy
-    keys: Keys
-    proposal: Proposal
-    head: Mapping[str, Any]
-    payload: bytes
-
-    @property
-    def site(self) -> str:
-        return self.settings.name
-
-    def place(self, leg: int) -> dict[str, Any]:
-        """Where in the study a baton of `leg` comes from."""
-        return {
-            "run": str(self.head["run"]),
-            "proposal": self.proposal.digest,
-            "arm": str(self.head["arm"]),
-            "leg": leg,
-        }
-
-
-def admit(
-    home: Path, settings: Settings, policy: Policy, keys: Keys, message: Message
-) -> Admitted:  # fmt: skip
-    """Raise RefusedError unless owner, hospital and policy agree: signed, approved, allowed."""
-    proposal = proposal_from_json(message.head.get("proposal") or {})
-    if COORDINATOR not in proposal.roster:
-        raise RefusedError("The study's roster names no coordinator.")
-    message.check(proposal.roster[COORDINATOR], COORDINATOR)
-    if message.head.get("site") != settings.name:
-        raise RefusedError("The message is meant for another hospital.")
-    check_task(policy, proposal, "train")
-    check_consent(home, policy, proposal, settings.name, keys)
-    return Admitted(home, settings, policy, keys, proposal, message.head, message.payload)
-
-
 def survey(request: Admitted, on_progress: OnProgress) -> Answer:
     """Counts by split, and one digest over all images."""
     found = survey_here(_local_site(request))
@@ -91,11 +46,11 @@ def survey(request: Admitted, on_progress: OnProgress) -> Answer:
 
 def train(request: Admitted, on_progress: OnProgress) -> Answer:
     """One visit; the same question again gets the same answer, without another visit."""
-    legs, leg, stop = _stop(request)
+    legs, leg, stop = stop_of(request)
     check_task(request.policy, request.proposal, stop.task)
     check_visits(request.policy, request.site, legs)
     store = arm_store(request.home, str(request.head["run"]), str(request.head["arm"]))
-    itinerary, key = digest_of(request.head["legs"]), _key(request)
+    itinerary, key = digest_of(request.head["legs"]), key_of(request)
     if store.pinned() not in (None, itinerary):
         raise RefusedError("The itinerary of this arm is another one than at the first visit.")
     visited = store.visited()
@@ -145,7 +100,7 @@ def evaluate(request: Admitted, on_progress: OnProgress) -> Answer:
     if split == TEST:  # the end of an arm: the model that the hospitals trained is theirs
         name = f"{request.proposal.study.digest[:12]}-{plain.digest[:12]}.safetensors"
         path = request.home / "models" / name
-        write_model(path, final_model(plain), request.proposal.study)
+        write_model(path, plain.part(MODEL), request.proposal.study)
     return {"scores": [score.as_json() for score in _released(request, scores)]}, b""
 
 
@@ -155,34 +110,15 @@ def _released(request: Admitted, scores: list[PatientScore]) -> list[PatientScor
         return []
     if wanted == "site":
         return as_one(scores)
-    # The patient's name stays; a number says that it is the same one in every arm.
+    # The patient's name stays at home; the number is the same in every arm.
     return [
         replace(score, patient=f"{request.site} {number}", attributes={})
         for number, score in enumerate(scores, start=1)
     ]
 
 
-def _stop(request: Admitted) -> tuple[tuple[Leg, ...], Leg, Stop]:
-    try:
-        legs = legs_from_json(request.head["legs"])
-        leg = legs[int(request.head["leg"])]
-    except (KeyError, TypeError, ValueError, IndexError) as error:
-        raise RefusedError("The itinerary of this arm can't be read.") from error
-    own = [stop for stop in leg.stops if stop.site == request.site]
-    if len(own) != 1:
-        raise RefusedError(f"Leg {leg.index + 1} has no stop at {request.site}.")
-    return legs, leg, own[0]
-
-
-def _key(request: Admitted) -> str:
-    """What is asked, whoever delivers it how often: the place, and the baton to begin with."""
-    proof = request.head.get("proof") or {}
-    returned = (proof.get("statement") or {}).get("returned")
-    return digest_of([request.place(int(request.head["leg"])), request.site, returned])
-
-
 def _opened(request: Admitted, legs: tuple[Leg, ...], leg: int) -> Baton:
-    """The baton, from the hand of the one whose turn was before."""
+    """The plain baton, signed by whoever held it before this stop."""
     before = int(request.head["before"])
     signer, place = holder(request.proposal, legs, leg, before), request.place(before)
     return opened(

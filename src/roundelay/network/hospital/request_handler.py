@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from roundelay.errors import RefusedError, RoundelayError, VisitError
+from roundelay.network.hospital.admission import admit
 from roundelay.network.hospital.consent import AwaitingError
 from roundelay.network.hospital.store import (
     Settings,
@@ -63,7 +64,7 @@ def _answer(
     tasks = {"survey": answers.survey, "train": answers.train, "evaluate": answers.evaluate}
     if kind not in tasks:
         raise RefusedError(f"This version does not answer to {str(kind)[:20]!r}.")
-    asked = answers.admit(home, settings, policy_of(home), keys, message)
+    asked = admit(home, settings, policy_of(home), keys, message)
     with computing(None, deterministic=asked.proposal.study.recipe.deterministic):
         return tasks[kind](asked, on_progress)
 

@@ -1,6 +1,7 @@
 """What a site keeps in its kit, under ``roundelay/``: settings, visits, answers, the audit log.
 
-Nothing here is needed elsewhere, and nothing lies elsewhere: removing the kit removes it all.
+Nothing here is needed elsewhere, and but for the probe's result in the system's cache nothing lies
+elsewhere: removing the kit removes it all.
 """
 
 import json
@@ -139,11 +140,14 @@ class ArmStore:
 
 
 def arm_store(home: Path, run: str, arm: str) -> ArmStore:
-    """The store of one arm of one run; both are names that the owner chose, so digested."""
-    return ArmStore(home / "runs" / _safe(run) / _safe(arm))
+    """The store of one arm of one run.
+
+    Both names are the owner's, so refused unless they can be a folder's.
+    """
+    return ArmStore(home / "runs" / _checked_name(run) / _checked_name(arm))
 
 
-def _safe(name: str) -> str:
+def _checked_name(name: str) -> str:
     if not name or not all(c.isalnum() or c in "-_" for c in name) or len(name) > 128:
         raise NetworkError("A run or an arm has a name that can't be a folder's.")
     return name

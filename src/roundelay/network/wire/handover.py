@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from roundelay.errors import RefusedError
 from roundelay.network.wire.proposal import Proposal
 from roundelay.plan.itinerary import Leg
+from roundelay.plan.legs import followed
 from roundelay.records.signatures import COORDINATOR
 
 
@@ -40,16 +41,9 @@ def recipients(proposal: Proposal, legs: Sequence[Leg], leg: int) -> tuple[str, 
     """Who may open the baton that `leg` hands on: the next site; all sites where all are to judge
     the model (ends of rounds, the end), and where it is open who is next; the owner only if the
     study says so."""
-    if proposal.absent != "wait" or leg + 1 >= len(legs) or _followed(proposal, legs, leg):
+    judged = leg + 1 >= len(legs) or leg in followed(legs, proposal.study.evaluation)
+    if proposal.absent != "wait" or judged:
         names = proposal.sites
     else:
         names = tuple(stop.site for stop in legs[leg + 1].stops)
     return (*names, COORDINATOR) if proposal.seal == "owner" else names
-
-
-def _followed(proposal: Proposal, legs: Sequence[Leg], leg: int) -> bool:
-    evaluation = proposal.study.evaluation
-    if evaluation.follow == "visit":
-        return True
-    last_of_round = legs[leg].stops[0].round != legs[leg + 1].stops[0].round
-    return last_of_round and (evaluation.follow != "none" or evaluation.choose != "last")

@@ -9,7 +9,7 @@ from typing import Any
 
 from roundelay.errors import NetworkError, RefusedError
 from roundelay.records.signatures import COORDINATOR, Public, proposal_digest
-from roundelay.study.sections import Absent, Seal
+from roundelay.study.sections import PARALLEL, Absent, Seal
 from roundelay.study.study import Study
 
 Roster = Mapping[str, Public]
@@ -18,7 +18,7 @@ Roster = Mapping[str, Public]
 
 @dataclass(frozen=True)
 class Proposal:
-    """`digest` is what an operator accepts: another study, seal, key or rule for absent sites has
+    """`digest` is what an operator approves: another study, seal, key or rule for absent sites has
     another one."""
 
     study: Study
@@ -49,9 +49,8 @@ def propose(study: Study, roster: Roster) -> Proposal:
     return Proposal(study, study.courier.seal, study.courier.absent, roster)
 
 
-def check_study(study: Study) -> None:
+def refuse_unfit_study(study: Study) -> None:
     """Raise NetworkError where the study can't be run between hospitals as it stands."""
-    apart = {"fedavg": "averages models", "fedprox": "averages models"}
     if study.data.sites.startswith(("chunks", "table")):
         raise NetworkError(
             f"sites = {study.data.sites!r} deals out the patients of one folder. Between hospitals"
@@ -62,7 +61,7 @@ def check_study(study: Study) -> None:
             "The arm pooled puts all images in one place, which hospitals may not do. Leave it out"
             " of arms."
         )
-    if study.courier.absent == "skip" and set(apart) & set(study.arms):
+    if study.courier.absent == "skip" and set(PARALLEL) & set(study.arms):
         raise NetworkError(
             'absent = "skip" passes over one hospital\'s turn, but in fedavg and fedprox all of a'
             ' round train side by side. Write absent = "wait", or leave those arms out.'
@@ -70,9 +69,9 @@ def check_study(study: Study) -> None:
     if study.courier.seal == "none":
         return
     for arm in study.arms:
-        if arm in apart:
+        if arm in PARALLEL:
             raise NetworkError(
-                f"The arm {arm} {apart[arm]}, so whoever averages must read them. Write"
+                f"The arm {arm} averages models, so whoever averages must read them. Write"
                 ' seal = "none" into [courier], or leave the arm out.'
             )
     if study.recipe.recalibrate_batchnorm:

@@ -54,15 +54,15 @@ class ArmPlan:
             self.start.digest,
         )
 
-    def judges(self, split: str) -> tuple[str, ...]:
-        """Sites with patients of this split. The final test goes to all."""
+    def scored_at(self, split: str) -> tuple[str, ...]:
+        """Sites asked for scores of this split: all for the test, else those with such patients."""
         found = self.surveys.items()
         return tuple(site for site, one in found if split == TEST or one.patients[split])
 
     @property
     def validated(self) -> tuple[str, ...]:
         """Sites with validation patients."""
-        return self.judges(VALIDATION)
+        return self.scored_at(VALIDATION)
 
 
 @dataclass(frozen=True)

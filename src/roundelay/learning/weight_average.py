@@ -13,7 +13,7 @@ DECAY = 0.98
 """What a step leaves of the exponential average, where the study names nothing else."""
 
 
-class Average:
+class WeightAverage:
     """``ema``: exponential, a step at a time. ``last_round``: of the last round's hand-overs.
 
     It weighs each hand-over by its slice-visits: a <- (1 - b) a + b w, with b the visit's
