@@ -63,7 +63,6 @@ def read_model(path: Path) -> tuple[nn.Module, InferenceSettings, dict[str, Any]
         settings = InferenceSettings(
             Preprocessing(header["intensity"], header["crop"], header["size"]),
             header["threshold"],
-            # The first format called it flips.
             header["flips" if header["format"] == 1 else "test_time_augmentation"],
         )
         encoder = header["encoder"]

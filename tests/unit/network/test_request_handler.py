@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from roundelay.network.hospital import answers
+from roundelay.network.hospital import answers, request_handler
 from roundelay.network.hospital.request_handler import answer
 from roundelay.network.hospital.store import Settings, write_settings
 from roundelay.network.wire.keys import own_keys
@@ -23,7 +23,7 @@ def test_deterministic_mode_holds_for_the_answer_alone(fails, tmp_path, monkeypa
 
     plan = study(recipe={"deterministic": True})
     asked = SimpleNamespace(proposal=SimpleNamespace(study=plan))
-    monkeypatch.setattr(answers, "admit", lambda *_: asked)
+    monkeypatch.setattr(request_handler, "admit", lambda *_: asked)
     monkeypatch.setattr(answers, "survey", survey)
     write_settings(tmp_path, Settings("NORTH", "somewhere", "lgg"))
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roundelay.plan.work import Work, share, site_slices, times, visit_work
+from roundelay.plan.work import VisitWork, share, site_slices, times, visit_work
 from surveys import study, surveys
 
 
@@ -55,4 +55,4 @@ def test_all_training_slices_are_drawn_from_or_a_share_of_them():
 
 
 def test_the_work_of_several_rounds_in_one_is_so_many_times_one():
-    assert times(Work((("A", 5),), 12, 3), 4) == Work((("A", 5),), 48, 12)
+    assert times(VisitWork((("A", 5),), 12, 3), 4) == VisitWork((("A", 5),), 48, 12)
