@@ -12,6 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import torch
 
@@ -38,8 +39,10 @@ def missing(golden: Golden) -> str | None:
     return None
 
 
+@patch("roundelay.running.run.draw_or_say", lambda *_: "")
+@patch("roundelay.report.refresh.draw_or_say", lambda *_: "")
 def run_golden(name: str, place: Path) -> dict[str, str]:
-    """Run one study under `place` and return its digests by part."""
+    """Run one study under `place`, its page undrawn, and return its digests by part."""
     golden = STUDIES[name]
     data, out = _data(golden, place), place / "RUN"
     file = place / "study.toml"
