@@ -10,7 +10,7 @@ import pytest
 import typer.main
 
 from roundelay.cli.app import app, run_app
-from roundelay.study.file import preset_names
+from roundelay.study.preset import preset_names
 from roundelay.study.study import Study
 
 ROOT = Path(__file__).parents[1]

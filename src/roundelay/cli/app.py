@@ -2,21 +2,21 @@
 
 import contextlib
 import errno
-import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 import roundelay
-from roundelay.cli import inference, ledger, network, show
+from roundelay.cli import inference, init, ledger, network, show
 from roundelay.cli.options import DataOption, DeviceOption, JsonOption, StudyArgument
 from roundelay.cli.progress import Watch
 from roundelay.errors import MissingTorchError, RoundelayError, UserError
 from roundelay.learning.cpu.heap import keep_freed_memory
-from roundelay.study.file import parse_study, preset_names, preset_text, read_study
-from roundelay.study.study import Study
+
+if TYPE_CHECKING:
+    from roundelay.study.study import Study
 
 app = typer.Typer(
     help="Sequential federated learning on medical images: the model goes round the hospitals,"
@@ -89,6 +89,7 @@ def demo(
 ) -> None:
     """A whole study on a synthetic five-hospital cohort."""
     from roundelay.running.run import run_study
+    from roundelay.study.file import read_study
 
     keep_freed_memory()
     study = read_study("demo")
@@ -101,33 +102,7 @@ def demo(
     show.ended(result.as_json(), place, json_=json_)
 
 
-@app.command()
-def init(
-    data: Annotated[Path, typer.Argument(help="Folder of the patients.")],
-    out: Annotated[Path, typer.Option(help="The study file to write.")] = Path("study.toml"),
-    preset: Annotated[str, typer.Option(help=f"One of {', '.join(preset_names())}.")] = "benchmark",
-) -> None:
-    """Look at a folder, find format and sites, write a commented study.toml."""
-    import re
-
-    from roundelay.errors import RunFolderError, StudyError
-    from roundelay.files.writing import write_text
-    from roundelay.site.cohort import open_sites
-
-    if preset not in preset_names():
-        raise StudyError(
-            f"There is no preset {preset!r}. Choose one of {', '.join(preset_names())}."
-        )
-    if out.exists():
-        raise RunFolderError(f"{out} is there already. Choose another --out.")
-    text = re.sub(
-        r"(?m)^root = .*$", f"root = {json.dumps(str(data.resolve()))}", preset_text(preset)
-    )
-    study = parse_study(text, where=f"preset {preset}", folder=Path())
-    sites = open_sites(study.data)
-    write_text(out, text)
-    show.sites(sites)
-    show.line(f"Wrote {out}. Next:  roundelay check {out}")
+app.command()(init.init)
 
 
 @app.command()
@@ -138,6 +113,8 @@ def check(
     json_: JsonOption = False,
 ) -> None:
     """Sites, splits, itinerary, bytes, time and memory expected; trains nothing."""
+    from roundelay.study.file import read_study
+
     plan = read_study(study, data=data)
     from roundelay.cli.check import check_study
 
@@ -162,6 +139,8 @@ def run(
     json_: JsonOption = False,
 ) -> None:
     """The main job: run all arms of a study."""
+    from roundelay.study.file import read_study
+
     plan = read_study(study, data=data)  # before torch: a broken study is answered at once
     keep_freed_memory()
     if leave_one_site_out:
@@ -217,7 +196,7 @@ def watch(
 app.command()(network.submit)
 
 
-def _leave_out(plan: Study, out: Path, resume: bool, device: str, json_: bool) -> None:
+def _leave_out(plan: "Study", out: Path, resume: bool, device: str, json_: bool) -> None:
     from roundelay.running.leave_one_site_out import run_leaving_out
 
     with Watch(quiet=json_) as watch:

@@ -7,9 +7,6 @@ import typer
 
 from roundelay.cli import show
 from roundelay.cli.options import JsonOption
-from roundelay.records.layout import arm_folders, read_record
-from roundelay.records.verification import verify_run
-from roundelay.relay.ledger import read_ledger
 
 app = typer.Typer(help="Who trained when on what; what is proven.", no_args_is_help=True)
 RunArgument = Annotated[Path, typer.Argument(help="A run folder.")]
@@ -18,6 +15,9 @@ RunArgument = Annotated[Path, typer.Argument(help="A run folder.")]
 @app.command("show")
 def show_ledger(run: RunArgument, json_: JsonOption = False) -> None:
     """Every visit of every arm."""
+    from roundelay.records.layout import arm_folders
+    from roundelay.relay.ledger import read_ledger
+
     found = {place.name: read_ledger(place / "ledger.jsonl") for place in arm_folders(run)}
     if json_:
         show.json_line(found)
@@ -42,6 +42,9 @@ def show_ledger(run: RunArgument, json_: JsonOption = False) -> None:
 @app.command("verify")
 def verify_ledger(run: RunArgument, json_: JsonOption = False) -> None:
     """Check chains, hand-overs, plans and batons; say what that can't prove."""
+    from roundelay.records.layout import read_record
+    from roundelay.records.verification import verify_run
+
     found = verify_run(run)
     record = read_record(run)
     if json_:

@@ -9,7 +9,6 @@ from roundelay.cli import show
 from roundelay.cli.options import JsonOption
 from roundelay.cli.progress import Watch
 from roundelay.errors import NetworkError
-from roundelay.study.file import read_study
 
 network = typer.Typer(help="The network between hospitals: make it, look at it.")
 server = typer.Typer(help="The one machine that all others call.")
@@ -65,6 +64,8 @@ def submit(
     json_: JsonOption = False,
 ) -> None:
     """The main job between hospitals: the same study, over the network of a kit."""
+    from roundelay.study.file import read_study
+
     plan = read_study(study, data=Path())
     from roundelay.running.submit import submit_study
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from roundelay.study.file import preset_names
+from roundelay.study.preset import preset_names
 
 StudyArgument = Annotated[
     str, typer.Argument(help=f"A study.toml, or {', '.join(preset_names())}.")

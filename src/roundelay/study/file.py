@@ -1,6 +1,5 @@
 """study.toml <-> Study: every fault of the file at once, each with the nearest right key."""
 
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -8,23 +7,9 @@ import tomli_w
 
 from roundelay.errors import StudyError
 from roundelay.files.toml_file import check, parse_toml
+from roundelay.study.preset import preset_names, preset_text
 from roundelay.study.renamed import RENAMED
 from roundelay.study.study import Study
-
-PRESETS = resources.files("roundelay") / "study" / "presets"
-
-
-def preset_names() -> tuple[str, ...]:
-    """The studies that come with Roundelay."""
-    found = (path.name for path in PRESETS.iterdir() if path.name.endswith(".toml"))
-    return tuple(sorted(name.removesuffix(".toml") for name in found))
-
-
-def preset_text(name: str) -> str:
-    """The commented text of a preset."""
-    return (resources.files("roundelay") / "study" / "presets" / f"{name}.toml").read_text(
-        encoding="utf-8"
-    )
 
 
 def read_study(study: Path | str, *, data: Path | None = None) -> Study:

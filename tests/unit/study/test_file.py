@@ -3,7 +3,8 @@
 import pytest
 
 from roundelay.errors import StudyError
-from roundelay.study.file import parse_study, preset_names, preset_text, read_study, to_toml
+from roundelay.study.file import parse_study, read_study, to_toml
+from roundelay.study.preset import preset_names, preset_text
 from surveys import study
 
 

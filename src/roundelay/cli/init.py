@@ -1,0 +1,38 @@
+"""``roundelay init``: a commented study file for a folder of patients."""
+
+import json
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from roundelay.cli import show
+from roundelay.study.preset import preset_names, preset_text
+
+
+def init(
+    data: Annotated[Path, typer.Argument(help="Folder of the patients.")],
+    out: Annotated[Path, typer.Option(help="The study file to write.")] = Path("study.toml"),
+    preset: Annotated[str, typer.Option(help=f"One of {', '.join(preset_names())}.")] = "benchmark",
+) -> None:
+    """Look at a folder, find format and sites, write a commented study.toml."""
+    from roundelay.errors import RunFolderError, StudyError
+    from roundelay.files.writing import write_text
+    from roundelay.site.cohort import open_sites
+    from roundelay.study.file import parse_study
+
+    if preset not in preset_names():
+        raise StudyError(
+            f"There is no preset {preset!r}. Choose one of {', '.join(preset_names())}."
+        )
+    if out.exists():
+        raise RunFolderError(f"{out} is there already. Choose another --out.")
+    text = re.sub(
+        r"(?m)^root = .*$", f"root = {json.dumps(str(data.resolve()))}", preset_text(preset)
+    )
+    study = parse_study(text, where=f"preset {preset}", folder=Path())
+    sites = open_sites(study.data)
+    write_text(out, text)
+    show.sites(sites)
+    show.line(f"Wrote {out}. Next:  roundelay check {out}")
