@@ -5,6 +5,24 @@ from typing import Any
 from roundelay.data.survey import SiteSurvey
 from roundelay.study.study import Study
 
+TOY = """
+name = "toy"
+[data]
+root = "data"
+size = 32
+split = { validation = 0.0, test = 0.34 }
+[model]
+encoder = "resnet18"
+[recipe]
+rounds = 1
+steps = 1
+batch = 2
+deterministic = true
+[evaluation]
+samples = false
+"""
+"""The smallest study file, of the folder ``data`` beside it."""
+
 SIZES = {"NORTH": 30, "EAST": 12, "SOUTH": 8}
 
 

@@ -10,30 +10,14 @@ import torch
 from roundelay.cli.app import run_app
 from roundelay.files import writing
 from roundelay.phantom.cohort import make_toy
-
-STUDY = """
-name = "full"
-[data]
-root = "data"
-size = 32
-split = { validation = 0.0, test = 0.34 }
-[model]
-encoder = "resnet18"
-[recipe]
-rounds = 1
-steps = 1
-batch = 2
-deterministic = true
-[evaluation]
-samples = false
-"""
+from surveys import TOY
 
 
 @pytest.fixture(scope="module")
 def home(module_path):
     place = module_path
     make_toy(place / "data", seed=0, patients={"NORTH": 3, "EAST": 3}, slices=4, size=64)
-    (place / "study.toml").write_text(STUDY)
+    (place / "study.toml").write_text(TOY)
     torch.set_num_threads(1)
     assert run_app(["run", str(place / "study.toml"), "--out", str(place / "RUN")]) == 0
     return place

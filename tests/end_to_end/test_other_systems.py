@@ -11,26 +11,10 @@ import pytest
 
 from roundelay.cli.app import run_app
 from roundelay.phantom.cohort import make_toy
+from surveys import TOY
 
 ROOT = Path(__file__).parents[2]
 VERIFY = ROOT / "packaging" / "verify"
-
-STUDY = """
-name = "small"
-[data]
-root = "data"
-size = 32
-split = { validation = 0.0, test = 0.34 }
-[model]
-encoder = "resnet18"
-[recipe]
-rounds = 1
-steps = 1
-batch = 2
-deterministic = true
-[evaluation]
-samples = false
-"""
 
 UNIX_ALONE = ("fcntl", "resource", "pwd", "grp", "termios")
 
@@ -71,8 +55,8 @@ main()
 def home(module_path):
     """A small study, a run of it, and a study with a fault."""
     make_toy(module_path / "data", patients={"NORTH": 3, "EAST": 3}, slices=4, size=64)
-    (module_path / "study.toml").write_text(STUDY)
-    (module_path / "broken.toml").write_text(STUDY.replace("rounds", "roundz"))
+    (module_path / "study.toml").write_text(TOY)
+    (module_path / "broken.toml").write_text(TOY.replace("rounds", "roundz"))
     run = ["run", str(module_path / "study.toml"), "--out", str(module_path / "RUN")]
     assert run_app(run) == 0
     return module_path

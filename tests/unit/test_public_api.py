@@ -10,6 +10,7 @@ import pytest
 import roundelay
 from roundelay.errors import StudyError
 from roundelay.phantom.cohort import make_toy
+from surveys import TOY
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = """
@@ -36,21 +37,6 @@ import roundelay
 
 roundelay.run("quick", "RUN", resume="yes")
 roundelay.run("quick").arms[0].no_such_thing
-"""
-TOY = """
-name = "toy"
-[data]
-root = "data"
-size = 32
-split = { validation = 0.0, test = 0.34 }
-[model]
-encoder = "resnet18"
-[recipe]
-rounds = 1
-steps = 1
-batch = 2
-[evaluation]
-samples = false
 """
 
 

@@ -115,11 +115,11 @@ def check(
     """Sites, splits, itinerary, bytes, time and memory expected; trains nothing."""
     from roundelay.study.file import read_study
 
-    plan = read_study(study, data=data)
+    found = read_study(study, data=data)
     from roundelay.cli.check import check_study
 
     keep_freed_memory()
-    check_study(plan, device=device, json_=json_)
+    check_study(found, device=device, json_=json_)
 
 
 @app.command()
@@ -141,15 +141,15 @@ def run(
     """The main job: run all arms of a study."""
     from roundelay.study.file import read_study
 
-    plan = read_study(study, data=data)  # before torch: a broken study is answered at once
+    found = read_study(study, data=data)  # before torch: a broken study is answered at once
     keep_freed_memory()
     if leave_one_site_out:
-        _leave_out(plan, out, resume, device, json_)
+        _leave_out(found, out, resume, device, json_)
         return
     from roundelay.running.run import run_study
 
     with Watch(quiet=json_) as watch:
-        result = run_study(plan, out, resume=resume, device=device, on_event=watch.event)
+        result = run_study(found, out, resume=resume, device=device, on_event=watch.event)
     show.ended(result.as_json(), out, json_=json_)
 
 
@@ -196,12 +196,12 @@ def watch(
 app.command()(network.submit)
 
 
-def _leave_out(plan: "Study", out: Path, resume: bool, device: str, json_: bool) -> None:
+def _leave_out(found: "Study", out: Path, resume: bool, device: str, json_: bool) -> None:
     from roundelay.running.leave_one_site_out import run_leaving_out
 
     with Watch(quiet=json_) as watch:
         summary = run_leaving_out(
-            plan,
+            found,
             out,
             resume=resume,
             device=device,

@@ -66,11 +66,11 @@ def submit(
     """The main job between hospitals: the same study, over the network of a kit."""
     from roundelay.study.file import read_study
 
-    plan = read_study(study, data=Path())
+    found = read_study(study, data=Path())
     from roundelay.running.submit import submit_study
 
     with Watch(quiet=json_) as watch:
-        result = submit_study(plan, kit, out, resume=resume, on_event=watch.event)
+        result = submit_study(found, kit, out, resume=resume, on_event=watch.event)
     show.ended(result.as_json(), out, json_=json_)
 
 

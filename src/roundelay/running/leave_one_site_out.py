@@ -50,8 +50,8 @@ def run_leaving_out(
     for number, site in enumerate(sites, start=1):
         on_site(site, number, len(sites))
         evaluation = study.evaluation.model_copy(update={"leave_out": site})
-        plan = study.model_copy(update={"evaluation": evaluation})
-        run_study(plan, out / site, resume=resume, device=device, on_event=on_event)
+        without_site = study.model_copy(update={"evaluation": evaluation})
+        run_study(without_site, out / site, resume=resume, device=device, on_event=on_event)
         summary = _take_together(out, sites)
     write_json(out / SUMMARY, summary)
     return summary

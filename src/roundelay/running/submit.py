@@ -29,13 +29,13 @@ def submit_study(
     if resume and (out / RECORD).exists():
         known = _network_of(out)
 
-    def courier_of(plan: Study, **_: Any) -> HospitalsCourier:
-        settings = plan.courier
+    def courier_of(study: Study, **_: Any) -> HospitalsCourier:
+        settings = study.courier
         transport = FlareTransport(
             kit, known["run"], patience=settings.patience, stuck_after=settings.stuck_after
         )
         return HospitalsCourier(
-            plan, transport, kit_sites(kit), home=kit / HOME, run=known["run"], on_event=on_event,
+            study, transport, kit_sites(kit), home=kit / HOME, run=known["run"], on_event=on_event,
             roster=known["roster"],
         )  # fmt: skip
 
