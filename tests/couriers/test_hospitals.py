@@ -139,7 +139,10 @@ def test_the_same_study_gives_the_same_batons_and_the_same_scores(expected, seal
         for site, values in theirs["test"]["by_site"].items():
             assert ours["test"]["by_site"][site]["mean"] == pytest.approx(values["mean"], abs=1e-12)
             assert ours["test"]["by_site"][site]["patients"] == values["patients"]
-    assert "nothing by patient" in (sealed.out / "report.html").read_text()
+    page, open_page = (run / "report.html" for run in (sealed.out, here))
+    assert "nothing by patient" in page.read_text()
+    assert "Neither the network&#39;s server nor the coordinator" in page.read_text()
+    assert "the coordinator of this run holds every model in the clear" in open_page.read_text()
 
 
 def held(run, patterns):

@@ -57,7 +57,10 @@ def run_app(arguments: Sequence[str]) -> int:
     except typer.Exit as end:
         return end.exit_code
     except (KeyboardInterrupt, typer.Abort):
-        show.error("Stopped. What was handed over is kept; go on with --resume.")
+        resumable = arguments[:1] and arguments[0] in ("run", "submit")
+        show.error(
+            "Stopped." + " What was handed over is kept; go on with --resume." * bool(resumable)
+        )
         return 130
     except Exception as error:
         if (known := _known(error)) is None:

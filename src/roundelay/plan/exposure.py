@@ -50,21 +50,22 @@ THE_COORDINATOR = "the coordinator"
 EVERYONE = "anyone"
 
 
-def subtractors(name: str, legs: Sequence[Leg]) -> dict[str, list[str]]:
+def subtractors(
+    name: str, legs: Sequence[Leg], *, readers: Sequence[str] = (THE_COORDINATOR,)
+) -> dict[str, list[str]]:
     """For each site of an arm, who holds a model from before and from after one of its visits.
 
-    The coordinator always does: on one machine, and on a cluster that one party runs, every baton
-    passes through it in the clear. The start weights and the final model count as held by anyone;
-    where a recalibration follows, the last trained model goes out to all sites of the study.
+    `readers` can read every baton: on one machine, and on a cluster that one party runs, the
+    coordinator; between hospitals as the study's seal says. The start weights and the final model
+    count as held by anyone; where a recalibration follows, the last trained model goes out to all
+    sites of the study.
     """
     trained = [leg for leg in legs if leg.task == "train"]
     sites = list(dict.fromkeys(stop.site for leg in trained for stop in leg.stops))
-    found: dict[str, set[str]] = {site: {THE_COORDINATOR} for site in sites}
-    if name in PARALLEL:
-        return {site: [THE_COORDINATOR] for site in sites}
-    if name not in RELAYS:
+    found = {site: set(readers) - {site} for site in sites}
+    if name not in RELAYS + PARALLEL:
         return {}
-    order = [leg.stops[0].site for leg in trained]
+    order = [leg.stops[0].site for leg in trained] if name in RELAYS else []
     for i, site in enumerate(order):
         before = {EVERYONE} if i == 0 else {order[i - 1]}
         after = {EVERYONE} if i == len(order) - 1 else {order[i + 1]}

@@ -1,11 +1,19 @@
 """The sections on what it took and what is proven: bytes and time, protection, provenance."""
 
 from roundelay.data.survey import TRAIN
-from roundelay.plan.exposure import subtractors
+from roundelay.plan.exposure import THE_COORDINATOR, subtractors
 from roundelay.records.contents import ArmRun, Run
 from roundelay.report.blocks import Block, Cell, Items, Section, Table, Text, cells
 from roundelay.report.figures import colour_of
 from roundelay.study.sections import PARALLEL, RELAYS
+
+SEALED = {
+    "none": "Not protected here: the coordinator of this run holds every model in the clear.",
+    "owner": "The network's server can't open a model; the coordinator of this run can.",
+    "sites": "Neither the network's server nor the coordinator of this run can open a model; the"
+    " hospitals that it was sealed for can.",
+}
+"""Who can read models, by the seal of the study."""
 
 FEW = 5
 """Training patients below which a hospital's update says much of each of them."""
@@ -61,6 +69,18 @@ def bytes_section(run: Run) -> Section:
     )
 
 
+def _seal(run: Run) -> str:
+    return str(run.record.get("network", {}).get("seal", "none"))
+
+
+def _readers(run: Run) -> list[str]:
+    """Who can read every hand-over; hospitals where each is sealed for all of them."""
+    network = run.record.get("network", {})
+    for_all = network.get("absent", "wait") != "wait" or run.study.evaluation.follow == "visit"
+    hospitals = list(run.sites) if network and for_all else []
+    return hospitals if _seal(run) == "sites" else [THE_COORDINATOR, *hospitals]
+
+
 def protection_section(run: Run) -> Section:
     """What stays at home, what doesn't, and who could subtract whose update."""
     blocks: list[Block] = [
@@ -70,8 +90,8 @@ def protection_section(run: Run) -> Section:
                 " in pooled they would all have to leave it.",
                 "Every hand-over is proven: each hospital's receipt names the digest it began with"
                 " and the one it returned, and the ledger chains them.",
-                "Not protected here: the coordinator of this run holds every model in the clear,"
-                " and a model can tell of the images it saw. Nothing was added to hide it.",
+                f"{SEALED[_seal(run)]} A model can tell of the images it saw; nothing was added to"
+                " hide that.",
                 "Who holds a hospital's model from before and from after its visit can subtract"
                 " the two, and has the hospital's own update.",
             ]
@@ -81,11 +101,12 @@ def protection_section(run: Run) -> Section:
     for arm in run.arms:
         if arm.name in RELAYS + PARALLEL:
             seen.setdefault(arm.method, arm)
-    methods = {method: subtractors(arm.name, arm.legs) for method, arm in seen.items()}
+    readers = _readers(run)
+    methods = {m: subtractors(arm.name, arm.legs, readers=readers) for m, arm in seen.items()}
     if methods:
         sites = list(dict.fromkeys(site for found in methods.values() for site in found))
         rows = [
-            [Cell(site, prose=True), *(Cell(", ".join(found.get(site, ["–"])), prose=True)
+            [Cell(site, prose=True), *(Cell(", ".join(found.get(site) or ["–"]), prose=True)
                                        for found in methods.values())]
             for site in sites
         ]  # fmt: skip

@@ -8,7 +8,7 @@ import pytest
 from roundelay.errors import DataError, DiskFullError, StudyError
 from roundelay.plan.arms import lay
 from roundelay.plan.cost import check_room
-from roundelay.plan.exposure import exposed, weak_places
+from roundelay.plan.exposure import exposed, subtractors, weak_places
 from surveys import SIZES, study, survey, surveys
 
 
@@ -89,3 +89,24 @@ def test_site_order_is_the_order_given():
     found = laid(site_order=("SOUTH", "NORTH", "EAST"))
 
     assert [leg.stops[0].site for leg in found.legs[:3]] == ["SOUTH", "NORTH", "EAST"]
+
+
+def test_who_could_subtract_depends_on_who_can_read():
+    legs = laid(site_order=("NORTH", "EAST", "SOUTH"), rounds=1).legs
+
+    open_to_one = subtractors("cwt", legs)
+    sealed = subtractors("cwt", legs, readers=())
+    for_all = subtractors("cwt", legs, readers=("EAST", "NORTH", "SOUTH"))
+
+    assert open_to_one["EAST"] == ["the coordinator"]
+    # The start can be made again, so who comes second has the first one's update; the end is open.
+    assert sealed == {"NORTH": ["EAST"], "EAST": [], "SOUTH": ["EAST"]}
+    assert for_all["EAST"] == ["NORTH", "SOUTH"]
+
+
+def test_side_by_side_whoever_averages_has_every_update():
+    plan = study(top={"arms": ("fedavg",)}, recipe={"rounds": 1, "epochs": 1})
+    legs = lay(plan, surveys())[0].legs
+
+    assert set(map(tuple, subtractors("fedavg", legs).values())) == {("the coordinator",)}
+    assert subtractors("pooled", legs) == {}
