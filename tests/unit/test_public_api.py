@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import roundelay
+from roundelay.cli import app
 from roundelay.errors import StudyError
 from roundelay.phantom.cohort import make_toy
 from surveys import TOY
@@ -102,6 +103,15 @@ def test_a_run_from_python_returns_what_the_folder_holds(tmp_path):
     assert list(frame.columns) == list(table.columns)
     assert frame["patient"].tolist() == table["patient"].tolist()
     assert frame["dice"].tolist() == pytest.approx(table["dice"].tolist())
+
+
+def test_a_stopped_command_says_how_to_go_on_where_it_can(monkeypatch, capsys):
+    monkeypatch.setattr(app, "app", lambda **_: 130)  # what Typer makes of Ctrl-C
+
+    assert app.run_app(["run", "study.toml"]) == 130
+    assert "go on with --resume" in capsys.readouterr().err
+    assert app.run_app(["check", "study.toml"]) == 130
+    assert capsys.readouterr().err == "Stopped.\n"
 
 
 def test_a_study_that_is_wrong_is_a_sentence_and_writes_nothing(tmp_path):

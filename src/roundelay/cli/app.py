@@ -49,10 +49,16 @@ def _options(
     """Options of `roundelay` itself."""
 
 
+STOPPED = 130
+"""The exit code of a command that a person stopped."""
+
+
 def run_app(arguments: Sequence[str]) -> int:
     """Run a command and return its exit code: 0, 2 mend it, 3 a site failed, 130 stopped."""
     try:
         code = app(args=list(arguments), prog_name="roundelay", standalone_mode=False)
+        if code == STOPPED:  # Typer makes this of Ctrl-C
+            raise KeyboardInterrupt
         return code if isinstance(code, int) else 0
     except typer.Exit as end:
         return end.exit_code
@@ -61,7 +67,7 @@ def run_app(arguments: Sequence[str]) -> int:
         show.error(
             "Stopped." + " What was handed over is kept; go on with --resume." * bool(resumable)
         )
-        return 130
+        return STOPPED
     except Exception as error:
         if (known := _known(error)) is None:
             raise

@@ -52,7 +52,8 @@ def ended(summary: dict[str, Any], place: Path, *, json_: bool) -> None:
         json_line(summary)
         return
     arms(summary)
-    line(f"\nThe report:  {place / 'report.html'}")
+    if (place / "report.html").exists():
+        line(f"\nThe report:  {place / 'report.html'}")
     line(f"Who trained when:  roundelay ledger show {place}")
 
 

@@ -154,7 +154,7 @@ def read_run(place: Path) -> Run:
             problems.append(f"{label}: {error}")
         try:
             arms.append(_read_arm(place / "arms" / label, split))
-        except (LedgerError, OSError, ValueError, KeyError) as error:
+        except (LedgerError, OSError, ValueError, KeyError, TypeError) as error:
             problems.append(f"{label} can't be shown: {error}")
     return Run(
         place, study, record, tuple(arms), tuple(problems), split, read_samples(place), finished

@@ -47,11 +47,12 @@ class Verification:
     signed_receipts: int
 
 
-def verify_run(out: Path) -> Verification:
+def verify_run(out: Path | str) -> Verification:
     """Check every arm of a run folder, and between hospitals the signatures too.
 
     Raises LedgerError naming what does not fit, RunFolderError where `out` is no run.
     """
+    out = Path(out)
     arms = [place.name for place in arm_folders(out)]
     heads = {label: verify_arm(out, label) for label in arms}
     record, signed = read_record(out), 0

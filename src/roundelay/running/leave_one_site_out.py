@@ -11,7 +11,7 @@ from roundelay.records.layout import RECORD, SUMMARY
 from roundelay.records.left_out import combine_left_out, summarize_left_out
 from roundelay.report.left_out import lay_left_out
 from roundelay.report.page import write_page
-from roundelay.running.events import OnEvent
+from roundelay.running.events import Noticed, OnEvent
 from roundelay.running.run import run_study
 from roundelay.site.cohort import open_sites
 from roundelay.study.study import Study
@@ -52,14 +52,19 @@ def run_leaving_out(
         evaluation = study.evaluation.model_copy(update={"leave_out": site})
         without_site = study.model_copy(update={"evaluation": evaluation})
         run_study(without_site, out / site, resume=resume, device=device, on_event=on_event)
-        summary = _take_together(out, sites)
+        summary = _take_together(out, sites, on_event)
     write_json(out / SUMMARY, summary)
     return summary
 
 
-def _take_together(out: Path, sites: Sequence[str]) -> dict[str, Any]:
-    """The page over the runs so far, and their figures as values."""
+def _take_together(out: Path, sites: Sequence[str], on_event: OnEvent) -> dict[str, Any]:
+    """The page over the runs so far, and their figures as values; a page that can't be drawn is
+    said and stops nothing."""
     runs = {site: read_run(out / site) for site in sites if (out / site / RECORD).exists()}
     combined = combine_left_out(runs)
-    write_page(lay_left_out(combined, runs, sites), out)
+    try:
+        write_page(lay_left_out(combined, runs, sites), out)
+    except Exception as error:
+        why = f"{type(error).__name__}: {error}"
+        on_event(Noticed(f"The page over all hospitals could not be drawn ({why})."))
     return summarize_left_out(combined, runs)

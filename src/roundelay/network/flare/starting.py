@@ -16,7 +16,7 @@ from roundelay.errors import NetworkError
 from roundelay.files.writing import write_bytes
 from roundelay.network.flare.extra import flare
 from roundelay.network.hospital.policy import read_policy
-from roundelay.network.hospital.store import POLICY, Settings, audit, write_settings
+from roundelay.network.hospital.store import POLICY, Settings, audit, policy_of, write_settings
 from roundelay.network.wire.keys import own_keys
 from roundelay.network.wire.kit import HOME, kit_role, site_name
 
@@ -44,9 +44,11 @@ def prepare_site(kit: Path, data: Path, format_: str, policy: Path | None) -> st
     if format_ != "lgg":
         raise NetworkError(f"--format {format_!r} is not known. Known: lgg.")
     patients = find_patients(data.resolve())
+    home = kit / HOME
     if policy is not None:
         read_policy(policy)
-    home = kit / HOME
+    else:
+        policy_of(home)  # the one that is kept there must be readable too
     own_keys(home)
     if policy is not None:
         write_bytes(home / POLICY, policy.read_bytes())

@@ -1,9 +1,7 @@
 """The consent of a hospital: studies that wait, studies that its operator approved."""
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from roundelay.errors import NetworkError, RefusedError
 from roundelay.files.writing import write_json
@@ -38,11 +36,13 @@ def check_consent(home: Path, policy: Policy, proposal: Proposal, site: str, key
 
 def waiting_study(home: Path, digest: str) -> Proposal:
     """The study that waits under this digest, or its beginning. Raises NetworkError for none."""
-    waiting = [proposal_from_json(value) for value in _all(home / PENDING)]
+    waiting, unreadable = _all(home / PENDING)
     found = [p for p in waiting if p.study.digest.startswith(digest.lower())]
     if len(found) == 1 and digest:
         return found[0]
-    names = ", ".join(f"{p.study.name} ({p.study.digest[:12]})" for p in waiting)
+    named = [f"{p.study.name} ({p.study.digest[:12]})" for p in waiting]
+    named += [f"{path} (of another version: remove it)" for path in unreadable]
+    names = ", ".join(named)
     several = "More than one study waits" if found else "No study waits"
     raise NetworkError(f"{several} under {digest!r}. Waiting: {names or 'none'}.")
 
@@ -53,9 +53,15 @@ def approve(home: Path, proposal: Proposal) -> None:
     (home / PENDING / f"{proposal.digest}.json").unlink(missing_ok=True)
 
 
-def _all(folder: Path) -> list[Mapping[str, Any]]:
-    paths = sorted(folder.glob("*.json"), key=lambda path: path.stat().st_mtime)
-    return [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+def _all(folder: Path) -> tuple[list[Proposal], list[Path]]:
+    """The proposals that wait, the oldest first, and the files that hold none for this version."""
+    found, unreadable = list[Proposal](), list[Path]()
+    for path in sorted(folder.glob("*.json"), key=lambda path: path.stat().st_mtime):
+        try:
+            found.append(proposal_from_json(json.loads(path.read_text(encoding="utf-8"))))
+        except (RefusedError, ValueError):
+            unreadable.append(path)
+    return found, unreadable
 
 
 READERS = {
