@@ -21,7 +21,7 @@ from roundelay.network.hospital.admission import Admitted, key_of, stop_of
 from roundelay.network.hospital.policy import check_patients, check_task, check_visits
 from roundelay.network.hospital.store import arm_store
 from roundelay.network.wire.handover import holder, recipients
-from roundelay.network.wire.sealed_baton import hand_over, opened
+from roundelay.network.wire.sealed_baton import Place, hand_over, opened
 from roundelay.plan.itinerary import Leg
 from roundelay.plan.progress import Step
 from roundelay.relay.aggregation import final_model
@@ -86,15 +86,7 @@ def evaluate(request: Admitted, on_progress: OnProgress) -> Answer:
     place = request.place(int(request.head["leg"]))
     if signer not in request.proposal.roster:
         raise RefusedError(f"{signer!r} is not in the study's roster.")
-    plain = opened(
-        request.payload,
-        request.head["proof"],
-        place,
-        request.proposal,
-        signer,
-        request.site,
-        request.keys,
-    )
+    plain = _plain(request, place, signer)
     plain = join(model=final_model(plain))
     scores = score_here(_local_site(request), plain, split)
     if split == TEST:  # the end of an arm: the model that the hospitals trained is theirs
@@ -120,16 +112,13 @@ def _released(request: Admitted, scores: list[PatientScore]) -> list[PatientScor
 def _opened(request: Admitted, legs: tuple[Leg, ...], leg: int) -> Baton:
     """The plain baton, signed by whoever held it before this stop."""
     before = int(request.head["before"])
-    signer, place = holder(request.proposal, legs, leg, before), request.place(before)
-    return opened(
-        request.payload,
-        request.head["proof"],
-        place,
-        request.proposal,
-        signer,
-        request.site,
-        request.keys,
-    )
+    return _plain(request, request.place(before), holder(request.proposal, legs, leg, before))
+
+
+def _plain(request: Admitted, place: Place, signer: str) -> Baton:
+    """What the payload holds, opened: `signer` handed it over from `place`."""
+    proof, keys = request.head["proof"], request.keys
+    return opened(request.payload, proof, place, request.proposal, signer, request.site, keys)
 
 
 def _hand_on(request: Admitted, legs: tuple[Leg, ...], leg: Leg, visit: Visit) -> Baton:
