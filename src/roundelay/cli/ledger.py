@@ -15,10 +15,10 @@ RunArgument = Annotated[Path, typer.Argument(help="A run folder.")]
 @app.command("show")
 def show_ledger(run: RunArgument, json_: JsonOption = False) -> None:
     """Every visit of every arm."""
-    from roundelay.records.layout import arm_folders
+    from roundelay.records.layout import LEDGER, arm_folders
     from roundelay.relay.ledger import read_ledger
 
-    found = {place.name: read_ledger(place / "ledger.jsonl") for place in arm_folders(run)}
+    found = {label: read_ledger(place / LEDGER) for label, place in arm_folders(run).items()}
     if json_:
         show.json_line(found)
         return

@@ -29,7 +29,7 @@ class Arm:
 
     @property
     def label(self) -> str:
-        """The name of its folder."""
+        """How it is called; its folder stands as `records.layout.arm_folder` says."""
         own = self.site or self.order
         return f"{self.name}-{self.seed}" + (f"-{own}" if own else "")
 

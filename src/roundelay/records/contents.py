@@ -16,7 +16,15 @@ from roundelay.evaluation.summary import Summary, by_patient, summarize
 from roundelay.plan.cost import planned_bytes
 from roundelay.plan.itinerary import Leg
 from roundelay.records.arm import model_digest, read_legs, read_validations
-from roundelay.records.layout import SAMPLES, SCORES, SUMMARY, read_record, study_of
+from roundelay.records.layout import (
+    LEDGER,
+    SAMPLES,
+    SCORES,
+    SUMMARY,
+    arm_folder,
+    read_record,
+    study_of,
+)
 from roundelay.records.traffic import passed_bytes
 from roundelay.records.verification import verify_arm
 from roundelay.relay.ledger import read_ledger
@@ -146,14 +154,15 @@ def read_run(place: Path) -> Run:
     finished = (place / SUMMARY).exists()
     split = TEST if any(site["patients"][TEST] for site in record["sites"]) else VALIDATION
     for label in record["arms"]:
-        if not (place / "arms" / label / "ledger.jsonl").exists():
+        folder = arm_folder(place, label)
+        if not (folder / LEDGER).exists():
             continue
         try:
             verify_arm(place, label)
         except LedgerError as error:
             problems.append(f"{label}: {error}")
         try:
-            arms.append(_read_arm(place / "arms" / label, split))
+            arms.append(_read_arm(folder, label, split))
         except (LedgerError, OSError, ValueError, KeyError, TypeError) as error:
             problems.append(f"{label} can't be shown: {error}")
     return Run(
@@ -161,8 +170,8 @@ def read_run(place: Path) -> Run:
     )
 
 
-def _read_arm(place: Path, split: str) -> ArmRun:
-    legs, lines = read_legs(place), read_ledger(place / "ledger.jsonl")
+def _read_arm(place: Path, label: str, split: str) -> ArmRun:
+    legs, lines = read_legs(place), read_ledger(place / LEDGER)
     done: dict[str, Any] = {"chosen_leg": None, "scores": []}
     if (place / SCORES).exists():
         done = json.loads((place / SCORES).read_text(encoding="utf-8"))
@@ -171,7 +180,7 @@ def _read_arm(place: Path, split: str) -> ArmRun:
     name, _, order = first.arm.partition("-")
     return ArmRun(
         place=place,
-        label=place.name,
+        label=label,
         name=name,
         seed=first.seed,
         order=order or None,

@@ -13,9 +13,12 @@ from roundelay.files.writing import write_json, write_text
 from roundelay.plan.arms import Arm
 from roundelay.plan.itinerary import as_json
 from roundelay.study.file import read_study, to_toml
+from roundelay.study.names import file_name
 from roundelay.study.study import Study
 
 RECORD, STUDY, SUMMARY, SCORES = "run.json", "study.toml", "summary.json", "scores.json"
+
+ARMS, LEDGER = "arms", "ledger.jsonl"
 
 MODEL, SEALED_MODEL = "model.safetensors", "model.sealed"
 SAMPLES = Path("samples", "samples.json")
@@ -112,17 +115,26 @@ def locked(out: Path) -> Iterator[None]:
         yield
 
 
-def arm_folders(out: Path) -> list[Path]:
-    """The folders of all arms that have begun. Raises LedgerError where there is none."""
-    places = sorted(path.parent for path in out.glob("arms/*/ledger.jsonl"))
-    if not places:
-        raise LedgerError(f"{out} holds no ledger (arms/*/ledger.jsonl). Give a run folder.")
-    return places
+def arm_folder(out: Path, label: str) -> Path:
+    """The folder of an arm: one of its own below `out`, whatever its label holds."""
+    return out / ARMS / file_name(label)
+
+
+def arm_folders(out: Path) -> dict[str, Path]:
+    """By label, the folders of all arms that have begun, of those that run.json names.
+
+    Raises LedgerError where there is none, RunFolderError where `out` is no run.
+    """
+    places = {label: arm_folder(out, label) for label in read_record(out)["arms"]}
+    begun = {label: place for label, place in places.items() if (place / LEDGER).exists()}
+    if not begun:
+        raise LedgerError(f"{out} holds no ledger ({ARMS}/*/{LEDGER}). Give a run folder.")
+    return begun
 
 
 def begin_arm(out: Path, arm: Arm) -> Path:
     """The arm's folder, with its itinerary written before training begins."""
-    place = out / "arms" / arm.label
+    place = arm_folder(out, arm.label)
     if not (place / "itinerary.json").exists():
         write_json(place / "itinerary.json", as_json(arm.legs))
     return place

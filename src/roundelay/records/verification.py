@@ -10,7 +10,14 @@ from roundelay.errors import LedgerError
 from roundelay.plan.itinerary import Leg, open_legs
 from roundelay.plan.itinerary import digest as itinerary_digest
 from roundelay.records.arm import model_digest, read_legs
-from roundelay.records.layout import SCORES, SUMMARY, arm_folders, read_record
+from roundelay.records.layout import (
+    LEDGER,
+    SCORES,
+    SUMMARY,
+    arm_folder,
+    arm_folders,
+    read_record,
+)
 from roundelay.records.signatures import check_signatures
 from roundelay.relay.ledger import file_name, read_baton, read_ledger, sealed_as
 from roundelay.relay.receipt import absence_statements
@@ -21,7 +28,7 @@ def verify_arm(out: Path, label: str) -> str:
 
     Raises LedgerError naming what does not fit.
     """
-    place = out / "arms" / label
+    place = arm_folder(out, label)
     legs = read_legs(place)
     lines = verify(place, legs=legs, itinerary=itinerary_digest(legs))
     if (place / SCORES).exists() and len(lines) - 1 < len(legs):
@@ -53,11 +60,11 @@ def verify_run(out: Path | str) -> Verification:
     Raises LedgerError naming what does not fit, RunFolderError where `out` is no run.
     """
     out = Path(out)
-    arms = [place.name for place in arm_folders(out)]
+    arms = arm_folders(out)
     heads = {label: verify_arm(out, label) for label in arms}
     record, signed = read_record(out), 0
     if "network" in record:
-        lines = {label: read_ledger(out / "arms" / label / "ledger.jsonl") for label in arms}
+        lines = {label: read_ledger(place / LEDGER) for label, place in arms.items()}
         signed = sum(check_signatures(record, label, found) for label, found in lines.items())
     return Verification(heads, signed)
 

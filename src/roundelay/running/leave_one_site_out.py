@@ -14,6 +14,7 @@ from roundelay.report.page import write_page
 from roundelay.running.events import Noticed, OnEvent
 from roundelay.running.run import run_study
 from roundelay.site.cohort import open_sites
+from roundelay.study.names import file_name
 from roundelay.study.study import Study
 
 OnSite = Callable[[str, int, int], None]
@@ -28,7 +29,9 @@ def run_leaving_out(
     on_site: OnSite,
     device: str = "auto",
 ) -> dict[str, Any]:
-    """Run the study once for each site, into ``out/<site>``, with that site left out of training.
+    """Run the study once for each site, with that site left out of training.
+
+    Each run goes into a folder of `out` that is named after the site (`study.names.file_name`).
 
     `on_site` is told each site, its number and how many there are. Returns what ``summary.json``
     of `out` holds. Raises UserError before anything is written where the user can mend it, and
@@ -51,7 +54,9 @@ def run_leaving_out(
         on_site(site, number, len(sites))
         evaluation = study.evaluation.model_copy(update={"leave_out": site})
         without_site = study.model_copy(update={"evaluation": evaluation})
-        run_study(without_site, out / site, resume=resume, device=device, on_event=on_event)
+        run_study(
+            without_site, out / file_name(site), resume=resume, device=device, on_event=on_event
+        )
         summary = _take_together(out, sites, on_event)
     write_json(out / SUMMARY, summary)
     return summary
@@ -60,7 +65,8 @@ def run_leaving_out(
 def _take_together(out: Path, sites: Sequence[str], on_event: OnEvent) -> dict[str, Any]:
     """The page over the runs so far, and their figures as values; a page that can't be drawn is
     said and stops nothing."""
-    runs = {site: read_run(out / site) for site in sites if (out / site / RECORD).exists()}
+    places = {site: out / file_name(site) for site in sites}
+    runs = {s: read_run(place) for s, place in places.items() if (place / RECORD).exists()}
     combined = combine_left_out(runs)
     try:
         write_page(lay_left_out(combined, runs, sites), out)

@@ -16,9 +16,10 @@ from roundelay.files.writing import write_bytes, write_json
 from roundelay.learning.machine import Machine
 from roundelay.learning.model_file import read_model
 from roundelay.learning.predict import predict
-from roundelay.records.layout import SAMPLES
+from roundelay.records.layout import MODEL, SAMPLES, arm_folder
 from roundelay.report.overlays import draw_panels, png
 from roundelay.site.cohort import open_sites
+from roundelay.study.names import file_name
 from roundelay.study.study import Study
 
 
@@ -49,7 +50,7 @@ def write_samples(
     study: Study, out: Path, label: str, scores: Sequence[PatientScore], machine: Machine
 ) -> None:
     """Draw the chosen patients of one arm into ``samples/``, with a list of what they show."""
-    network, settings, _ = read_model(out / "arms" / label / "model.safetensors")
+    network, settings, _ = read_model(arm_folder(out, label) / MODEL)
     network = machine.place(network)
     patients = {p.id: p for own in open_sites(study.data).values() for p in own}
     rows: list[Mapping[str, Any]] = []
@@ -60,7 +61,7 @@ def write_samples(
         marked = predict(network, images, settings, machine)
         at = int((reference if reference.any() else marked).sum(axis=(1, 2)).argmax())
         box = geometry_of(images, replace(settings.preprocessing, crop="brain")).box
-        name = f"{score.site}-{rank}.png"
+        name = f"{file_name(f'{score.site}-{rank}')}.png"
         picture = draw_panels(images[at], reference[at], marked[at], box)
         write_bytes(out / "samples" / name, png(picture))
         rows.append(

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,6 +15,7 @@ from roundelay.learning.machine import Machine
 from roundelay.plan.arms import Arm, lay
 from roundelay.plan.exposure import weak_places
 from roundelay.plan.itinerary import digest
+from roundelay.records.layout import arm_folder
 from roundelay.relay.baton import Baton
 from roundelay.relay.courier import Courier
 from roundelay.relay.ledger import Header
@@ -110,6 +112,7 @@ def lay_run(study: Study, courier: Courier, machine: Machine) -> RunPlan:
         "machine": machine.as_json(),
         "threads": torch.get_num_threads(),
         "arms": [arm.label for arm in arms],
+        "folders": {arm.label: arm_folder(Path(), arm.label).as_posix() for arm in arms},
         "sites": [survey.as_json() for survey in surveys.values()],
     }
     return RunPlan(study, surveys, arms, starts, machine, facts | dict(courier.facts()))

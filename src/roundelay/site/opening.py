@@ -10,6 +10,7 @@ from roundelay.data.slice_cache import SliceCache
 from roundelay.data.split import refuse_leak
 from roundelay.data.survey import POOLED, TEST, SiteSurvey
 from roundelay.learning.machine import Machine
+from roundelay.study.names import file_name
 from roundelay.study.study import Study
 
 
@@ -44,7 +45,7 @@ def open_local_site(
     left_out = study.evaluation.leave_out
     patients = tuple(replace(p, split=TEST) if p.site == left_out else p for p in patients)
     refuse_leak(patients)
-    return LocalSite(site, study, patients, cache, machine, home / site)
+    return LocalSite(site, study, patients, cache, machine, home / file_name(site))
 
 
 def survey(site: LocalSite) -> SiteSurvey:

@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from fakes import toy_ledger, write_run
-from roundelay.errors import LedgerError
+from roundelay.errors import LedgerError, RunFolderError
 from roundelay.plan.arms import lay
 from roundelay.records.verification import verify_arm, verify_run
 from surveys import study, surveys
@@ -156,5 +156,5 @@ def test_a_whole_run_is_verified_at_once(run):
 
 
 def test_a_folder_without_ledgers_is_no_run(tmp_path):
-    with pytest.raises(LedgerError, match="holds no ledger"):
+    with pytest.raises(RunFolderError, match="not a run"):
         verify_run(tmp_path)
