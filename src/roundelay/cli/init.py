@@ -1,14 +1,12 @@
 """``roundelay init``: a commented study file for a folder of patients."""
 
-import json
-import re
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from roundelay.cli import show
-from roundelay.study.preset import preset_names, preset_text
+from roundelay.study.preset import preset_names, preset_text, with_root
 
 
 def init(
@@ -28,9 +26,7 @@ def init(
         )
     if out.exists():
         raise RunFolderError(f"{out} is there already. Choose another --out.")
-    text = re.sub(
-        r"(?m)^root = .*$", f"root = {json.dumps(str(data.resolve()))}", preset_text(preset)
-    )
+    text = with_root(preset_text(preset), data.expanduser().resolve())
     study = parse_study(text, where=f"preset {preset}", folder=Path())
     sites = open_sites(study.data)
     write_text(out, text)

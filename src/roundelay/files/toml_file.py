@@ -10,27 +10,31 @@ from typing import Any, TypeVar, get_args
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from roundelay.errors import UserError
+from roundelay.files.text import read_text
 
 
 class Section(BaseModel):
-    """A table of a file: unknown keys are refused, values never change their type unasked."""
+    """A table of a file: unknown keys are refused, values never change their type unasked, and a
+    number is a finite one."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 Model = TypeVar("Model", bound=Section)
 NOTHING: Mapping[str, str] = {}
+
+LARGEST = 1 << 20
+"""Bytes of a file that a person writes, at most."""
+
+SHOWN = 60
+"""Letters of a wrong value that are shown."""
 
 
 def read_toml_file(
     model: type[Model], path: Path, error: type[UserError], renamed: Mapping[str, str] = NOTHING
 ) -> Model:
     """The values of a TOML file. Raises `error` where it can't be read or has faults."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as fault:
-        why = getattr(fault, "strerror", None) or fault
-        raise error(f"{path} can't be read: {why}.") from fault
+    text = read_text(path, error, limit=LARGEST)
     return check(model, parse_toml(text, str(path), error), str(path), error, renamed)
 
 
@@ -38,8 +42,17 @@ def parse_toml(text: str, where: str, error: type[UserError]) -> dict[str, Any]:
     """TOML as plain values. Raises `error` naming `where`."""
     try:
         return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as fault:
-        raise error(f"{where} is no TOML: {fault}.") from fault
+    except RecursionError as fault:
+        raise error(
+            f"{where} is no TOML: lists or tables stand too deep in one another."
+        ) from fault
+    except ValueError as fault:  # of a number with thousands of digits too
+        hint = (
+            "\nA path with backslashes stands between single quotes: 'C:\\lgg'."
+            if "\\" in text
+            else ""
+        )
+        raise error(f"{where} is no TOML: {fault}.{hint}") from fault
 
 
 def check(
@@ -56,7 +69,7 @@ def check(
     """
     try:
         # Through JSON: TOML's lists stand for tuples, which strict mode would otherwise refuse.
-        return model.model_validate_json(json.dumps(values))
+        return model.model_validate_json(_as_json(values, where, error))
     except ValidationError as fault:
         faults = "\n".join(f"  {_sentence(one, model, renamed)}" for one in fault.errors())
         count = fault.error_count()
@@ -67,11 +80,18 @@ def check(
         raise error(f"{where}: dates and times have no place in it ({fault}).") from fault
 
 
+def _as_json(values: Any, where: str, error: type[UserError]) -> str:
+    try:
+        return json.dumps(values)
+    except (ValueError, RecursionError) as fault:
+        raise error(f"{where} holds a number or a list that nothing can hold ({fault}).") from fault
+
+
 def _sentence(fault: Any, model: type[BaseModel], renamed: Mapping[str, str]) -> str:
     where = ".".join(str(part) for part in fault["loc"]) or "the file"
     given = fault.get("input")
     if fault["type"] != "extra_forbidden":
-        shown = f" (it is {given!r})" if isinstance(given, str | int | float) else ""
+        shown = f" (it is {_short(given)})" if isinstance(given, str | int | float) else ""
         keys = ".".join(part for part in fault["loc"] if isinstance(part, str))
         today = renamed.get(f"{keys} = {given}")
         shown += f"; {given!r} is called '{today}' now" if today else ""
@@ -81,6 +101,13 @@ def _sentence(fault: Any, model: type[BaseModel], renamed: Mapping[str, str]) ->
     key = str(fault["loc"][-1])
     near = difflib.get_close_matches(key, _keys_beside(fault["loc"], model), n=1, cutoff=0.5)
     return f"{where}: unknown key" + (f"; did you mean '{near[0]}'?" if near else "")
+
+
+def _short(given: str | int | float) -> str:
+    if isinstance(given, int) and abs(given) >= 10**SHOWN:
+        return f"a number of more than {SHOWN} digits"
+    text = repr(given)
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
 
 
 def _keys_beside(loc: tuple[Any, ...], model: type[BaseModel]) -> list[str]:

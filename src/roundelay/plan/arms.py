@@ -12,6 +12,9 @@ from roundelay.plan.work import VisitWork, site_slices, times, visit_work
 from roundelay.study.sections import PARALLEL, RELAYS, Recipe
 from roundelay.study.study import Study
 
+MOST_STOPS = 1_000_000
+"""Of all arms together."""
+
 
 @dataclass(frozen=True, slots=True)
 class Arm:
@@ -50,6 +53,7 @@ def lay(study: Study, surveys: Mapping[str, SiteSurvey]) -> list[Arm]:
     """
     trained = _without(study.evaluation.leave_out, surveys)
     order = _given_order(study, trained)
+    _refuse_endless(study, len(order))
     slices = site_slices(study, {site: trained[site] for site in order})
     works = {site: visit_work(study.recipe, site, slices) for site in order}
     arms = []
@@ -69,6 +73,21 @@ def _without(left_out: str | None, surveys: Mapping[str, SiteSurvey]) -> dict[st
     if not trained:
         raise StudyError(f"leave_out = {left_out!r} leaves no site to train at.")
     return trained
+
+
+def _refuse_endless(study: Study, sites: int) -> None:
+    """Raise StudyError where the itineraries would not fit into memory."""
+    per_seed = sum(
+        sites * (len(study.recipe.compare_orders) + 1 if name in RELAYS else 1)
+        for name in study.arms
+    )
+    stops = study.recipe.rounds * len(study.seeds) * per_seed
+    if stops > MOST_STOPS:
+        raise StudyError(
+            f"{len(study.seeds)} seeds, {len(study.arms)} arms, {study.recipe.rounds:,} rounds and"
+            f" {sites} sites make {stops:,} visits; {MOST_STOPS:,} at most. Take fewer of them"
+            " (recipe.steps and recipe.epochs make a visit longer)."
+        )
 
 
 def _given_order(study: Study, trained: Mapping[str, SiteSurvey]) -> tuple[str, ...]:

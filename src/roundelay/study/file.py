@@ -1,55 +1,75 @@
 """study.toml <-> Study: every fault of the file at once, each with the nearest right key."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import tomli_w
 
 from roundelay.errors import StudyError
-from roundelay.files.toml_file import check, parse_toml
+from roundelay.files.text import read_text
+from roundelay.files.toml_file import LARGEST, SHOWN, check, parse_toml
 from roundelay.study.preset import preset_names, preset_text
 from roundelay.study.renamed import RENAMED
+from roundelay.study.sections import TABLE, is_file, is_table
 from roundelay.study.study import Study
 
 
 def read_study(study: Path | str, *, data: Path | None = None) -> Study:
     """Read a study file, or a preset by name; `data` takes the place of ``data.root``.
 
-    A relative root is relative to the study file. Raises StudyError naming every fault at once.
+    A relative path in it is relative to the study file. Raises StudyError naming every fault at
+    once, or where a name is that of a preset and of a file.
     """
-    if str(study) in preset_names() and not Path(study).exists():
+    path = Path(study)
+    if str(study) in preset_names() and not (isinstance(study, Path) and path.is_file()):
+        if path.is_file():
+            raise StudyError(
+                f"{study} is a preset, and a file here too. Give ./{study} for the file, or rename"
+                " it for the preset."
+            )
         return parse_study(
             preset_text(str(study)), where=f"preset {study}", folder=Path(), data=data
         )
-    path = Path(study)
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise StudyError(
-            f"{path} can't be read: {getattr(error, 'strerror', None) or error}.\n"
-            f"Give a study file, or a preset: {', '.join(preset_names())}."
-        ) from error
+        text = read_text(path, StudyError, limit=LARGEST)
+    except StudyError as error:
+        if path.is_file():
+            raise
+        presets = f"Give a study file, or a preset: {', '.join(preset_names())}."
+        raise StudyError(f"{error}\n{presets}") from error
     return parse_study(text, where=str(path), folder=path.parent, data=data)
 
 
 def parse_study(text: str, *, where: str, folder: Path, data: Path | None = None) -> Study:
     """Check the text of a study; `where` names it in errors, paths are relative to `folder`."""
     values = parse_toml(text, where, StudyError)
-    _place_root(values, folder, data)
+    if data is not None and isinstance(values.setdefault("data", {}), dict):
+        values["data"]["root"] = str(data)
+    _place(values, "data", "root", lambda root: root and data is None, "", folder)
+    _place(values, "data", "sites", is_table, TABLE, folder)
+    _place(values, "model", "weights", is_file, "", folder)
     return check(Study, values, where, StudyError, RENAMED)
 
 
-def _place_root(values: dict[str, Any], folder: Path, data: Path | None) -> None:
-    section = values.setdefault("data", {})
-    if not isinstance(section, dict):
+def _place(
+    values: dict[str, Any],
+    section: str,
+    key: str,
+    is_path: Callable[[str], Any],
+    before: str,
+    folder: Path,
+) -> None:
+    """Make a path in the values absolute: relative to the study's folder, or to home by ``~``."""
+    found = values.get(section)
+    text = found.get(key) if isinstance(found, dict) else None
+    if not (isinstance(found, dict) and isinstance(text, str) and is_path(text)):
         return
-    if data is not None:
-        section["root"] = str(data)
-    elif isinstance(section.get("root"), str) and section["root"]:
-        section["root"] = str((folder / section["root"]).resolve())
-    scheme = section.get("sites")
-    if isinstance(scheme, str) and scheme.startswith("table:") and len(scheme) > len("table:"):
-        section["sites"] = f"table:{(folder / scheme.removeprefix('table:')).resolve()}"
+    try:
+        path = (folder / Path(text.removeprefix(before)).expanduser()).resolve()
+    except (ValueError, RuntimeError, OSError) as error:
+        raise StudyError(f"{section}.{key} = {text[:SHOWN]!r} is no path here: {error}.") from error
+    found[key] = f"{before}{path}"
 
 
 def to_toml(study: Study) -> str:

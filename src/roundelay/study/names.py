@@ -15,6 +15,8 @@ RESERVED = frozenset({"authority", "coordinator", "pooled", "server"})
 JOINERS = "\u200c\u200d"
 """Format characters without which some scripts and emoji can't be written."""
 
+LONGEST_LINE = 200
+
 SHOWN = 40
 """Letters of a refused name, or of one mapped to a file name, that are shown."""
 
@@ -70,6 +72,15 @@ class PatientId(Name):
     """The name of a patient."""
 
     __slots__ = ()
+
+
+def one_line(text: str) -> str:
+    """A text that is shown, as it is. Raises ValueError where a reader could be misled by it."""
+    if not text.strip():
+        raise ValueError("is empty")
+    if fault := _fault(text, LONGEST_LINE):
+        raise ValueError(fault.lstrip(". "))
+    return text
 
 
 def _fault(name: str, longest: int) -> str:

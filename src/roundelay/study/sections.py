@@ -1,10 +1,12 @@
 """The sections of a study: every key, its type and its default."""
 
+import re
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from roundelay.files.toml_file import Section
+from roundelay.study.names import SiteName, one_line
 
 ArmName = Literal["swt", "cwt", "fedavg", "fedprox", "pooled", "local"]
 
@@ -19,9 +21,41 @@ Absent = Literal["wait", "defer", "skip"]
 
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 
-Positive = Annotated[int, Field(ge=1)]
+MOST_SITES, MOST_SEEDS = 1000, 100
 
-SCHEMES = ("institution", "chunks:N", "table:FILE.csv")
+Positive = Annotated[int, Field(ge=1, le=2**63 - 1)]
+
+Few = Annotated[int, Field(ge=1, le=10_000)]
+"""Of rounds, of what is repeated in each, of slices in a batch."""
+
+Many = Annotated[int, Field(ge=1, le=1_000_000)]
+"""Of slices and steps."""
+
+Seed = Annotated[int, Field(ge=-(2**63), le=2**63 - 1)]
+"""What 64 bits hold."""
+
+Seconds = Annotated[float, Field(gt=0, le=10 * 366 * 86400)]
+
+Line = Annotated[str, AfterValidator(one_line)]
+"""Text that is shown."""
+
+Site = Annotated[str, AfterValidator(SiteName)]
+
+TABLE = "table:"
+SCHEMES = ("institution", "chunks:N", f"{TABLE}FILE.csv")
+
+NO_FILES = ("none", "imagenet")
+"""What `Model.weights` can be beside a file."""
+
+
+def is_table(sites: str) -> bool:
+    """Whether this scheme of sites names a file."""
+    return sites.startswith(TABLE) and sites != TABLE
+
+
+def is_file(weights: str) -> bool:
+    """Whether these weights are a file's."""
+    return weights not in ("", *NO_FILES)
 
 
 class Split(Section):
@@ -42,9 +76,9 @@ class Data(Section):
     format: Literal["lgg", "phantom"] = "lgg"
     sites: str = "institution"
     split: Split = Split()
-    split_seed: int = 0
+    split_seed: Seed = 0
     slices: Literal["all", "positive"] = "all"
-    train_slices: Positive | None = None
+    train_slices: Many | None = None
     intensity: Literal["zscore", "percentile"] = "zscore"
     crop: Literal["none", "brain"] = "none"
     size: Annotated[int, Field(ge=32, le=1024, multiple_of=32)] = 256
@@ -54,30 +88,33 @@ class Data(Section):
         kind, _, value = self.sites.partition(":")
         ok = {
             "institution": not value,
-            "chunks": value.isdecimal() and int(value) > 0,
+            "chunks": re.fullmatch("0*[1-9][0-9]{0,3}", value) and int(value) <= MOST_SITES,
             "table": value,
         }
         if not ok.get(kind):
-            raise ValueError(f"sites = {self.sites!r} is none of {', '.join(SCHEMES)}")
+            raise ValueError(
+                f"sites = {self.sites[:60]!r} is none of {', '.join(SCHEMES)}"
+                f" (N: {MOST_SITES} at most)"
+            )
         if self.format == "lgg" and not self.root:
             raise ValueError("root is missing: the folder of the data")
         return self
 
 
 class Model(Section):
-    encoder: str = "resnext50_32x4d"
-    weights: str = "none"
+    encoder: Line = "resnext50_32x4d"
+    weights: Annotated[str, Field(min_length=1)] = "none"
 
 
 class Recipe(Section):
-    rounds: Positive = 2
-    epochs: Positive | None = None
-    steps: Positive | None = None
+    rounds: Few = 2
+    epochs: Few | None = None
+    steps: Many | None = None
     work: Literal["equal", "proportional"] = "proportional"
     order: Order = "given"
     compare_orders: tuple[Order, ...] = ()
-    site_order: tuple[str, ...] = ()
-    batch: Positive = 4
+    site_order: tuple[Site, ...] = ()
+    batch: Few = 4
     learning_rate: Annotated[float, Field(gt=0, le=1)] = 5e-4
     weight_decay: Annotated[float, Field(ge=0, lt=1)] = 0.0
     optimiser: Literal["adam", "adamw"] = "adam"
@@ -91,7 +128,7 @@ class Recipe(Section):
     fedprox_mu: Annotated[float, Field(gt=0, le=10)] = 0.01
     average_decay: Annotated[float, Field(gt=0, lt=1)] | None = None
     recalibrate_batchnorm: bool = False
-    recalibration_slices: Positive = 640
+    recalibration_slices: Many = 640
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     deterministic: bool = False
 
@@ -116,7 +153,7 @@ class Recipe(Section):
 class Evaluation(Section):
     choose: Literal["last", "best", "worst-site"] = "last"
     follow: Literal["none", "round", "visit"] = "none"
-    leave_out: str | None = None
+    leave_out: Site | None = None
     threshold: Annotated[float, Field(gt=0, lt=1)] = 0.5
     test_time_augmentation: bool = False
     samples: bool = True
@@ -124,10 +161,10 @@ class Evaluation(Section):
 
 class CourierSettings(Section):
     kind: Literal["here", "cluster"] = "here"
-    threads: Positive | None = None
-    address: str | None = None
+    threads: Annotated[int, Field(ge=1, le=1024)] | None = None
+    address: Line | None = None
     seal: Seal = "sites"
     absent: Absent = "wait"
-    patience: Annotated[float, Field(gt=0)] = 86400.0
-    defer_after: Annotated[float, Field(gt=0)] = 300.0
-    stuck_after: Annotated[float, Field(gt=0)] = 600.0
+    patience: Seconds = 86400.0
+    defer_after: Seconds = 300.0
+    stuck_after: Seconds = 600.0

@@ -1,20 +1,33 @@
 """The whole experiment as values, checked once; `file` reads and writes it."""
 
 import hashlib
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 from roundelay.files.canonical import canonical_json
 from roundelay.files.toml_file import Section
-from roundelay.study.sections import ArmName, CourierSettings, Data, Evaluation, Model, Recipe
+from roundelay.study.sections import (
+    MOST_SEEDS,
+    TABLE,
+    ArmName,
+    CourierSettings,
+    Data,
+    Evaluation,
+    Line,
+    Model,
+    Recipe,
+    Seed,
+    is_file,
+    is_table,
+)
 
 
 class Study(Section):
     """The whole experiment. `digest` covers all of it but where data and processes are."""
 
-    name: Annotated[str, Field(min_length=1)]
-    seeds: Annotated[tuple[int, ...], Field(min_length=1)] = (0,)
+    name: Line
+    seeds: Annotated[tuple[Seed, ...], Field(min_length=1, max_length=MOST_SEEDS)] = (0,)
     arms: Annotated[tuple[ArmName, ...], Field(min_length=1)] = ("cwt",)
     keep: Literal["last", "all"] = "last"
     data: Data
@@ -55,7 +68,19 @@ class Study(Section):
                 'absent = "skip" contradicts optimiser_state = "stay": a skipped visit leaves none'
             )
 
+    def without_places(self) -> dict[str, Any]:
+        """The study less what only one computer knows: folders, files, processes.
+
+        What stands in a table of sites, and in a file of weights, is pinned beside it: by the
+        digests of the cohort and of the first weights, in run.json and in every ledger.
+        """
+        plan = self.model_dump(mode="json", exclude={"courier": True, "data": {"root"}})
+        if is_table(self.data.sites):
+            plan["data"]["sites"] = f"{TABLE}FILE"
+        if is_file(self.model.weights):
+            plan["model"]["weights"] = "FILE"
+        return plan
+
     @property
     def digest(self) -> str:
-        plan = self.model_dump(mode="json", exclude={"courier": True, "data": {"root"}})
-        return hashlib.sha256(canonical_json(plan)).hexdigest()
+        return hashlib.sha256(canonical_json(self.without_places())).hexdigest()

@@ -109,3 +109,10 @@ def test_the_digest_of_an_itinerary_is_of_its_every_number():
     assert digest(legs) == digest(lay(study(), surveys())[0].legs)
     assert digest(legs) != digest(others)
     assert as_json(legs)[0]["stops"][0]["site"] == "NORTH"
+
+
+def test_a_study_without_end_is_refused_before_its_itinerary_fills_the_memory():
+    endless = study(top={"seeds": tuple(range(100))}, recipe={"rounds": 10_000, "steps": 1})
+
+    with pytest.raises(StudyError, match="3,000,000 visits; 1,000,000 at most"):
+        lay(endless, surveys())

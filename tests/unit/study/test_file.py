@@ -1,10 +1,15 @@
 """study.toml: what is read, what is refused, and with which words."""
 
+import tomllib
+from pathlib import Path
+
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from roundelay.errors import StudyError
 from roundelay.study.file import parse_study, read_study, to_toml
-from roundelay.study.preset import preset_names, preset_text
+from roundelay.study.preset import preset_names, preset_text, with_root
 from surveys import study
 
 
@@ -136,3 +141,158 @@ def test_a_key_of_an_earlier_version_is_answered_with_the_one_of_today(
 
     with pytest.raises(StudyError, match=f"is called '{today}' now"):
         read_study(path)
+
+
+def written(tmp_path, data, name="study.toml"):
+    path = tmp_path / name
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize(
+    "turned",
+    [
+        lambda text: text.encode("utf-8-sig"),
+        lambda text: text.replace("\n", "\r\n").encode(),
+        lambda text: text.replace("\n", "\r\n").encode("utf-8-sig"),
+        lambda text: text.encode() + b"# M\xc3\xbcnchen",
+    ],
+)
+def test_a_mark_and_the_line_ends_of_other_systems_change_nothing(turned, tmp_path):
+    assert read_study(written(tmp_path, turned(MINIMAL))) == parse(MINIMAL, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (MINIMAL.encode("utf-16"), "UTF-16"),
+        (MINIMAL.encode("utf-32"), "no UTF-8"),
+        (MINIMAL.encode("utf-16-le"), "of other bytes"),
+        (MINIMAL.encode() + b"# M\xfcnchen\n", "byte 0xFC in line 4"),
+        (b"a = " + b"[" * 5000, "deep"),
+        (b"a = " + b"9" * 5000, "no TOML"),
+        (b"a = 0x" + b"f" * 9000, "nothing can hold"),
+        (b"# " + b"x" * (1 << 20), "more than"),
+        (b'name = "a"\n[data]\nroot = "C:\\Users\\me"\n', "single quotes: 'C:"),
+        (b'name = "a"\n[data]\nroot = "a\\u0000b"\n', "no path here"),
+        (b'name = "a"\n[data]\nroot = "~nobody-of-this-name/a"\n', "no path here"),
+        (b'name = "\\u001b[2J"\n[data]\nroot = "a"\n', r"U\+001B"),
+        (b'name = " "\n[data]\nroot = "a"\n', "name: is empty"),
+    ],
+)
+def test_what_is_no_text_of_a_study_is_said_in_a_sentence(data, says, tmp_path):
+    with pytest.raises(StudyError, match=says):
+        read_study(written(tmp_path, data))
+
+
+@pytest.mark.parametrize(
+    ("line", "values"),
+    [
+        ("seeds = [{}]", ["2 ** 63", "-2 ** 63 - 1", "10 ** 30"]),
+        ("seeds = {}", ["list(range(101))", "[]"]),
+        ("data.split_seed = {}", ["2 ** 64"]),
+        ("data.size = {}", ["10 ** 6", "0", "-32"]),
+        ('data.sites = "chunks:{}"', ["10 ** 4", "-1", "'²'", "'1_0'", "10 ** 4000"]),
+        ("data.split.test = {}", ["nan", "inf", "-0.1", "1.0"]),
+        ("data.train_slices = {}", ["10 ** 9", "0"]),
+        ("recipe.rounds = {}", ["10 ** 9", "0", "-1", "2 ** 70"]),
+        ("recipe.epochs = {}", ["10 ** 9", "0"]),
+        ("recipe.steps = {}", ["10 ** 12", "0"]),
+        ("recipe.batch = {}", ["10 ** 9", "0"]),
+        ("recipe.recalibration_slices = {}", ["10 ** 12"]),
+        ("recipe.learning_rate = {}", ["inf", "nan", "-inf", "0.0", "1e300", "-1e-3"]),
+        ("recipe.weight_decay = {}", ["inf", "nan", "-1.0"]),
+        ("recipe.fedprox_mu = {}", ["inf", "nan"]),
+        ("recipe.positive_share = {}", ["nan", "inf", "1.5"]),
+        ("recipe.channel_dropout = {}", ["nan", "1.0"]),
+        ("evaluation.threshold = {}", ["nan", "inf", "0.0"]),
+        ("courier.threads = {}", ["10 ** 6", "0"]),
+        ("courier.patience = {}", ["inf", "nan", "1e300"]),
+        ("courier.defer_after = {}", ["inf", "nan"]),
+        ("courier.stuck_after = {}", ["inf", "nan"]),
+        ('evaluation.leave_out = "{}"', ["'a' * 65", "'\\\\u0000'", "'pooled'", "' '"]),
+        ('recipe.site_order = ["{}"]', ["'..'", "'\\\\u202e'"]),
+    ],
+)  # fmt: skip
+def test_a_number_or_name_out_of_all_bounds_is_refused_with_its_key(line, values, tmp_path):
+    key = line.split(" =")[0].rpartition(".")[2]
+    for value in values:
+        shown = value if value in ("nan", "inf", "-inf") else eval(value)  # all are above
+        text = f'{line.format(shown)}\nname = "a"\ndata.root = "lgg"\n'
+
+        with pytest.raises(StudyError, match=key) as caught:
+            parse(text, tmp_path)
+
+        assert len(str(caught.value)) < 500
+
+
+def test_paths_are_relative_to_the_study_file_and_to_home(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    text = 'name = "a"\ndata.root = "{0}"\ndata.sites = "table:{0}"\nmodel.weights = "{0}"\n'
+
+    for path, meant in (
+        ("x/y z", tmp_path / "x" / "y z"),
+        ("~/x", tmp_path / "home" / "x"),
+        ("../x", tmp_path.parent / "x"),
+        ("Universität", tmp_path / "Universität"),
+        ("/abs/x", "/abs/x"),
+    ):
+        found = parse(text.format(path), tmp_path)
+        assert found.data.root == found.model.weights == str(meant)
+        assert found.data.sites == f"table:{meant}"
+
+    for word in ("none", "imagenet"):
+        assert parse(f'{MINIMAL}[model]\nweights = "{word}"\n', tmp_path).model.weights == word
+
+
+def test_another_folder_is_the_same_study_and_another_kind_of_sites_is_not(tmp_path):
+    text = 'name = "a"\ndata.root = "d"\ndata.sites = "table:t.csv"\nmodel.weights = "w.pth"\n'
+
+    one, other = parse(text, tmp_path / "one"), parse(text, tmp_path / "other")
+
+    assert one.digest == other.digest
+    assert str(tmp_path) not in str(one.without_places())
+    assert one.digest != parse(text.replace("table:t.csv", "institution"), tmp_path).digest
+    assert one.digest != parse(text.replace("w.pth", "none"), tmp_path).digest
+    check_again = parse(to_toml(one), tmp_path / "third")
+    assert check_again == one
+
+
+def test_a_folder_named_like_a_preset_is_none_of_its_business_and_a_file_is_asked_about(
+    tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "demo").mkdir()
+    assert read_study("demo").name == "demo"
+    (tmp_path / "demo").rmdir()
+    written(tmp_path, MINIMAL.encode(), "demo")
+
+    with pytest.raises(StudyError, match=r"\./demo for the file"):
+        read_study("demo")
+
+    assert read_study("./demo").name == read_study(tmp_path / "demo").name == "a"
+
+
+def test_a_folder_is_no_study(tmp_path):
+    with pytest.raises(StudyError, match="Give a study file, or a preset"):
+        read_study(tmp_path)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text(min_size=1).filter(lambda text: "\0" not in text))
+@example("C:\\Users\\me\\U0001")
+@example("a\"b'c\\1\\g<0>")
+@example("Universität/🏥")
+@example("\x07\x7f\x1b")
+def test_any_folder_stands_in_a_presets_text_as_it_is_called(name):
+    root = Path("/data") / name.lstrip("/")
+
+    text = with_root(preset_text("benchmark"), root)
+
+    assert tomllib.loads(text)["data"]["root"] == str(root)
+    assert len(text.splitlines()) >= len(preset_text("benchmark").splitlines())
+
+
+def test_a_folder_whose_name_is_no_text_is_refused():
+    with pytest.raises(StudyError, match="no text"):
+        with_root(preset_text("benchmark"), Path("/data/M\udcfcnchen"))

@@ -40,8 +40,7 @@ class Proposal:
 
     def as_json(self) -> dict[str, Any]:
         """All of it, less what only the owner's computer needs (folders and processes)."""
-        plan = self.study.model_dump(mode="json", exclude={"courier": True, "data": {"root"}})
-        return {"study": plan, **self.terms()}
+        return {"study": self.study.without_places(), **self.terms()}
 
 
 def propose(study: Study, roster: Roster) -> Proposal:
