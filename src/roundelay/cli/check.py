@@ -14,6 +14,7 @@ from roundelay.plan.exposure import weak_places
 from roundelay.plan.itinerary import as_json
 from roundelay.running.starting import machine_for
 from roundelay.running.timing import measure
+from roundelay.site.cohort import noticed
 from roundelay.study.study import Study
 
 
@@ -32,7 +33,7 @@ def _check(study: Study, device: str, json_: bool) -> None:
         courier.close()
     arms = lay(study, surveys)
     cost = measure(study, arms, machine)
-    notices = weak_places(arms, surveys)
+    notices = [*noticed(study.data), *weak_places(arms, surveys)]
     if json_:
         show.json_line(
             {

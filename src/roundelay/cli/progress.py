@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from rich.progress import BarColumn, Progress, TextColumn
 
-from roundelay.cli.show import err
+from roundelay.cli.show import err, notice
 
 
 class Watch:
@@ -16,9 +16,9 @@ class Watch:
     def __init__(self, *, quiet: bool) -> None:
         self._quiet = quiet
         self._bar = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
-            TextColumn("{task.fields[detail]}"),
+            TextColumn("{task.fields[detail]}", markup=False),
             console=err,
             disable=quiet or not err.is_terminal,
             transient=True,
@@ -39,7 +39,7 @@ class Watch:
     def say(self, text: str) -> None:
         """A line that stays."""
         if not self._quiet:
-            err.print(text, markup=False)
+            notice(text)
 
     def event(self, event: Any) -> None:
         """Show one event of a run."""
@@ -53,8 +53,8 @@ class Watch:
         }[type(event).__name__](event)
 
     def _planned(self, event: Any) -> None:
-        for notice in event.notices:
-            self.say(f"Note: {notice}")
+        for told in event.notices:
+            self.say(f"Note: {told}")
         self._steps = sum(s.steps for arm in event.arms for leg in arm.legs for s in leg.stops)
         visits = sum(arm.slice_visits for arm in event.arms)
         patients = sum(sum(s.patients.values()) for s in event.surveys.values())

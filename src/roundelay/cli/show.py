@@ -8,26 +8,31 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from roundelay.study.names import visible
+
 WIDE = 200
 """Columns where standard output is no terminal: lines stay whole for grep."""
 
-out = Console(highlight=False)
-err = Console(stderr=True, soft_wrap=True, highlight=False)
+PLAIN: Any = {"highlight": False, "markup": False, "emoji": False}
+"""A name from outside may look like markup: it is shown as it is."""
+
+out = Console(**PLAIN)
+err = Console(stderr=True, soft_wrap=True, **PLAIN)
 if not out.is_terminal:
     out.width = WIDE
 
 
 def line(text: str) -> None:
-    out.print(text, markup=False, soft_wrap=True)
+    out.print(visible(text), soft_wrap=True)
 
 
 def error(text: str) -> None:
-    err.print(text, style="red", markup=False)
+    err.print(visible(text), style="red")
 
 
 def notice(text: str) -> None:
     """A line that is no result."""
-    err.print(text, markup=False)
+    err.print(visible(text))
 
 
 def json_line(value: Any) -> None:
@@ -40,9 +45,9 @@ def table(title: str | None, columns: Sequence[str], rows: Sequence[Sequence[str
     grid = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
     for i, column in enumerate(columns):
         figures = all(not row[i] or row[i][0] in "0123456789-–." for row in rows)
-        grid.add_column(column, justify="right" if figures else "left", overflow="fold")
+        grid.add_column(visible(column), justify="right" if figures else "left", overflow="fold")
     for row in rows:
-        grid.add_row(*row)
+        grid.add_row(*map(visible, row))
     out.print(grid)
 
 

@@ -1,28 +1,54 @@
 """Which patient stands at which site: by institution, in chunks, or by a table."""
 
-import csv
 import difflib
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from random import Random
+from unicodedata import normalize
 
 from roundelay.data.patients import Patient
 from roundelay.data.survey import SPLITS
+from roundelay.data.tables import PATIENT, read_table
 from roundelay.errors import DataError
-from roundelay.study.sections import Data
+from roundelay.study.names import SiteName, confusable
+from roundelay.study.sections import TABLE, Data, is_table
 
 Sites = dict[str, tuple[Patient, ...]]
+
+SITE = ("site", "partition", "partition_id")
+"""What the column of the sites' names may be called."""
 
 
 def assign_sites(patients: Sequence[Patient], data: Data) -> Sites:
     """Every site's patients, as the study's ``sites`` says. Raises DataError."""
+    _refuse_confusable("patients", [patient.id for patient in patients])
     kind, _, value = data.sites.partition(":")
     if kind == "chunks":
         return _in_chunks(patients, int(value), data.split_seed)
-    if kind == "table":
-        return _by_table(patients, Path(value))
-    return _grouped(patients)
+    sites = _by_table(patients, Path(value)) if kind == "table" else _grouped(patients)
+    _refuse_confusable("sites", sites)
+    return sites
+
+
+def unplaced(patients: Sequence[Patient], data: Data) -> Iterator[tuple[str, str]]:
+    """The patients whom the study's table leaves out, each with why."""
+    if is_table(data.sites):
+        path = Path(data.sites.removeprefix(TABLE))
+        known = _by_name(patients)
+        placed = {known[name].id for _, name, _, _ in _rows(path) if name in known}
+        for patient in patients:
+            if patient.id not in placed:
+                yield f"Patients who are not in the table {path.name}, left out", patient.id
+
+
+def _refuse_confusable(what: str, names: Iterable[str]) -> None:
+    """Raise DataError for names of which people and file systems take one for the other."""
+    if pair := confusable(names):
+        raise DataError(
+            f"Two {what} are called {pair[0]!r} and {pair[1]!r}: nothing but case, blanks or the"
+            " spelling of letters tells them apart. Give both the same name, or other ones."
+        )
 
 
 def _grouped(patients: Sequence[Patient]) -> Sites:
@@ -53,18 +79,18 @@ def _by_table(patients: Sequence[Patient], path: Path) -> Sites:
 
     The columns may be named as in FeTS partitions: ``Subject_ID``, ``Partition_ID``.
     """
-    known = {name: p for p in patients for name in (p.folder, p.id)}
+    known = _by_name(patients)
     placed: dict[str, Patient] = {}
-    for number, (name, site, split) in enumerate(_rows(path), start=2):
+    for line, name, site, split in _rows(path):
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
             hint = f"; did you mean {near[0]}?" if near else "."
-            raise DataError(f"{path}, line {number}: there is no patient {name!r}{hint}")
+            raise DataError(f"{path}, line {line}: there is no patient {name!r}{hint}")
         patient = known[name]
         row = replace(patient, site=site, split=split)
         if (before := placed.setdefault(patient.id, row)) != row:
             raise DataError(
-                f"{path}, line {number}: patient {patient.id} stands in two places,"
+                f"{path}, line {line}: patient {patient.id} stands in two places,"
                 f" {_place(before)} and {_place(row)}. A patient has one site and one split."
             )
     if not placed:
@@ -78,29 +104,32 @@ def _by_table(patients: Sequence[Patient], path: Path) -> Sites:
     return {name: tuple(p for p in placed.values() if p.site == name) for name in names}
 
 
+def _by_name(patients: Sequence[Patient]) -> dict[str, Patient]:
+    """The patients by each name that a table may call them."""
+    return {normalize("NFC", name): p for p in patients for name in (p.folder, p.id)}
+
+
 def _place(patient: Patient) -> str:
     return f"{patient.site}/{patient.split}" if patient.split else patient.site
 
 
-def _rows(path: Path) -> list[tuple[str, str, str | None]]:
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"The table {path} can't be read: {error}.") from error
-    columns = rows[0].keys() if rows else ()
-    patient = next((c for c in ("patient", "Patient", "Subject_ID") if c in columns), None)
-    site = next((c for c in ("site", "Site", "Partition_ID") if c in columns), None)
-    if rows and not (patient and site):
+def _rows(path: Path) -> Iterator[tuple[int, str, SiteName, str | None]]:
+    """Line, patient, site and split of each row."""
+    table = read_table(path)
+    patient, site = table.column(*PATIENT), table.column(*SITE)
+    if patient is None or site is None:
         raise DataError(
-            f"{path} needs the columns 'patient' and 'site'; it has {', '.join(columns)}."
+            f"{path} needs the columns 'patient' and 'site'; it has {', '.join(table.columns)}."
         )
-    found = []
-    for number, row in enumerate(rows, start=2):
-        split = (row.get("split") or "").strip() or None
-        if split is not None and split not in SPLITS:
+    kept = table.column("split")
+    for row in table.rows:
+        split = row.cells[kept].lower() if kept else ""
+        if split and split not in SPLITS:
             raise DataError(
-                f"{path}, line {number}: split {split!r} is none of {', '.join(SPLITS)}."
+                f"{path}, line {row.line}: split {split!r} is none of {', '.join(SPLITS)}."
             )
-        found.append(((row[patient or ""] or "").strip(), (row[site or ""] or "").strip(), split))
-    return found
+        try:
+            name = SiteName(row.cells[site])
+        except ValueError as error:
+            raise DataError(f"{path}, line {row.line}: the name of the site {error}.") from error
+        yield row.line, row.cells[patient], name, split or None

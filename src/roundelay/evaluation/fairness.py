@@ -16,7 +16,8 @@ ATTRIBUTES: Mapping[str, tuple[str, ...]] = {
     "age": ("age_at_initial_pathologic", "age"),
     "grade": ("neoplasm_histologic_grade", "grade"),
 }
-"""What a group is called, and the columns of a cohort's table in which it is looked for."""
+"""What a group is called, and the columns of a cohort's table in which it is looked for,
+in any case."""
 
 SEX = {"1": "female", "2": "male", "f": "female", "m": "male"}
 GRADE = {"1": "II", "2": "III"}
@@ -89,8 +90,9 @@ def attribute(score: PatientScore, kind: str) -> str | None:
 
     The LGG set codes sex 1 and 2 and grade 1 and 2 (WHO II and III).
     """
+    known = {column.casefold(): value for column, value in score.attributes.items()}
     for column in ATTRIBUTES[kind]:
-        value = score.attributes.get(column, "").strip()
+        value = known.get(column, "").strip()
         if not value:
             continue
         if kind == "sex":
@@ -100,6 +102,8 @@ def attribute(score: PatientScore, kind: str) -> str | None:
         try:
             age = float(value)
         except ValueError:
+            return None
+        if not 0 <= age < 150:
             return None
         return "under 40" if age < 40 else "40 to 59" if age < 60 else "60 and over"
     return None

@@ -1,13 +1,11 @@
 """An arm's files in a run folder: written at its end, read back."""
 
-import csv
 import hashlib
-import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
+from roundelay.data.tables import write_table
 from roundelay.errors import LedgerError
 from roundelay.evaluation.forgetting import Validation
 from roundelay.evaluation.scores import PatientScore
@@ -26,7 +24,7 @@ def write_curve(place: Path, receipts: Sequence[Receipt]) -> None:
         for r in receipts
     ]
     columns = ["stop", "round", "site", "task", "steps", "slice_visits", "loss", "seconds"]
-    write_text(place / "curve.csv", table(columns, rows))
+    write_text(place / "curve.csv", write_table(columns, rows))
 
 
 def write_scores(place: Path, scores: Sequence[PatientScore], *, chosen_leg: int) -> None:
@@ -52,15 +50,6 @@ def read_legs(place: Path) -> tuple[Leg, ...]:
     if json.loads(json.dumps(as_json(legs))) != values:
         raise LedgerError(f"{path} holds what no itinerary holds: it was changed.")
     return legs
-
-
-def table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    """Rows as CSV with a header."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(rows)
-    return text.getvalue()
 
 
 def read_validations(place: Path) -> list[Validation]:

@@ -1,17 +1,17 @@
 """What a finished run comes to, as values: what summary.json holds and `roundelay.run` returns."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from roundelay.data.survey import TEST, VALIDATION
+from roundelay.data.tables import write_table
 from roundelay.errors import MissingExtraError
 from roundelay.evaluation.judgement import Judgement
 from roundelay.evaluation.scores import PatientScore
 from roundelay.evaluation.summary import Summary, summarize
 from roundelay.files.writing import write_json, write_text
-from roundelay.records.arm import table
 from roundelay.records.contents import ArmRun, Run
 from roundelay.records.layout import SUMMARY
 
@@ -75,7 +75,7 @@ class RunResult:
                 own = [arm.arm, arm.seed, arm.order or "", arm.site or ""]
                 found.append(([*own, *values.values()], attributes))
         names = [name for name in PatientScore.__slots__ if name != "attributes"]
-        columns = ["arm", "seed", "order", "model_site", *names, *known]
+        columns = _told_apart(["arm", "seed", "order", "model_site", *names], known)
         return columns, [[*row, *(more.get(name, "") for name in known)] for row, more in found]
 
     def to_frame(self) -> Any:
@@ -86,6 +86,18 @@ class RunResult:
             raise MissingExtraError("A table as a pandas DataFrame", "pandas") from error
         columns, rows = self.rows()
         return pandas.DataFrame(rows, columns=columns)
+
+
+def _told_apart(ours: Sequence[str], theirs: Iterable[str]) -> list[str]:
+    """The columns of a table: an attribute that is called as a column before it is, in any case, is
+    called an attribute."""
+    columns = list(ours)
+    for name in theirs:
+        taken = {column.casefold() for column in columns}
+        while name.casefold() in taken:
+            name = f"attribute_{name}"
+        columns.append(name)
+    return columns
 
 
 def result_of(run: Run) -> RunResult:
@@ -129,5 +141,5 @@ def _summary(scores: Sequence[PatientScore], split: str) -> Summary | None:
 
 def write_result(result: RunResult) -> None:
     """Write patients.csv, then summary.json: the last files of a run."""
-    write_text(result.folder / "patients.csv", table(*result.rows()))
+    write_text(result.folder / "patients.csv", write_table(*result.rows()))
     write_json(result.folder / SUMMARY, result.as_json())

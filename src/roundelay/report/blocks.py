@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from roundelay.study.names import file_name
+
 
 @dataclass(frozen=True, slots=True)
 class Cell:
@@ -35,12 +37,17 @@ class Items:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A drawing. `svg` is as drawn; `key` names it on the page and as a file."""
+    """A drawing. `svg` is as drawn; `key` tells it from others."""
 
     kind: ClassVar[str] = "figure"
     key: str
     svg: str
     text: str
+
+    @property
+    def name(self) -> str:
+        """What it is called on the page and as a file."""
+        return file_name(self.key).replace(" ", "_")
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from typing import Any
 from roundelay.evaluation.forgetting import Validation
 from roundelay.evaluation.scores import PatientScore
 from roundelay.records.contents import ArmRun, Run
-from roundelay.report.drawing import FAINT, INK, METHOD_COLOURS, PAPER, draw
+from roundelay.report.drawing import FAINT, INK, METHOD_COLOURS, PAPER, draw, short
 
 WIDTH = 9.2  # inches of a figure on the page
 MANY_HANDOVERS = 30  # from here on names and numbers would overlap
@@ -46,7 +46,7 @@ def draw_itinerary(run: Run, arm: ArmRun) -> str:
                 else:
                     axes.scatter(x, y, s=size, color=face, edgecolor=colour, lw=1.6, zorder=3)
             last = here
-        axes.set_yticks(list(lanes.values()), list(lanes))
+        axes.set_yticks(list(lanes.values()), [short(site) for site in lanes])
         axes.set_ylim(len(lanes) - 0.5, -0.9)
         axes.set_xlim(-0.6, len(trained) - 0.3)
         axes.tick_params(length=0)
@@ -91,7 +91,7 @@ def draw_losses(run: Run) -> str | None:
             if arm is run.relay_arm() and len(xs) <= MANY_HANDOVERS:
                 for x, y, leg in zip(xs, ys, arm.legs, strict=False):
                     axes.annotate(
-                        leg.stops[0].site, (x, y), (0, 7), textcoords="offset points",
+                        short(leg.stops[0].site), (x, y), (0, 7), textcoords="offset points",
                         size=7.5, ha="center", rotation=45 if len(xs) > 12 else 0,
                     )  # fmt: skip
         axes.set_xlabel("slice-visits seen")
@@ -165,7 +165,7 @@ def draw_matrix(run: Run, arm: ArmRun) -> str | None:
                     )  # fmt: skip
         names = [_visited(validation) for validation in arm.validations]
         axes.set_xticks(range(len(names)), names, rotation=45, ha="right", size=8)
-        axes.set_yticks(range(len(sites)), sites)
+        axes.set_yticks(range(len(sites)), [short(site) for site in sites])
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)
 
@@ -174,7 +174,7 @@ def draw_matrix(run: Run, arm: ArmRun) -> str | None:
 
 def _visited(validation: Validation) -> str:
     if len(validation.visited) == 1:
-        return validation.visited[0]
+        return short(validation.visited[0])
     return "all" if validation.visited else "recalibration"
 
 
@@ -200,7 +200,7 @@ def draw_patients(run: Run) -> str | None:
                 _draw_strip(axes, centre, step, [s for s in scores if s.site == site], colour)
             axes.plot([], [], "o", ms=5, color=colour, label=method)
         counts = {s: sum(x.site == s for x in next(iter(methods.values()))) for s in sites}
-        axes.set_xticks(range(len(sites)), [f"{s}\n{_patients(counts[s])}" for s in sites])
+        axes.set_xticks(range(len(sites)), [f"{short(s)}\n{_patients(counts[s])}" for s in sites])
         axes.set_xlim(-0.55, len(sites) - 0.45)
         for x in range(len(sites) - 1):
             axes.axvline(x + 0.5, color=FAINT, lw=0.5)

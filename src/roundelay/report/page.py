@@ -40,7 +40,7 @@ def write_page(page: Page, out: Path) -> Path:
         for block in section.blocks:
             if isinstance(block, Figure):
                 drawn = block.svg.replace("<svg ", '<svg style="background:#fff" ', 1)
-                write_text(out / FIGURES / f"{block.key}.svg", drawn)
+                write_text(out / FIGURES / f"{block.name}.svg", drawn)
     write_text(out / REPORT, render(page))
     return out / REPORT
 
@@ -98,4 +98,4 @@ def render(page: Page) -> str:
 
 
 def _inline(figure: Figure) -> str:
-    return on_page(figure.svg, label=escape(figure.text, quote=True), key=figure.key)
+    return on_page(figure.svg, label=escape(figure.text, quote=True), key=figure.name)

@@ -21,6 +21,7 @@ from roundelay.relay.courier import Courier
 from roundelay.relay.ledger import Header
 from roundelay.running.events import Planned
 from roundelay.running.starting import start_baton
+from roundelay.site.cohort import noticed
 from roundelay.study.study import Study
 
 
@@ -94,7 +95,9 @@ class RunPlan:
 
     def announced(self) -> Planned:
         """What is told before training begins."""
-        return Planned(self.arms, self.surveys, tuple(weak_places(self.arms, self.surveys)))
+        notices = noticed(self.study.data) if self.images_at_hand else []
+        notices += weak_places(self.arms, self.surveys)
+        return Planned(self.arms, self.surveys, tuple(notices))
 
 
 def lay_run(study: Study, courier: Courier, machine: Machine) -> RunPlan:

@@ -90,19 +90,31 @@ def _fault(name: str, longest: int) -> str:
     if name in (".", ".."):
         return "names a folder, not a hospital or a patient"
     for letter in name:
-        if _is_hidden(letter):
+        if is_hidden(letter):
             return f"holds the character U+{ord(letter):04X}, which can't be seen or breaks text"
     if not any(unicodedata.category(letter)[0] in "LNPS" for letter in name):
         return "has nothing in it that can be read"
     return ""
 
 
-def _is_hidden(letter: str) -> bool:
+def is_hidden(letter: str) -> bool:
     """Controls, surrogates, breaks of lines, marks that turn the direction, and no characters."""
     kind = unicodedata.category(letter)
     if kind == "Cf":
         return letter not in JOINERS
     return kind in ("Cc", "Cs", "Zl", "Zp") or ord(letter) & 0xFFFE == 0xFFFE
+
+
+def visible(text: str) -> str:
+    """A text for a terminal: what can't be seen in it, or would steer the terminal, is spelled."""
+    return "".join(_spelled(c) if is_hidden(c) and c not in "\n\t" else c for c in text)
+
+
+def _spelled(letter: str) -> str:
+    number = ord(letter)
+    if 0xDC80 <= number <= 0xDCFF:  # a byte of a file's name that is no UTF-8
+        return f"\\x{number - 0xDC00:02x}"
+    return letter.encode("unicode_escape").decode()
 
 
 def alike(name: str) -> str:

@@ -5,7 +5,6 @@ FLAIR, post-contrast) and ``<folder>_<slice>_mask.tif`` (0 or 255); attributes i
 Buda, Saha, Mazurowski, Computers in Biology and Medicine 109 (2019).
 """
 
-import csv
 import re
 import warnings
 from pathlib import Path
@@ -16,7 +15,11 @@ from numpy.typing import NDArray
 from PIL import Image, TiffImagePlugin
 
 from roundelay.data.patients import Patient
+from roundelay.data.tables import read_attributes
 from roundelay.errors import DataError
+from roundelay.study.names import PatientId, SiteName
+
+ATTRIBUTES = "data.csv"
 
 _FOLDER = re.compile(r"(?P<id>[^_]+_(?P<site>[^_]+)_[^_]+)(_.*)?")
 
@@ -33,7 +36,7 @@ def find_patients(root: Path, *, masks: bool = True) -> tuple[Patient, ...]:
             f"There is no folder {root}. Give the folder that holds the patients' folders."
         )
     folders = _patient_folders(root)
-    attributes = _attributes(folders[0].parent / "data.csv")
+    attributes = read_attributes(folders[0].parent / ATTRIBUTES)
     patients: dict[str, Patient] = {}
     for folder in folders:
         patient = _patient(folder, attributes, masks)
@@ -137,24 +140,15 @@ def _patient(folder: Path, attributes: dict[str, dict[str, str]], with_masks: bo
     name = _FOLDER.fullmatch(folder.name)
     assert name is not None
     order = sorted(images)
+    try:
+        patient, site = PatientId(name["id"]), SiteName(name["site"])
+    except ValueError as error:
+        raise DataError(f"The name of the folder {str(folder)!a}: {error}. Rename it.") from error
     return Patient(
-        id=name["id"],
-        site=name["site"],
+        id=patient,
+        site=site,
         folder=folder.name,
         images=tuple(images[n] for n in order),
         masks=tuple(masks[n] for n in order if n in masks) if with_masks else (),
-        attributes=attributes.get(name["id"], {}),
+        attributes=attributes.get(patient, {}),
     )
-
-
-def _attributes(path: Path) -> dict[str, dict[str, str]]:
-    if not path.exists():
-        return {}
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path} can't be read as a table: {error}.") from error
-    if rows and "Patient" not in rows[0]:
-        raise DataError(f"{path} has no column 'Patient'.")
-    return {row.pop("Patient"): {k: v for k, v in row.items() if k and v} for row in rows}
