@@ -63,7 +63,7 @@ class Footprints:
         return [self.visit(self.begin(baton, stop), stop) for stop in stops]
 
     def visit(self, begun: Baton, stop: Stop) -> Visit:
-        returned = join(model={"w": begun.part("model/")["w"] + ADDS[stop.site]})
+        returned = join(model={"w": begun.part("model/")["w"] + ADDS.get(stop.site, 1.0)})
         return Visit(receipt(stop, begun, returned), returned)
 
     def evaluate(self, baton: Baton, sites: Sequence[str], split: str) -> list[PatientScore]:
@@ -91,14 +91,26 @@ def toy_ledger(folder: Path, arm: Arm) -> Ledger:
     return Ledger(folder, header, keep=None)
 
 
-def write_run(out: Path, plan: Study, attributes: Mapping[str, Mapping[str, str]]) -> None:
+def write_run(
+    out: Path,
+    plan: Study,
+    attributes: Mapping[str, Mapping[str, str]],
+    sizes: Mapping[str, int] = SIZES,
+) -> None:
     """A finished run as the records of a real one are, its models a single number each."""
-    arms = lay(plan, surveys())
+    cohort = surveys(dict(sizes))
+    arms = lay(plan, cohort)
     facts = {
+        "roundelay": "0",
+        "torch": "0",
+        "python": "0",
         "study": plan.digest,
+        "cohort": "cohort",
         "synthetic": False,
+        "machine": {"device": "toy", "bfloat16": False},
+        "threads": 1,
         "arms": [arm.label for arm in arms],
-        "sites": [survey.as_json() for survey in surveys().values()],
+        "sites": [survey.as_json() for survey in cohort.values()],
     }
     begin_run(plan, out, None, facts)
     for arm in arms:
@@ -107,7 +119,7 @@ def write_run(out: Path, plan: Study, attributes: Mapping[str, Mapping[str, str]
         final = relay(START, arm, courier, ledger)
         write_bytes(place / MODEL, final.data)
         write_curve(place, ledger.receipts)
-        scores = courier.evaluate(final, list(SIZES), TEST)
+        scores = courier.evaluate(final, list(sizes), TEST)
         scores = [_with(score, attributes.get(score.patient, {})) for score in scores]
         write_scores(place, scores, chosen_leg=len(arm.legs) - 1)
     write_result(result_of(read_run(out)))

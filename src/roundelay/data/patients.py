@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from roundelay.study.names import PatientId, SiteName
+
 
 @dataclass(frozen=True, slots=True)
 class Patient:
@@ -13,8 +15,8 @@ class Patient:
     `digest` (over the bytes of all files) and `split` are filled in when the site opens its files.
     """
 
-    id: str
-    site: str
+    id: PatientId
+    site: SiteName
     folder: str
     images: tuple[Path, ...]
     masks: tuple[Path, ...]

@@ -66,11 +66,10 @@ def _in_chunks(patients: Sequence[Patient], count: int, seed: int) -> Sites:
         smallest = min(chunks, key=lambda chunk: sum(len(p.images) for p in chunk))
         smallest.append(patient)
     width = len(str(count))
+    named = {SiteName(f"chunk-{n:0{width}}"): chunk for n, chunk in enumerate(chunks, start=1)}
     return {
-        f"chunk-{n:0{width}}": tuple(
-            replace(p, site=f"chunk-{n:0{width}}") for p in sorted(chunk, key=lambda p: p.id)
-        )
-        for n, chunk in enumerate(chunks, start=1)
+        name: tuple(replace(p, site=name) for p in sorted(chunk, key=lambda p: p.id))
+        for name, chunk in named.items()
     }
 
 

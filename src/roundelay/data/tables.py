@@ -106,7 +106,7 @@ def _separator(line: str) -> str:
 
 def _clean(cell: str) -> str:
     text = unicodedata.normalize("NFC", cell).strip()
-    return text[1:] if _ESCAPED.match(text) else text
+    return text[1:].strip() if _ESCAPED.match(text) else text
 
 
 def write_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
@@ -120,7 +120,7 @@ def write_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
 
 
 def _harmless(cell: Any) -> Any:
-    if not isinstance(cell, str) or not _FORMULA.match(cell):
+    if not isinstance(cell, str) or not cell.strip() or not _FORMULA.match(cell):
         return cell
     try:
         return cell if isfinite(float(cell)) and not _FULL.match(cell) else f"'{cell}"

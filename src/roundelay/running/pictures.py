@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from roundelay.data.patients import Patient
 from roundelay.data.preprocessing import geometry_of
 from roundelay.data.volumes import read_images, read_masks
 from roundelay.evaluation.scores import PatientScore
@@ -52,7 +53,7 @@ def write_samples(
     """Draw the chosen patients of one arm into ``samples/``, with a list of what they show."""
     network, settings, _ = read_model(arm_folder(out, label) / MODEL)
     network = machine.place(network)
-    patients = {p.id: p for own in open_sites(study.data).values() for p in own}
+    patients: dict[str, Patient] = {p.id: p for own in open_sites(study.data).values() for p in own}
     rows: list[Mapping[str, Any]] = []
     for rank, score in choose(scores):
         patient = patients[score.patient]

@@ -90,6 +90,8 @@ def _fault(name: str, longest: int) -> str:
     if name in (".", ".."):
         return "names a folder, not a hospital or a patient"
     for letter in name:
+        if unicodedata.category(letter) == "Cs":
+            return "holds a byte that is no Unicode text: was it named on another system?"
         if is_hidden(letter):
             return f"holds the character U+{ord(letter):04X}, which can't be seen or breaks text"
     if not any(unicodedata.category(letter)[0] in "LNPS" for letter in name):

@@ -1,5 +1,6 @@
 """Splits and sites: nobody stands twice, everybody stands somewhere."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from roundelay.data.patients import Patient
-from roundelay.data.sites import _by_table, _in_chunks
+from roundelay.data.sites import _by_table, _in_chunks, assign_sites, unplaced
 from roundelay.data.split import split_patients
 from roundelay.errors import DataError
-from roundelay.study.sections import Split
+from roundelay.study.sections import Data, Split
 
 
 def patients(sizes, site="CS"):
@@ -99,7 +100,7 @@ def test_chunks_hold_everybody_once(found, count, seed):
 
 def table(tmp_path, text):
     path = tmp_path / "sites.csv"
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
     return path
 
 
@@ -132,8 +133,47 @@ def test_a_split_in_the_table_stays(tmp_path):
         ("patient,site,split\nP_CS_0,A,tset\n", "'tset' is none of"),
         ("patient,site,split\nP_CS_0,A,test\nP_CS_1,A,\n", "Give it to all or to none"),
         ("patient,site\n", "names no patient"),
+        ("patient,site\nP_CS_0,\n", "line 2: the name of the site is empty"),
+        ("patient,site\nP_CS_0,a\u202eb\n", "line 2: the name of the site .*202E"),
+        ("patient,site\nP_CS_0,Pooled\n", "kept for something else"),
+        ("patient,site\n,A\n", "line 2: there is no patient ''"),
     ],
 )
 def test_a_wrong_table_is_refused(rows, says, tmp_path):
     with pytest.raises(DataError, match=says):
         _by_table(patients([1, 2]), table(tmp_path, rows))
+
+
+def test_a_table_in_another_case_says_the_same(tmp_path):
+    path = table(tmp_path, "PATIENT;Site ;SPLIT\nP_CS_0; A;Test\nP_CS_1;A;train\nP_CS_1;A;train\n")
+
+    found = _by_table(patients([1, 2]), path)
+
+    assert [(p.id, p.split) for p in found["A"]] == [("P_CS_0", "test"), ("P_CS_1", "train")]
+
+
+def test_a_row_names_its_patient_however_the_letters_are_composed(tmp_path):
+    known = [replace(patients([1])[0], id="P_CS_Mu\u0308ller", folder="P_CS_Mu\u0308ller_1")]
+
+    found = _by_table(known, table(tmp_path, "patient,site\n P_CS_M\u00fcller ,Uni/Klinik\n"))
+
+    assert list(found) == ["Uni/Klinik"]
+
+
+def test_sites_and_patients_that_read_alike_are_refused(tmp_path):
+    path = table(tmp_path, "patient,site\nP_CS_0,Mainz\nP_CS_1,mainz\n")
+    with pytest.raises(DataError, match="Two sites are called 'Mainz' and 'mainz'"):
+        assign_sites(patients([1, 2]), Data(root="x", sites=f"table:{path}"))
+
+    twice = [*patients([1]), *patients([1], site="cs")]
+    for sites in ("institution", "chunks:1"):
+        with pytest.raises(DataError, match="Two patients are called 'P_CS_0' and 'P_cs_0'"):
+            assign_sites(twice, Data(root="x", sites=sites))
+
+
+def test_patients_whom_the_table_leaves_out_are_told(tmp_path):
+    path = table(tmp_path, "patient,site\nP_CS_1_x,A\n")
+    data = Data(root="x", sites=f"table:{path}")
+
+    assert [name for _, name in unplaced(patients([1, 2, 3]), data)] == ["P_CS_0", "P_CS_2"]
+    assert not list(unplaced(patients([1, 2, 3]), Data(root="x")))

@@ -89,3 +89,17 @@ def test_what_is_known_of_a_patient_stands_in_columns_of_its_own(run):
 
 def test_an_arm_that_follows_nothing_has_no_validations(run):
     assert read_validations(run / "arms" / LABELS[0]) == []
+
+
+def test_no_column_of_the_table_comes_twice_and_no_cell_is_a_formula(tmp_path):
+    said = {"dice": "=1+1", "SITE": "-2", "seed": "3", "attribute_dice": "4", "Seed ": "5"}
+    write_run(tmp_path / "RUN", PLAN, {"NORTH-0": said})
+
+    text = (tmp_path / "RUN" / "patients.csv").read_text()
+
+    columns, first = list(csv.reader(text.splitlines()))[:2]
+    assert len({column.casefold() for column in columns}) == len(columns)
+    assert dict(zip(columns[-5:], first[-5:], strict=True)) == {
+        "attribute_dice": "'=1+1", "attribute_SITE": "-2", "attribute_seed": "3",
+        "attribute_attribute_dice": "4", "Seed ": "5",
+    }  # fmt: skip

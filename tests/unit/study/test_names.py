@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from roundelay.plan.arms import Arm
 from roundelay.records.layout import arm_folder
-from roundelay.study.names import PatientId, SiteName, alike, confusable, file_name
+from roundelay.study.names import PatientId, SiteName, alike, confusable, file_name, visible
 
 HOSTILE = [
     "../evil", "../../../evil", "N/A", "Uni/Klinik", "[bold]", "[/A]", "Mainz [icu]", "A$_$B",
@@ -35,7 +35,7 @@ REFUSED = {
     "a\ufeffb": r"U\+FEFF",
     "a\u00adb": r"U\+00AD",
     "a\u2028b": r"U\+2028",
-    "a\udcfcb": r"U\+DCFC",
+    "a\udcfcb": "no Unicode text",
     "a\uffffb": r"U\+FFFF",
     "\u0301\u0301": "nothing in it",
     "\u200d": "nothing in it",
@@ -119,3 +119,15 @@ def test_an_arms_folder_lies_directly_below_the_arms(text):
     out = Path("/runs/one")
 
     assert arm_folder(out, Arm("local", 0, (), text).label).parent == out / "arms"
+
+
+@given(ODD)
+def test_what_is_shown_on_a_terminal_steers_nothing_and_hides_nothing(text):
+    shown = visible(text)
+
+    shown.encode()
+    assert not any(
+        c < " " or "\x7f" <= c < "\xa0" or c == "\u202e" for c in shown if c not in "\n\t"
+    )
+    assert visible("Mainz [icu] 🏥 $x \u200d") == "Mainz [icu] 🏥 $x \u200d"
+    assert visible("a\x1b[2J\udcfc") == "a\\x1b[2J\\xfc"

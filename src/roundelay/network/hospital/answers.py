@@ -31,6 +31,7 @@ from roundelay.site.evaluation import evaluate as score_here
 from roundelay.site.opening import LocalSite, open_local_site
 from roundelay.site.opening import survey as survey_here
 from roundelay.site.visit import train as train_here
+from roundelay.study.names import SiteName
 
 OnProgress = Callable[[dict[str, Any]], None]
 
@@ -138,7 +139,7 @@ def _local_site(request: Admitted) -> LocalSite:
         )
     data = study.data.model_copy(update={"root": request.settings.root})
     found = lgg.find_patients(Path(request.settings.root))
-    own = tuple(replace(patient, site=request.site) for patient in found)
+    own = tuple(replace(patient, site=SiteName(request.site)) for patient in found)
     machine = find_machine(study.recipe.precision, deterministic=study.recipe.deterministic)
     return open_local_site(
         request.site,

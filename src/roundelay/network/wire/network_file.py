@@ -8,12 +8,11 @@ from pydantic import Field, model_validator
 
 from roundelay.errors import NetworkError
 from roundelay.files.toml_file import Section, read_toml_file
+from roundelay.study.names import RESERVED
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 
 HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
-
-RESERVED = frozenset({"server", "coordinator", "authority", "pooled"})
 
 
 class Server(Section):
@@ -36,9 +35,10 @@ class NetworkPlan(Section):
         for name in (self.name, *self.sites):
             if not NAME.fullmatch(name):
                 raise ValueError(f"{name!r} is no name here: letters, digits, - and _, 63 at most")
-        if len(set(self.sites)) != len(self.sites) or RESERVED & set(self.sites):
+        folded = [name.casefold() for name in self.sites]
+        if len(set(folded)) != len(folded) or RESERVED & set(folded):
             raise ValueError(
-                f"sites are named once each, and none of {', '.join(sorted(RESERVED))}"
+                f"sites are named once each, in any case, and none of {', '.join(sorted(RESERVED))}"
             )
         if not HOST.fullmatch(self.server.host):
             raise ValueError(f"server.host = {self.server.host!r} is no host name or address")
