@@ -165,8 +165,12 @@ def _differences(study: Study, out: Path) -> str:
         f"{key}.{name}" if isinstance(value, dict) else key
         for key, value in now.items()
         if key != "courier"
-        for name in (value if isinstance(value, dict) else [key])
-        if (value[name] != then[key][name] if isinstance(value, dict) else value != then[key])
+        for name in (value | then[key] if isinstance(value, dict) else [key])
+        if (
+            value.get(name) != then[key].get(name)
+            if isinstance(value, dict)
+            else value != then[key]
+        )
         and (key, name) != ("data", "root")
     ]
     return "other " + ", ".join(found)
