@@ -4,10 +4,11 @@ The verbs of the command line as functions, and what they take and return. Impor
 imports neither torch nor anything else of weight; the first use of a name does.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+TYPE_CHECKING = False  # as in typing, which takes longer to import than all that is here
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from roundelay import errors
     from roundelay.inference.evaluation import EvaluationResult
     from roundelay.inference.evaluation import evaluate_model as evaluate
@@ -50,24 +51,17 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> "Any":
+    from importlib import import_module
+
     if name == "__version__":
-        return _version()
+        return str(import_module("roundelay.files.installed").installed_version())
     if name == "errors":
         return import_module("roundelay.errors")
     if name not in _HOMES:
         raise AttributeError(f"module 'roundelay' has no attribute {name!r}")
     module, own = _HOMES[name]
     return getattr(import_module(f"roundelay.{module}"), own)
-
-
-def _version() -> str:
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version("roundelay")
-    except PackageNotFoundError:  # the same files, installed without PyTorch
-        return version("roundelay-verify")
 
 
 def __dir__() -> list[str]:

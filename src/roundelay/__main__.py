@@ -1,18 +1,25 @@
-"""``roundelay`` and ``python -m roundelay``."""
+"""``roundelay`` and ``python -m roundelay``: ready for Ctrl-C before anything of weight is
+imported."""
 
-import io
+import os
 import sys
 
-from roundelay.cli.app import run_app
+try:
+    from roundelay.cli import stopping
+except KeyboardInterrupt:  # it takes a few milliseconds
+    os.write(2, b"Stopped.\n")
+    os._exit(130)
 
 
 def main() -> None:
     """Run the command line and end with its exit code."""
-    for stream in (sys.stdout, sys.stderr):
-        # Into a pipe on Windows, arrows and dashes may have no code: no reason to stop.
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")
-    sys.exit(run_app(sys.argv[1:]))
+    stopping.listen()
+    from roundelay.cli import streams
+
+    streams.open_all()
+    from roundelay.cli.app import run_app
+
+    sys.exit(streams.flushed(run_app(sys.argv[1:])))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,11 @@ RoundelayError
 │   ├── MissingExtraError   an optional part that isn't installed
 │   ├── MissingTorchError   training, where only the part that checks is installed
 │   ├── LockHeldError       a folder that another process works in
-│   └── DiskFullError       no room to write
+│   ├── OutputError         standard output, where nobody takes it
+│   └── MachineError        a file, a folder or memory that the machine refuses; 3 where a run that
+│       │                   was going can go on with --resume
+│       ├── DiskFullError      no room to write
+│       └── MemoryFullError    too little memory
 └── SiteError            3: a site or the network failed; ``--resume`` goes on
     ├── HandoverError       a site did not begin with what it was sent
     ├── VisitError          training at a site went wrong
@@ -22,11 +26,14 @@ RoundelayError
 
 from pathlib import Path
 
+READER_GONE = 141
+"""What a shell says of a program whose reader left, as with ``| head -1``: 128 and SIGPIPE."""
+
 
 class RoundelayError(Exception):
     """Base of all; its text is shown to the user as it is."""
 
-    exit_code = 1
+    exit_code: int = 1
 
 
 class UserError(RoundelayError):
@@ -59,8 +66,33 @@ class NetworkError(UserError):
     """A network's plan, kit, policy or roster is wrong."""
 
 
-class DiskFullError(UserError):
+class MachineError(UserError):
+    """The machine refuses a file, a folder or memory. With `resumable`, a run was going: code 3."""
+
+    def __init__(self, text: str, *, resumable: bool = False) -> None:
+        super().__init__(text)
+        if resumable:
+            self.exit_code = SiteError.exit_code
+
+
+class DiskFullError(MachineError):
     """There is no room left to write."""
+
+
+class MemoryFullError(MachineError):
+    """There is too little memory."""
+
+
+class OutputError(UserError):
+    """Standard output can't be written. Where its reader left, there is nobody to tell: no text."""
+
+    def __init__(self, error: OSError) -> None:
+        gone = isinstance(error, BrokenPipeError)
+        super().__init__(
+            "" if gone else f"Standard output can't be written: {error.strerror or error}."
+        )
+        if gone:
+            self.exit_code = READER_GONE
 
 
 class MissingExtraError(UserError):

@@ -7,53 +7,16 @@ import pytest
 import torch
 from torch import nn
 
-from roundelay.couriers.here import HereCourier
 from roundelay.errors import VisitError
 from roundelay.learning.fedprox import pull_back
 from roundelay.learning.fit import set_training
-from roundelay.learning.machine import Machine
 from roundelay.learning.state import load_model
-from roundelay.phantom.cohort import make_toy
 from roundelay.plan.arms import lay
 from roundelay.relay.aggregation import final_model, recalibrated
 from roundelay.relay.baton import MODEL, OPTIMISER, SUMS, join
 from roundelay.relay.loop import relay
 from roundelay.running.starting import start_baton
-from surveys import study
-
-FLOAT32 = Machine("cpu", False, False)
-SITES = {"NORTH": 3, "EAST": 2}
-
-
-@pytest.fixture(scope="module")
-def root(module_path):
-    return make_toy(module_path / "data", seed=0, patients=SITES, slices=4, size=64)
-
-
-@pytest.fixture
-def threads():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-def toy(root, **recipe):
-    values = {"rounds": 2, "steps": 2, "batch": 2, "optimiser": "adamw", **recipe}
-    return study(
-        data={
-            "root": str(root),
-            "size": 32,
-            "crop": "brain",
-            "split": {"validation": 0.0, "test": 0.34},
-        },
-        model={"encoder": "resnet18"},
-        recipe=values,
-    )
-
-
-def open_here(plan, home, on_step=lambda _: None):
-    return HereCourier(plan, home=home, machine=FLOAT32, on_step=on_step)
+from visits import open_here, toy
 
 
 class Keep:
@@ -211,7 +174,7 @@ def test_a_loss_that_is_not_finite_stops_the_visit_and_names_it(root, tmp_path, 
     courier = open_here(plan, tmp_path)
     stop = lay(plan, courier.survey())[0].legs[1].stops[0]
     arrays = start_baton(plan, 0).part(MODEL)
-    arrays["encoder.conv1.weight"] = np.full_like(arrays["encoder.conv1.weight"], np.nan)
+    arrays["encoder.conv1.weight"] = np.full_like(arrays["encoder.conv1.weight"], 3e38)
 
     with pytest.raises(VisitError, match=r"NORTH \(stop 2, round 1\) became nan in step 1"):
         courier.train(join(model=arrays), [stop])

@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 import roundelay
-from roundelay.cli import app
+from roundelay.cli import app, stopping
 from roundelay.errors import StudyError
 from roundelay.phantom.cohort import make_toy
+from roundelay.running import run as running
+from roundelay.running.events import Planned
 from surveys import TOY
 
 ROOT = Path(__file__).parents[2]
@@ -105,13 +107,25 @@ def test_a_run_from_python_returns_what_the_folder_holds(tmp_path):
     assert frame["dice"].tolist() == pytest.approx(table["dice"].tolist())
 
 
-def test_a_stopped_command_says_how_to_go_on_where_it_can(monkeypatch, capsys):
-    monkeypatch.setattr(app, "app", lambda **_: 130)  # what Typer makes of Ctrl-C
+def test_a_stopped_command_says_how_to_go_on_where_it_can(monkeypatch, capsys, tmp_path):
+    """Only once a run has begun is there something to go on with."""
 
-    assert app.run_app(["run", "study.toml"]) == 130
-    assert "go on with --resume" in capsys.readouterr().err
-    assert app.run_app(["check", "study.toml"]) == 130
-    assert capsys.readouterr().err == "Stopped.\n"
+    def stopped(*_, **__):
+        raise KeyboardInterrupt
+
+    def stopped_later(*_, on_event, **__):
+        on_event(Planned((), {}, ()))
+        raise KeyboardInterrupt
+
+    (tmp_path / "study.toml").write_text(TOY)
+    arguments = ["run", str(tmp_path / "study.toml"), "--out", str(tmp_path / "RUN")]
+    for run, said in (
+        (stopped_later, f"Stopped. {stopping.GO_ON}\n"),
+        (stopped, "Stopped.\n"),
+    ):
+        monkeypatch.setattr(running, "run_study", run)
+        assert app.run_app(arguments) == 130
+        assert capsys.readouterr().err.endswith(said)
 
 
 def test_a_study_that_is_wrong_is_a_sentence_and_writes_nothing(tmp_path):

@@ -1,18 +1,19 @@
 """The commands and their arguments; errors become sentences and exit codes here."""
 
 import contextlib
-import errno
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from typer.main import get_command
 
 import roundelay
-from roundelay.cli import inference, init, ledger, network, show
-from roundelay.cli.options import DataOption, DeviceOption, JsonOption, StudyArgument
+from roundelay.cli import inference, init, ledger, network, show, stopping
+from roundelay.cli.options import DataOption, DeviceOption, JsonOption, StudyArgument, at_home
 from roundelay.cli.progress import Watch
 from roundelay.errors import MissingTorchError, RoundelayError, UserError
+from roundelay.files.mishap import explained
 from roundelay.learning.cpu.heap import keep_freed_memory
 
 if TYPE_CHECKING:
@@ -49,45 +50,37 @@ def _options(
     """Options of `roundelay` itself."""
 
 
-STOPPED = 130
-"""The exit code of a command that a person stopped."""
-
-
 def run_app(arguments: Sequence[str]) -> int:
     """Run a command and return its exit code: 0, 2 mend it, 3 a site failed, 130 stopped."""
-    try:
-        code = app(args=list(arguments), prog_name="roundelay", standalone_mode=False)
-        if code == STOPPED:  # Typer makes this of Ctrl-C
-            raise KeyboardInterrupt
-        return code if isinstance(code, int) else 0
-    except typer.Exit as end:
-        return end.exit_code
-    except (KeyboardInterrupt, typer.Abort):
-        resumable = arguments[:1] and arguments[0] in ("run", "submit")
-        show.error(
-            "Stopped." + " What was handed over is kept; go on with --resume." * bool(resumable)
-        )
-        return STOPPED
-    except Exception as error:
-        if (known := _known(error)) is None:
-            raise
-        show.error(str(known))
-        return known.exit_code
+    with stopping.working():
+        try:
+            # Not through `app()`, which has endings of its own for Ctrl-C and for broken pipes.
+            with get_command(app).make_context("roundelay", at_home(arguments)) as context:
+                context.command.invoke(context)
+            return 0
+        except typer.Exit as end:
+            return end.exit_code
+        except (Exception, KeyboardInterrupt) as error:
+            if stopping.was_heard() or isinstance(error, KeyboardInterrupt | typer.Abort):
+                show.error(stopping.sentence())
+                return stopping.code()
+            if (known := _known(error)) is None:
+                raise
+            show.error(str(known))
+            return known.exit_code
 
 
-def _known(error: Exception) -> RoundelayError | None:
+def _known(error: BaseException) -> RoundelayError | None:
     """What is said of an error; None of one that keeps its traceback."""
     if isinstance(error, RoundelayError):
         return error
     # roundelay-verify leaves PyTorch out; what trains imports it only once it is asked for.
     if isinstance(error, ModuleNotFoundError) and error.name == "torch":
         return MissingTorchError()
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        return UserError(f"The disk is full: {error.filename}. Make room and try again.")
     # Typer's own complaints about arguments, without naming the library it is built on.
     if hasattr(error, "format_message"):
         return UserError(error.format_message())
-    return None
+    return explained(error)
 
 
 @app.command()

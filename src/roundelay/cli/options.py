@@ -1,10 +1,13 @@
 """Arguments and options that several commands share."""
 
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from roundelay.errors import UserError
 from roundelay.study.preset import preset_names
 
 StudyArgument = Annotated[
@@ -21,3 +24,23 @@ FormatOption = Annotated[str, typer.Option("--format", help="Layout of the folde
 ModelArgument = Annotated[
     Path, typer.Argument(help="A model.safetensors, or a run folder with one.")
 ]
+
+
+def at_home(arguments: Sequence[str]) -> list[str]:
+    """The arguments with the homes that a shell leaves to us, as in ``--out=~/RUN``: no folder is
+    called ``~`` by anybody who means it."""
+    return [_at_home(argument) for argument in arguments]
+
+
+def _at_home(argument: str) -> str:
+    begin = re.match(r"(--[a-z-]+=)?", argument)
+    option = begin[0] if begin else ""
+    place = argument.removeprefix(option)
+    if not place.startswith("~"):
+        return argument
+    try:
+        return option + str(Path(place).expanduser())
+    except RuntimeError as error:
+        if place.startswith("~/") or place == "~":
+            raise UserError(f"{place}: there is no home folder here. Name the place.") from error
+        return argument  # a name with a tilde, of no user

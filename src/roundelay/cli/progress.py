@@ -7,7 +7,11 @@ from typing import Any, Self
 
 from rich.progress import BarColumn, Progress, TextColumn
 
+from roundelay.cli import stopping
 from roundelay.cli.show import err, notice
+
+ANIMATED = err.is_terminal and not err.is_dumb_terminal
+"""Whether a bar can be drawn over itself; else a line is said now and then."""
 
 
 class Watch:
@@ -20,7 +24,7 @@ class Watch:
             BarColumn(bar_width=24),
             TextColumn("{task.fields[detail]}", markup=False),
             console=err,
-            disable=quiet or not err.is_terminal,
+            disable=quiet or not ANIMATED,
             transient=True,
         )
         self._task = self._bar.add_task("opening the cohort", total=None, detail="")
@@ -62,7 +66,10 @@ class Watch:
         self.say(
             f"{len(event.surveys)} sites, {patients} patients; {models}, {visits:,} slice-visits."
         )
+        # A run of its own, where every hospital is left out in turn.
+        self._done = self._seen = 0
         self._begin = time.perf_counter()
+        stopping.resumable()
 
     def _arm_begun(self, event: Any) -> None:
         self._label = event.arm.label
@@ -94,7 +101,7 @@ class Watch:
         self._bar.update(
             self._task, description=where, total=self._steps, completed=self._done, detail=detail
         )
-        if event.step == stop.steps and not err.is_terminal:
+        if event.step == stop.steps and not ANIMATED:
             self.say(f"{where}  {detail}")
 
 
@@ -108,7 +115,7 @@ def duration(seconds: float) -> str:
 @contextmanager
 def patients_watch(*, quiet: bool) -> Iterator[Callable[[int, int], None]]:
     """A bar over patients on a terminal, nothing elsewhere."""
-    bar = Progress(console=err, disable=quiet or not err.is_terminal, transient=True)
+    bar = Progress(console=err, disable=quiet or not ANIMATED, transient=True)
     task = bar.add_task("patients", total=None)
     with bar:
         yield lambda done, total: bar.update(task, completed=done, total=total)

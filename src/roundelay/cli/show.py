@@ -1,33 +1,60 @@
 """What is printed: results on standard output, all else on standard error."""
 
 import json
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
+from roundelay.errors import OutputError
 from roundelay.study.names import visible
-
-WIDE = 200
-"""Columns where standard output is no terminal: lines stay whole for grep."""
 
 PLAIN: Any = {"highlight": False, "markup": False, "emoji": False}
 """A name from outside may look like markup: it is shown as it is."""
 
-out = Console(**PLAIN)
-err = Console(stderr=True, soft_wrap=True, **PLAIN)
+UNLIMITED = 1_000_000
+"""Columns where standard output is no terminal."""
+
+
+class _Stream(Console):
+    """A console that leaves a reader who left to its callers."""
+
+    def on_broken_pipe(self) -> None:
+        raise
+
+
+def is_terminal(stream: Any) -> bool:
+    """Whether somebody reads along: what FORCE_COLOR and the like say is no matter."""
+    return stream is not None and stream.isatty()
+
+
+out = _Stream(force_terminal=is_terminal(sys.stdout), **PLAIN)
+err = _Stream(stderr=True, soft_wrap=True, force_terminal=is_terminal(sys.stderr), **PLAIN)
 if not out.is_terminal:
-    out.width = WIDE
+    out.width = UNLIMITED
 
 
 def line(text: str) -> None:
-    out.print(visible(text), soft_wrap=True)
+    with _printing():
+        out.print(visible(text), soft_wrap=True)
+
+
+@contextmanager
+def _printing() -> Iterator[None]:
+    """Raise OutputError where standard output can't be written."""
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(error) from error
 
 
 def error(text: str) -> None:
-    err.print(visible(text), style="red")
+    if text:
+        err.print(visible(text), style="red")
 
 
 def notice(text: str) -> None:
@@ -37,18 +64,21 @@ def notice(text: str) -> None:
 
 def json_line(value: Any) -> None:
     """JSON alone, never styled or wrapped; in ASCII, which every pipe takes."""
-    out.file.write(json.dumps(value, allow_nan=False) + "\n")
+    with _printing():
+        out.file.write(json.dumps(value, allow_nan=False) + "\n")
 
 
 def table(title: str | None, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Text columns left, figures right. Nothing is cut off on a narrow screen but wrapped."""
+    """Text columns left, figures right. On a narrow screen columns are wrapped; where standard
+    output is no terminal, lines stay whole for grep, however long."""
     grid = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
     for i, column in enumerate(columns):
         figures = all(not row[i] or row[i][0] in "0123456789-–." for row in rows)
         grid.add_column(visible(column), justify="right" if figures else "left", overflow="fold")
     for row in rows:
         grid.add_row(*map(visible, row))
-    out.print(grid)
+    with _printing():
+        out.print(grid)
 
 
 def ended(summary: dict[str, Any], place: Path, *, json_: bool) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from roundelay.data.sites import Sites
 from roundelay.data.slice_cache import SliceCache
 from roundelay.errors import RoundelayError
+from roundelay.files.mishap import explained
 from roundelay.learning.machine import Machine, find_device, machine_on
 from roundelay.learning.model_file import inference_settings_of
 from roundelay.learning.process import set_up_process
@@ -86,8 +87,12 @@ class SiteProcess:
                     site, study, sites, cache=cache, machine=machine, home=self._home
                 )
             return Answer(work(self._local_site), self.steps())
-        except RoundelayError as error:
-            return Answer(str(error), [], type(error))
+        except Exception as error:
+            # What the machine refuses is said as here, in the driver's process too.
+            known = error if isinstance(error, RoundelayError) else explained(error)
+            if known is None:
+                raise
+            return Answer(str(known), [], type(known))
 
     def _here(self) -> Machine:
         """The driver's settings, on the device of this process."""

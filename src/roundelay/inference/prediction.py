@@ -9,6 +9,7 @@ from roundelay.data.formats import lgg
 from roundelay.data.patients import Patient
 from roundelay.data.volumes import read_images
 from roundelay.errors import RunFolderError
+from roundelay.files.places import refuse_place
 from roundelay.inference.evaluation import OnPatient, nobody_watches, patients_in
 from roundelay.learning.machine import find_machine
 from roundelay.learning.model_file import read_model
@@ -30,6 +31,7 @@ def predict_folder(
     Masks that are there are drawn on the sheets and used for nothing. Raises ModelError, DataError,
     RunFolderError where `out` isn't empty, UserError where `device` isn't there.
     """
+    refuse_place(out, images=data)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise RunFolderError(f"The folder {out} isn't empty. Choose another --out.")
     machine = find_machine("auto", device=device)

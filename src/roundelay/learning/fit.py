@@ -44,7 +44,8 @@ def fit(
 ) -> float:
     """Train over the batches of a stop; return the mean loss over its slice-visits.
 
-    Raises VisitError where the loss isn't finite: nothing of such a visit is handed over.
+    Raises VisitError where the loss, or a gradient to be clipped, isn't finite: nothing of such a
+    visit is handed over.
     """
     total, seen, begin = 0.0, 0, time.perf_counter()
     for number, (images, masks) in enumerate(batches):
@@ -58,21 +59,38 @@ def fit(
             logits = model(images)
         loss = segmentation_loss(logits, masks.to(machine.device), recipe.loss)
         value = loss.item()
-        if not math.isfinite(value):
-            raise VisitError(
-                f"The loss at {stop} became {value} in step {number + 1} of {stop.steps}.\n"
-                "Nothing of this visit was handed over; the last baton is kept. A learning_rate"
-                f' below {recipe.learning_rate:g} or precision = "float32" often helps: that is'
-                " another study, so start it with another --out."
-            )
+        _refuse_infinite("loss", value, stop, number, recipe)
         model.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
         hooks.after_backward()
+        if recipe.gradient_clip is not None:
+            norm = nn.utils.clip_grad_norm_(model.parameters(), recipe.gradient_clip).item()
+            # Clipped, an infinite gradient is no number any more.
+            _refuse_infinite("gradient", norm, stop, number, recipe)
         optimiser.step()
         hooks.after_step()
         total, seen = total + value * len(images), seen + len(images)
         hooks.on_step(Step(stop, number + 1, value, seen / (time.perf_counter() - begin)))
     return total / seen
+
+
+def way_out(recipe: Recipe) -> str:
+    """What is kept where training left the finite numbers, and what keeps it among them."""
+    clip = recipe.gradient_clip
+    below = f" below {clip:g}" if clip else " = 1.0"
+    return (
+        f"Nothing of this visit was handed over; the last baton is kept. gradient_clip{below}, a"
+        f' learning_rate below {recipe.learning_rate:g} or precision = "float32" often helps: that'
+        " is another study, so start it with another --out."
+    )
+
+
+def _refuse_infinite(what: str, value: float, stop: Stop, number: int, recipe: Recipe) -> None:
+    if not math.isfinite(value):
+        raise VisitError(
+            f"The {what} at {stop} became {value} in step {number + 1} of {stop.steps}.\n"
+            f"{way_out(recipe)}"
+        )
 
 
 def set_training(model: nn.Module, *, frozen: bool) -> None:

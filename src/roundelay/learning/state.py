@@ -26,6 +26,12 @@ def load_model(encoder: str, arrays: Arrays) -> nn.Module:
     # Drawing weights only to overwrite them costs a quarter of a second a visit.
     with torch.device("meta" if own else "cpu"):
         model = build_unet(encoder, seed=0)
+    for name, own_tensor in model.state_dict().items():
+        if name in tensors and tensors[name].dtype != own_tensor.dtype:
+            raise ModelError(
+                f"These weights are not of a U-Net with {encoder}: {name} is"
+                f" {tensors[name].dtype}, not {own_tensor.dtype}."
+            )
     try:
         model.load_state_dict(tensors, strict=True, assign=own)
     except RuntimeError as error:

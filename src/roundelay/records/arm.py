@@ -5,12 +5,16 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from pydantic import BaseModel, TypeAdapter
+
 from roundelay.data.tables import write_table
 from roundelay.errors import LedgerError
 from roundelay.evaluation.forgetting import Validation
 from roundelay.evaluation.scores import PatientScore
+from roundelay.files.mishap import why
+from roundelay.files.reading import read_json
 from roundelay.files.writing import write_json, write_text
-from roundelay.plan.itinerary import Leg, as_json, legs_from_json
+from roundelay.plan.itinerary import Leg, Stop, as_json, legs_from_json
 from roundelay.records.layout import MODEL, SCORES, SEALED_MODEL
 from roundelay.relay.receipt import Receipt
 
@@ -33,22 +37,54 @@ def write_scores(place: Path, scores: Sequence[PatientScore], *, chosen_leg: int
 
 
 def model_digest(place: Path) -> str:
-    """SHA-256 of a finished arm's model, sealed or open."""
+    """SHA-256 of a finished arm's model, sealed or open. Raises LedgerError without one."""
     sealed = place / SEALED_MODEL
     path = sealed if sealed.exists() else place / MODEL
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise LedgerError(f"{path} can't be read: {why(error)}.") from error
+
+
+class _Leg(BaseModel):
+    index: int
+    stops: list[Stop]
+
+
+class _Scored(BaseModel):
+    chosen_leg: int
+    scores: list[PatientScore]
+
+
+def read_scored(place: Path) -> tuple[int, tuple[PatientScore, ...]] | None:
+    """The hand-over whose model was taken, and every score; None of an arm that isn't done.
+
+    Raises LedgerError where the file is damaged.
+    """
+    path = place / SCORES
+    if not path.exists():
+        return None
+    found: tuple[int, tuple[PatientScore, ...]] = read_json(
+        path,
+        TypeAdapter(_Scored),
+        LedgerError,
+        lambda values: (values["chosen_leg"], tuple(PatientScore(**s) for s in values["scores"])),
+    )
+    return found
 
 
 def read_legs(place: Path) -> tuple[Leg, ...]:
     """The planned itinerary of an arm. Raises LedgerError where its file can't be read."""
     path = place / "itinerary.json"
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-        legs = legs_from_json(values)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise LedgerError(f"{path} can't be read ({error}).") from error
-    if json.loads(json.dumps(as_json(legs))) != values:
-        raise LedgerError(f"{path} holds what no itinerary holds: it was changed.")
+    found: tuple[Leg, ...] = read_json(path, TypeAdapter(list[_Leg]), LedgerError, _legs)
+    return found
+
+
+def _legs(values: Any) -> tuple[Leg, ...]:
+    legs = legs_from_json(values)
+    if not legs or json.loads(json.dumps(as_json(legs))) != values:
+        raise ValueError("it holds what no itinerary holds")
     return legs
 
 
@@ -57,5 +93,10 @@ def read_validations(place: Path) -> list[Validation]:
     path = place / VALIDATIONS
     if not path.exists():
         return []
-    rows = json.loads(path.read_text(encoding="utf-8"))
-    return [Validation(**{**row, "visited": tuple(row["visited"])}) for row in rows]
+    found: list[Validation] = read_json(
+        path,
+        TypeAdapter(list[Validation]),
+        LedgerError,
+        lambda rows: [Validation(**{**row, "visited": tuple(row["visited"])}) for row in rows],
+    )
+    return found

@@ -1,11 +1,12 @@
 """A run folder as values: finished, still running, or damaged."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+
+from pydantic import BaseModel, TypeAdapter
 
 from roundelay.data.survey import TEST, VALIDATION
 from roundelay.errors import LedgerError, RunFolderError
@@ -13,13 +14,13 @@ from roundelay.evaluation.forgetting import Validation
 from roundelay.evaluation.judgement import ArmScores, Judgement, judge
 from roundelay.evaluation.scores import PatientScore
 from roundelay.evaluation.summary import Summary, by_patient, summarize
+from roundelay.files.reading import read_json
 from roundelay.plan.cost import planned_bytes
 from roundelay.plan.itinerary import Leg
-from roundelay.records.arm import model_digest, read_legs, read_validations
+from roundelay.records.arm import model_digest, read_legs, read_scored, read_validations
 from roundelay.records.layout import (
     LEDGER,
     SAMPLES,
-    SCORES,
     SUMMARY,
     arm_folder,
     read_record,
@@ -40,6 +41,20 @@ FULL_NAMES = {
     "pooled": "all images in one place",
     "local": "each hospital alone, on its own patients",
 }
+
+
+class _Sample(BaseModel):
+    file: str
+    arm: str
+    site: str
+    rank: str
+    patient: str
+    dice: float
+    slice: int
+    slices: int
+
+
+_SAMPLES = TypeAdapter(list[_Sample])
 
 AWAY = {"absent": "it was skipped", "deferred": "it was put off to later in the round"}
 
@@ -172,10 +187,7 @@ def read_run(place: Path) -> Run:
 
 def _read_arm(place: Path, label: str, split: str) -> ArmRun:
     legs, lines = read_legs(place), read_ledger(place / LEDGER)
-    done: dict[str, Any] = {"chosen_leg": None, "scores": []}
-    if (place / SCORES).exists():
-        done = json.loads((place / SCORES).read_text(encoding="utf-8"))
-    every_score = tuple(PatientScore(**score) for score in done["scores"])
+    chosen_leg, every_score = read_scored(place) or (None, ())
     first = legs[0].stops[0]
     name, _, order = first.arm.partition("-")
     return ArmRun(
@@ -190,7 +202,7 @@ def _read_arm(place: Path, label: str, split: str) -> ArmRun:
         receipts=tuple(Receipt(**r) for line in lines[1:] for r in line["receipts"]),
         legs_done=len(lines) - 1,
         validations=tuple(read_validations(place)),
-        chosen_leg=done["chosen_leg"],
+        chosen_leg=chosen_leg,
         scores=tuple(score for score in every_score if score.split == split),
         every_score=every_score,
         head=str(lines[-1]["digest"]),
@@ -221,7 +233,7 @@ def _away(lines: list[dict[str, Any]]) -> tuple[str, ...]:
 def read_samples(place: Path) -> tuple[Mapping[str, Any], ...]:
     """What the pictures in a run folder show; empty where there are none."""
     path = place / SAMPLES
-    return tuple(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else ()
+    return tuple(read_json(path, _SAMPLES, RunFolderError)) if path.exists() else ()
 
 
 def refuse_other_cohorts(runs: list[Run]) -> None:

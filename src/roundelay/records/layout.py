@@ -1,14 +1,17 @@
 """The run folder: its files, how it is begun, locked and found again."""
 
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel, TypeAdapter
+
 from roundelay.errors import LedgerError, LockHeldError, RunFolderError, StudyError
 from roundelay.files.canonical import digest_of
 from roundelay.files.locks import take_lock
+from roundelay.files.places import refuse_place
+from roundelay.files.reading import read_bytes, read_json
 from roundelay.files.writing import write_json, write_text
 from roundelay.plan.arms import Arm
 from roundelay.plan.itinerary import as_json
@@ -26,6 +29,35 @@ SAMPLES = Path("samples", "samples.json")
 
 LOCK = ".lock"
 
+
+class _Site(BaseModel):
+    """What run.json records of a site: its survey."""
+
+    site: str
+    patients: dict[str, int]
+    slices: dict[str, int]
+    tumour_slices: dict[str, int]
+    digest: str
+
+
+class _Record(BaseModel):
+    """What must stand in run.json, and of which kind the rest is."""
+
+    study: str
+    synthetic: bool
+    arms: list[str]
+    sites: list[_Site]
+    cohort: str = ""
+    roundelay: str = ""
+    torch: str = ""
+    python: str = ""
+    threads: int = 1
+    machine: dict[str, Any] = {}
+    network: dict[str, Any] = {}
+
+
+RECORDED = TypeAdapter(_Record)
+
 SAME = ("study", "cohort", "threads", "network")
 """What a resumed run must have in common with its beginning, to give the same bytes."""
 
@@ -35,9 +67,8 @@ def open_run(study: Study, out: Path, *, resume: bool) -> dict[str, Any] | None:
 
     Raises RunFolderError where `out` holds something else, or a run of another study.
     """
+    refuse_place(out, images=study.data.root)
     begun = (out / RECORD).exists()
-    if out.exists() and not out.is_dir():
-        raise RunFolderError(f"{out} is a file. Choose a folder for the run.")
     if not resume or not begun:
         if out.exists() and not all(_left_by_a_beginning(p, study) for p in out.iterdir()):
             hint = " Go on with it by --resume, or choose" if begun else " Choose"
@@ -55,7 +86,7 @@ def open_run(study: Study, out: Path, *, resume: bool) -> dict[str, Any] | None:
 def _left_by_a_beginning(path: Path, study: Study) -> bool:
     """Whether a beginning of this study that was cut off, before its record stood, left `path`."""
     if path.name == STUDY:
-        return path.read_text(encoding="utf-8").startswith(_heading(study))
+        return read_bytes(path, RunFolderError).startswith(_heading(study).encode())
     return path.name.startswith(LOCK) or path.name.endswith(".tmp")
 
 
@@ -66,9 +97,9 @@ def _heading(study: Study) -> str:
 def read_record(out: Path) -> dict[str, Any]:
     """run.json. Raises RunFolderError where there is none."""
     try:
-        record: dict[str, Any] = json.loads((out / RECORD).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise RunFolderError(f"{out} is not a run of Roundelay: {RECORD} can't be read.") from error
+        record: dict[str, Any] = read_json(out / RECORD, RECORDED, RunFolderError)
+    except RunFolderError as error:
+        raise RunFolderError(f"{out} is not a run of Roundelay: {error}") from error
     return record
 
 
@@ -146,8 +177,12 @@ def _differences(study: Study, out: Path) -> str:
         f"{key}.{name}" if isinstance(value, dict) else key
         for key, value in now.items()
         if key != "courier"
-        for name in (value if isinstance(value, dict) else [key])
-        if (value[name] != then[key][name] if isinstance(value, dict) else value != then[key])
+        for name in (value | then[key] if isinstance(value, dict) else [key])
+        if (
+            value.get(name) != then[key].get(name)
+            if isinstance(value, dict)
+            else value != then[key]
+        )
         and (key, name) != ("data", "root")
     ]
     return "other " + ", ".join(found)

@@ -1,12 +1,14 @@
 """Whether a run folder is what its ledgers vouch for."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel, TypeAdapter
+
 from roundelay.errors import LedgerError
+from roundelay.files.reading import read_json
 from roundelay.plan.itinerary import Leg, open_legs
 from roundelay.plan.itinerary import digest as itinerary_digest
 from roundelay.records.arm import model_digest, read_legs
@@ -21,6 +23,19 @@ from roundelay.records.layout import (
 from roundelay.records.signatures import check_signatures
 from roundelay.relay.ledger import file_name, read_baton, read_ledger, sealed_as
 from roundelay.relay.receipt import absence_statements
+
+
+class _Row(BaseModel):
+    label: str
+    head: str
+    model: str
+
+
+class _Summary(BaseModel):
+    arms: list[_Row]
+
+
+_SUMMARY = TypeAdapter(_Summary)
 
 
 def verify_arm(out: Path, label: str) -> str:
@@ -38,7 +53,7 @@ def verify_arm(out: Path, label: str) -> str:
         )
     head = str(lines[-1]["digest"])
     if (out / SUMMARY).exists():
-        rows = json.loads((out / SUMMARY).read_text(encoding="utf-8"))["arms"]
+        rows = read_json(out / SUMMARY, _SUMMARY, LedgerError)["arms"]
         model = model_digest(place)
         for row in rows:
             if row["label"] == label and (row["head"], row["model"]) != (head, model):

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from roundelay.errors import VisitError
 from roundelay.files.arrays import Arrays
 from roundelay.plan.itinerary import Leg
 from roundelay.relay.baton import AVERAGE, MODEL, SUMS, Baton, join
@@ -60,9 +61,21 @@ def recalibrated(baton: Baton, sums: Sequence[Arrays]) -> Baton:
         )
         mean = total / count
         variance = np.maximum(squares - count * mean**2, 0.0) / np.maximum(count - 1, 1)
-        model[f"{layer}.running_mean"] = mean.astype(np.float32)
-        model[f"{layer}.running_var"] = variance.astype(np.float32)
+        for name, value in (("running_mean", mean), ("running_var", variance)):
+            model[f"{layer}.{name}"] = _as_float32(value, f"{layer}.{name}")
     return join(model=model)
+
+
+def _as_float32(value: np.ndarray, name: str) -> np.ndarray:
+    with np.errstate(over="ignore"):
+        found = value.astype(np.float32)
+    if not np.isfinite(found).all():
+        raise VisitError(
+            f"The BatchNorm recalibration of all sites together gave {name} values that aren't"
+            " finite. What was handed over before is kept. The model's activations are too large:"
+            " a lower learning_rate often helps, or recipe.gradient_clip; that is another study."
+        )
+    return found
 
 
 def goes_home(baton: Baton) -> Baton:

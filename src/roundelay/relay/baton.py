@@ -55,11 +55,12 @@ class Baton:
 
     def part(self, prefix: str) -> Arrays:
         """The arrays of one part, without its prefix."""
-        return {
-            name.removeprefix(prefix): array
-            for name, array in self.arrays().items()
-            if name.startswith(prefix)
-        }
+        return part_of(self.arrays(), prefix)
+
+
+def part_of(arrays: Arrays, prefix: str) -> Arrays:
+    """The arrays of one part, without its prefix."""
+    return {n.removeprefix(prefix): a for n, a in arrays.items() if n.startswith(prefix)}
 
 
 def join(**parts: Mapping[str, NDArray[Any]]) -> Baton:

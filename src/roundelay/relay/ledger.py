@@ -151,7 +151,7 @@ def _problem(raw: bytes, previous: str, *, first: bool) -> str | None:
             return "it does not follow from the line before it"
         if ("leg" in line) == first:
             return "a leg is missing before it"
-    except (ValueError, KeyError, AttributeError, TypeError):
+    except (ValueError, KeyError, AttributeError, TypeError, RecursionError):
         return "it is not a line of a ledger"
     return None
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from roundelay.errors import RunFolderError, StudyError
+from roundelay.files.places import refuse_place
 from roundelay.files.writing import write_json
 from roundelay.records.contents import read_run
 from roundelay.records.layout import RECORD, SUMMARY
@@ -45,7 +46,8 @@ def run_leaving_out(
     sites = list(open_sites(study.data))
     if len(sites) < 2:
         raise StudyError(f"There is one site only ({sites[0]}): leaving it out leaves none.")
-    if not resume and out.exists() and (not out.is_dir() or any(out.iterdir())):
+    refuse_place(out, images=study.data.root)
+    if not resume and out.exists() and any(out.iterdir()):
         raise RunFolderError(
             f"{out} isn't empty. Go on with it by --resume, or choose another --out."
         )

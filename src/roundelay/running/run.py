@@ -1,13 +1,14 @@
 """Run a study: open the courier, lay the arms, run each, finish the run folder."""
 
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 from roundelay.couriers import open_courier
 from roundelay.data.survey import TEST
 from roundelay.errors import LedgerError
+from roundelay.files.mishap import explained
 from roundelay.learning.process import computing
 from roundelay.plan.cost import check_room
 from roundelay.records.contents import Run, read_run, read_samples
@@ -55,11 +56,30 @@ def run_study(
             check_room(out, plan.arms, plan.baton_bytes, keep_all=study.keep == "all")
             with locked(out):
                 begin_run(study, out, record, plan.facts)
-                on_event(plan.announced())
-                refresh = Refresh(out, lambda text: on_event(Noticed(text)))
-                for arm in plan.arms:
-                    run_arm(plan.of(arm), out, courier, refresh, on_event)
-                return _finish(plan, out, on_event)
+                with _going(out):
+                    return _run_arms(plan, out, courier, on_event)
+
+
+def _run_arms(plan: RunPlan, out: Path, courier: Courier, on_event: OnEvent) -> RunResult:
+    on_event(plan.announced())
+    refresh = Refresh(out, lambda text: on_event(Noticed(text)))
+    for arm in plan.arms:
+        run_arm(plan.of(arm), out, courier, refresh, on_event)
+    return _finish(plan, out, on_event)
+
+
+@contextmanager
+def _going(out: Path) -> Iterator[None]:
+    """What the machine refuses from here on ends a run that can go on: so it is said."""
+    try:
+        yield
+    except Exception as error:
+        if (known := explained(error)) is None:
+            raise
+        raise type(known)(
+            f"{known}\nWhat was handed over is kept in {out}: then go on with --resume.",
+            resumable=True,
+        ) from error
 
 
 def _finish(plan: RunPlan, out: Path, on_event: OnEvent) -> RunResult:

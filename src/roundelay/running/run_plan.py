@@ -4,13 +4,13 @@ import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from roundelay.data.survey import TEST, VALIDATION, SiteSurvey, cohort_digest
+from roundelay.files.installed import installed_version
 from roundelay.learning.machine import Machine
 from roundelay.plan.arms import Arm, lay
 from roundelay.plan.exposure import weak_places
@@ -106,7 +106,7 @@ def lay_run(study: Study, courier: Courier, machine: Machine) -> RunPlan:
     arms = tuple(lay(study, surveys))
     starts = {seed: start_baton(study, seed) for seed in study.seeds}
     facts = {
-        "roundelay": version("roundelay"),
+        "roundelay": installed_version(),
         "torch": torch.__version__,
         "python": platform.python_version(),
         "study": study.digest,

@@ -7,14 +7,16 @@ from roundelay.evaluation.scores import PatientScore, score_patient
 from roundelay.learning.model_file import inference_settings_of
 from roundelay.learning.predict import predict
 from roundelay.learning.state import load_model
-from roundelay.relay.baton import MODEL, Baton
+from roundelay.relay.baton import MODEL, Baton, part_of
 from roundelay.site.opening import LocalSite
+from roundelay.site.soundness import arrived
 
 
 def evaluate(site: LocalSite, baton: Baton, split: str) -> list[PatientScore]:
     """Score this site's patients of one split."""
     machine = site.machine
-    model = load_model(site.study.model.encoder, baton.part(MODEL))
+    parts = arrived(baton, f"{site.name} (scores)")
+    model = load_model(site.study.model.encoder, part_of(parts, MODEL))
     model = machine.place(model)
     settings = inference_settings_of(site.study)
     scores = []

@@ -16,10 +16,7 @@ from roundelay.site.opening import LocalSite
 
 @dataclass(frozen=True, slots=True)
 class WorkDone:
-    """The digest of what was loaded, the baton to hand on, and the mean loss where one trained.
-
-    In a recalibration the digest is that of the baton as it came.
-    """
+    """The digest of what was loaded, the baton to hand on, and the mean loss where one trained."""
 
     received: str
     returned: Baton

@@ -1,9 +1,15 @@
 """The sections of a study: every key, its type and its default."""
 
 import re
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 from roundelay.files.toml_file import Section
 from roundelay.study.names import SiteName, one_line
@@ -124,6 +130,7 @@ class Recipe(Section):
     positive_share: Literal["natural"] | Annotated[float, Field(gt=0, lt=1)] = "natural"
     augment: bool = True
     channel_dropout: Fraction = 0.0
+    gradient_clip: Annotated[float, Field(gt=0, le=1e6)] | None = None
     average: Literal["none", "ema", "last_round"] = "none"
     fedprox_mu: Annotated[float, Field(gt=0, le=10)] = 0.01
     average_decay: Annotated[float, Field(gt=0, lt=1)] | None = None
@@ -148,6 +155,15 @@ class Recipe(Section):
         if len(set(orders)) != len(orders):
             raise ValueError("compare_orders names an order twice, or the one that order names")
         return self
+
+    @model_serializer(mode="wrap")
+    def _without_newcomers(self, found: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """A key that came later stands only where a study names it: the digests of all others
+        stay what they were."""
+        values: dict[str, Any] = found(self)
+        if self.gradient_clip is None:
+            values.pop("gradient_clip", None)
+        return values
 
 
 class Evaluation(Section):

@@ -21,7 +21,9 @@ def ask(address, path="/", host=None):
 
 @pytest.fixture
 def run(tmp_path):
-    (tmp_path / "run.json").write_text("{}")
+    (tmp_path / "run.json").write_text(
+        '{"study": "s", "synthetic": true, "arms": ["cwt-0"], "sites": []}'
+    )
     return tmp_path
 
 

@@ -13,6 +13,7 @@ from roundelay.learning.networks import build_unet
 from roundelay.learning.state import model_arrays
 from roundelay.network.hospital.policy import Acceptance
 from roundelay.relay.baton import MODEL, Baton, join
+from roundelay.site.soundness import not_finite
 
 Judge = Callable[[Baton], float | None]
 """Mean Dice of a model on the site's own validation patients; None where it has none."""
@@ -42,9 +43,8 @@ def _fault(
     model = baton.part(MODEL)
     if fault := _misfit(model, encoder):
         return fault
-    for name, array in baton.arrays().items():
-        if np.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all():
-            return f"{name} holds values that aren't finite"
+    if name := not_finite(baton.arrays()):
+        return f"{name} holds values that aren't finite"
     if before is None:
         return None
     change = relative_change(model, before.part(MODEL))

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from roundelay.errors import RefusedError, RoundelayError, VisitError
+from roundelay.files.installed import installed_version
 from roundelay.network.hospital.admission import admit
 from roundelay.network.hospital.consent import AwaitingError
 from roundelay.network.hospital.store import (
@@ -73,7 +74,7 @@ def _introduce(home: Path, keys: Keys) -> dict[str, Any]:
     """Who is here: public keys, versions, the clock, the days left on the certificate."""
     return {
         "keys": keys.public(),
-        "roundelay": version("roundelay"),
+        "roundelay": installed_version(),
         "torch": version("torch"),
         "time": time.time(),
         "days": days_left(home.parent / "startup" / "client.crt"),

@@ -1,0 +1,56 @@
+"""Files that a run left behind, read back: whole and of a known shape, or refused."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from roundelay.errors import UserError
+from roundelay.files.mishap import why
+
+LARGEST = 1_000_000_000
+"""Bytes of what a run records: scores of a hundred thousand patients are a tenth of that, and a
+device such as /dev/zero never ends."""
+
+
+def read_bytes(path: Path, error: type[UserError]) -> bytes:
+    """All bytes of a file. Raises `error` where it can't be read or has more than `LARGEST`."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(LARGEST + 1)
+    except (OSError, ValueError, MemoryError) as fault:  # ValueError: a NUL in the name
+        raise error(f"{path} can't be read: {why(fault)}.") from fault
+    if len(data) > LARGEST:
+        raise error(f"{path} can't be read: it has more than {LARGEST // 1_000_000} MB.")
+    return data
+
+
+def read_json(
+    path: Path,
+    shape: TypeAdapter[Any],
+    error: type[UserError],
+    build: Callable[[Any], Any] = lambda values: values,
+) -> Any:
+    """What `build` makes of the values of a JSON file that we wrote. Raises `error` where they
+    haven't that shape, or can't be built from.
+
+    The values are as they stand in the file: `shape` looks at them and changes none.
+    """
+    data = read_bytes(path, error)
+    try:
+        shape.validate_json(data)
+        return build(json.loads(data))
+    except (ValueError, KeyError, TypeError, RecursionError) as fault:
+        raise error(
+            f"{path} is damaged ({_first(fault)}). Put it back from a copy held elsewhere."
+        ) from fault
+
+
+def _first(fault: Exception) -> str:
+    if not isinstance(fault, ValidationError):
+        return why(fault)
+    first = fault.errors(include_url=False, include_input=False)[0]
+    place = ".".join(str(part) for part in first["loc"])
+    return f"{place}: {first['msg']}" if place else first["msg"]
