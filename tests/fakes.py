@@ -91,12 +91,26 @@ def toy_ledger(folder: Path, arm: Arm) -> Ledger:
     return Ledger(folder, header, keep=None)
 
 
-def write_run(out: Path, plan: Study, attributes: Mapping[str, Mapping[str, str]]) -> None:
-    """A finished run as the records of a real one are, its models a single number each."""
+def write_run(
+    out: Path,
+    plan: Study,
+    attributes: Mapping[str, Mapping[str, str]],
+    scores_of: Callable[[Arm], Sequence[PatientScore]] | None = None,
+) -> None:
+    """A finished run as the records of a real one are, its models a single number each.
+
+    `scores_of` says what each arm's test patients score, where the toy's own scores won't do.
+    """
     arms = lay(plan, surveys())
     facts = {
         "study": plan.digest,
         "synthetic": False,
+        "cohort": "cohort",
+        "roundelay": "0",
+        "python": "3",
+        "torch": "none",
+        "threads": 1,
+        "machine": {"device": "toy", "bfloat16": False},
         "arms": [arm.label for arm in arms],
         "sites": [survey.as_json() for survey in surveys().values()],
     }
@@ -107,7 +121,7 @@ def write_run(out: Path, plan: Study, attributes: Mapping[str, Mapping[str, str]
         final = relay(START, arm, courier, ledger)
         write_bytes(place / MODEL, final.data)
         write_curve(place, ledger.receipts)
-        scores = courier.evaluate(final, list(SIZES), TEST)
+        scores = scores_of(arm) if scores_of else courier.evaluate(final, list(SIZES), TEST)
         scores = [_with(score, attributes.get(score.patient, {})) for score in scores]
         write_scores(place, scores, chosen_leg=len(arm.legs) - 1)
     write_result(result_of(read_run(out)))
