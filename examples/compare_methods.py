@@ -51,6 +51,8 @@ def main(folder: Path) -> None:
             )
     for comparison in result.judgement.comparisons:
         print(comparison)
+        if comparison.no_verdict:
+            print(comparison.no_verdict)
     print(f"heads of the ledgers: {roundelay.verify(result.folder).heads}")
 
 

@@ -26,7 +26,8 @@ def test_the_script_prints_scores_and_heads(tmp_path):
 
     lines = done.stdout.splitlines()
     assert [line.split(":")[0] for line in lines[:3]] == ["cwt-0", "swt-0", "pooled-0"]
-    assert lines[3].startswith("cwt is on average") and "heads of the ledgers" in lines[-1]
+    assert lines[3].startswith("cwt less swt") and lines[4].startswith("No verdict from 1 seed")
+    assert "heads of the ledgers" in lines[-1]
 
 
 def test_the_notebook_runs_from_top_to_bottom(tmp_path, monkeypatch):

@@ -1,6 +1,7 @@
 """Every site left out in turn: patients scored by the model that never saw their hospital."""
 
 import json
+from html import unescape
 from pathlib import Path
 
 import pytest
@@ -61,10 +62,14 @@ def test_every_site_is_left_out_once_and_scored_by_models_that_never_saw_it(stud
     assert methods["cwt"] == pytest.approx(sum(expected["cwt"]) / len(expected["cwt"]))
     page = (out / "report.html").read_text()
     assert "Still running" not in page and "at hospitals the model never visited" in page
+    (comparison,) = summary["comparisons"]
+    assert comparison["p"] is None and "No verdict from 1 seed:" in comparison["no_verdict"]
+    assert comparison["no_verdict"] in unescape(page)
 
     before = {p: p.stat().st_mtime_ns for p in out.rglob("model.safetensors")}
     assert run_app([*arguments, "--resume"]) == 0
-    assert "left out" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "left out" in printed and printed.count("No verdict from 1 seed:") == 1
     assert before == {p: p.stat().st_mtime_ns for p in out.rglob("model.safetensors")}
     assert run_app(arguments) == 2
     assert "isn't empty" in capsys.readouterr().err

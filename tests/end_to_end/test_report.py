@@ -71,7 +71,13 @@ def test_a_run_ends_in_a_page_that_needs_nothing_else(run):
     assert sorted(p.suffix for p in (run / "figures").iterdir())[0] == ".svg"
     for method in ("cwt", "swt", "fedavg", "local"):
         assert f"{method}: " in text
-    for words in ("Forgetting", "Who could subtract", "cwt is on average", "Still running"):
+    for words in (
+        "Forgetting",
+        "Who could subtract",
+        "cwt less swt",
+        "No verdict",
+        "Still running",
+    ):
         assert (words in text) is (words != "Still running"), words
     ids = re.findall(r'\bid="([^"]+)"', text)
     assert len(ids) == len(set(ids))
@@ -83,6 +89,7 @@ def test_the_summary_holds_what_the_page_says(run):
 
     assert [row["method"] for row in summary["methods"]] == ["cwt", "swt", "fedavg", "local"]
     assert [one["second"] for one in summary["comparisons"]] == ["swt", "fedavg", "local"]
+    assert all("No verdict" in one["no_verdict"] for one in summary["comparisons"])
     by_label = {row["label"]: row for row in summary["arms"]}
     assert summary["methods"][0]["dice_mean"] == pytest.approx(
         by_label["cwt-0"]["test"]["dice_mean"]
@@ -124,6 +131,7 @@ def test_runs_side_by_side_are_of_one_cohort(run, tmp_path):
 
     text = write_reports([run, tmp_path / "OTHER"], tmp_path / "BOTH").read_text()
     assert "2 runs side by side" in text and "cwt of RUN" in text and "swt of OTHER" in text
+    assert "No verdict from 1 seed and" in text
 
     record = tmp_path / "OTHER" / "run.json"
     facts = json.loads(record.read_text())

@@ -106,7 +106,7 @@ def arms(summary: Mapping[str, Any]) -> None:
         line("  roundelay evaluate RUN DATA")
         return
     names = sorted({site for row in rows if row[split] for site in row[split]["by_site"]})
-    columns = ["arm", "seed", "Dice mean", "95 % interval", "median", "HD95", *names, "MB"]
+    columns = ["arm", "seed", "Dice mean", "95 % over patients", "median", *names, "MB"]
     shown = [_arm_row(row, split, names) for row in rows]
     stamp = " of SYNTHETIC patients" if summary["synthetic"] else ""
     line("")
@@ -117,8 +117,7 @@ def arms(summary: Mapping[str, Any]) -> None:
         f" {first['slice_dice_of_empty_prediction']:.3f} with two empty masks counted as 1.\n"
         "MB: models that went from place to place; – where the images would have to."
     )
-    for comparison in summary["comparisons"]:
-        line(comparison["sentence"])
+    _comparisons(summary)
 
 
 def left_out(summary: Mapping[str, Any]) -> None:
@@ -132,8 +131,15 @@ def left_out(summary: Mapping[str, Any]) -> None:
     stamp = " of SYNTHETIC patients" if summary["synthetic"] else ""
     line("")
     table(f"Mean patient Dice{stamp} at the hospital left out", ["left out", *methods], rows)
-    for comparison in summary["comparisons"]:
-        line(comparison["sentence"])
+    _comparisons(summary)
+
+
+def _comparisons(summary: Mapping[str, Any]) -> None:
+    """Each difference, then why there is no verdict, each reason once."""
+    found = summary["comparisons"]
+    reasons = dict.fromkeys(one["no_verdict"] for one in found if one["no_verdict"])
+    for text in (*(one["sentence"] for one in found), *reasons):
+        line(text)
 
 
 def _arm_row(row: Mapping[str, Any], split: str, names: Sequence[str]) -> list[str]:
@@ -142,7 +148,7 @@ def _arm_row(row: Mapping[str, Any], split: str, names: Sequence[str]) -> list[s
     passed = megabytes(row["bytes_passed"])
     score = row[split]
     if not score:
-        return [name, str(row["seed"]), *["–"] * (4 + len(names)), passed]
+        return [name, str(row["seed"]), *["–"] * (3 + len(names)), passed]
     by_site = [
         f"{score['by_site'][n]['mean']:.3f}" if n in score["by_site"] else "–" for n in names
     ]
@@ -152,7 +158,6 @@ def _arm_row(row: Mapping[str, Any], split: str, names: Sequence[str]) -> list[s
         f"{score['dice_mean']:.3f}",
         interval(score["dice_mean_interval"]),
         _number(score["dice_median"]),
-        _distance(score),
         *by_site,
         passed,
     ]
@@ -181,9 +186,12 @@ def scores(summary: Mapping[str, Any], *, synthetic: bool) -> None:
             f"{summary['slice_dice_of_empty_prediction']:.3f}",
             "",
         ],
-        [f"HD95, mean, in {summary['unit']}", _number(summary["hd95_mean"], 1), ""],
-        ["  patients counted as the diagonal", str(summary["hd95_missing"]), ""],
     ]
+    if summary["unit"] == "mm":  # in pixels it says little: --json has it
+        rows += [
+            ["HD95, mean, in mm", _number(summary["hd95_mean"], 1), ""],
+            ["  patients counted as the diagonal", str(summary["hd95_missing"]), ""],
+        ]
     table(
         f"{summary['patients']} patients, {summary['slices']} slices", ["score", "", "95 %"], rows
     )
@@ -196,17 +204,12 @@ def scores(summary: Mapping[str, Any], *, synthetic: bool) -> None:
 
 
 def interval(found: Mapping[str, Any] | None) -> str:
-    return f"{found['low']:.3f}–{found['high']:.3f}" if found else ""
+    return f"{found['low']:.3f}–{found['high']:.3f}" if found else "–"
 
 
 def megabytes(count: int | None) -> str:
     """Bytes of models that passed; a dash where the images themselves would have to."""
     return "–" if count is None else f"{count / 1e6:,.0f}"
-
-
-def _distance(score: Mapping[str, Any]) -> str:
-    unit = {"pixels": "px", "mm": "mm"}.get(score["unit"], "")
-    return f"{_number(score['hd95_mean'], 1)} {unit}".strip()
 
 
 def _number(value: float | None, digits: int = 3) -> str:

@@ -1,19 +1,23 @@
 """Two methods on the same patients: how large the difference is, and whether it is noise.
 
-A patient counts once: where an arm was trained with several seeds, the patient's Dice is the mean
-over them. Wilcoxon's signed-rank test by patient, Holm's correction over all comparisons of a
-study, and a bootstrap interval of the mean difference.
+A difference that another seed or other patients would turn round is no finding, so a verdict takes
+several of both. Below that the figures stand alone, and it is said what is missing.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from statistics import fmean
+from dataclasses import dataclass, replace
+from functools import reduce
+from operator import and_
 
-from roundelay.evaluation.summary import Interval, bootstrap_mean
+import numpy as np
+
+from roundelay.evaluation.intervals import FEWEST, Interval, estimate
 
 LEVEL = 0.05
-FEWEST = 6
-"""With fewer patients the signed-rank test can't fall below 0.05, whatever they say."""
+SEEDS = 3
+"""Seeds of each method below which there is neither interval nor verdict."""
+PATIENTS = 10
+"""Patients below which there is no verdict."""
 
 Dice = Mapping[str, float]
 """Dice by patient."""
@@ -21,14 +25,16 @@ Dice = Mapping[str, float]
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """`first` less `second` over the patients that both scored.
+    """`first` less `second` over the patients that both scored, each patient's mean over seeds.
 
-    `better` and `worse` count the patients for whom `first` is ahead or behind. `p` is None for
-    fewer than six patients; `p_holm` is `p` after Holm's correction.
+    `seeds` are those of the method with fewer. `better` and `worse` count the patients for whom
+    `first` is ahead or behind. `interval` is None for fewer than three seeds or five patients, `p`
+    and `p_holm` (after Holm's correction over all comparisons) where there is no verdict.
     """
 
     first: str
     second: str
+    seeds: int
     patients: int
     difference: float
     interval: Interval | None
@@ -41,77 +47,86 @@ class Comparison:
     def beyond_noise(self) -> bool:
         return self.p_holm is not None and self.p_holm < LEVEL
 
+    @property
+    def no_verdict(self) -> str | None:
+        """Why there is no verdict, and what would give one; None where there is."""
+        return why_no_verdict(self.seeds, self.patients)
+
     def __str__(self) -> str:
-        """A sentence for a clinician: the size first."""
-        size = f"{abs(self.difference):.3f} Dice {'better' if self.difference >= 0 else 'worse'}"
-        within = f"{self.patients} patients"
+        """The size first, then the verdict; figures alone where there is none."""
+        within = f"{counted(self.seeds, 'seed')}, {counted(self.patients, 'patient')}"
         if self.interval:
-            within = (
-                f"95 % interval {self.interval.low:+.3f} to {self.interval.high:+.3f}, {within}"
-            )
+            low, high = self.interval.low, self.interval.high
+            within = f"95 % interval {low:+.3f} to {high:+.3f}; {within}"
         if self.p_holm is None:
-            verdict = f"too few patients to tell it from noise (it takes {FEWEST})"
-        elif self.beyond_noise:
-            verdict = f"more than chance explains (p = {shown_p(self.p_holm)})"
-        else:
-            verdict = f"may be chance (p = {shown_p(self.p_holm)})"
+            signed = f"{round(self.difference, 3) + 0.0:+.3f}"  # + 0.0 turns -0.0 into 0.0
+            return f"{self.first} less {self.second}: {signed} Dice on average ({within})."
+        size = f"{abs(self.difference):.3f} Dice {'better' if self.difference >= 0 else 'worse'}"
+        verdict = "more than chance explains" if self.beyond_noise else "may be chance"
         return (
             f"{self.first} is on average {size} than {self.second} ({within}), ahead in"
-            f" {self.better} and behind in {self.worse}: {verdict}."
+            f" {self.better} and behind in {self.worse}: {verdict} ({shown_p(self.p_holm)})."
         )
 
 
-def shown_p(p: float) -> str:
-    return "< 0.001" if p < 0.001 else f"{p:.3f}"
-
-
-def mean_over_seeds(seeds: Sequence[Dice]) -> dict[str, float]:
-    """A patient's Dice, averaged over the models of one arm."""
-    return {patient: fmean(dice[patient] for dice in seeds) for patient in seeds[0]}
-
-
-def compare(arms: Mapping[str, Dice], *, seed: int = 0) -> list[Comparison]:
-    """The first arm against each of the others; `seed` draws the resamples of the intervals."""
-    first, *others = arms
-    found = [_compare(first, arms[first], name, arms[name], seed) for name in others]
-    corrected = iter(holm([c.p for c in found if c.p is not None]))
-    return [
-        Comparison(
-            c.first, c.second, c.patients, c.difference, c.interval, c.better, c.worse, c.p,
-            None if c.p is None else next(corrected),
-        )
-        for c in found
-    ]  # fmt: skip
-
-
-def _compare(first: str, ours: Dice, second: str, theirs: Dice, seed: int) -> Comparison:
-    common = sorted(ours.keys() & theirs.keys())
-    if not common:
-        raise ValueError(f"{first} and {second} have no patient in common")
-    differences = [ours[patient] - theirs[patient] for patient in common]
-    return Comparison(
-        first=first,
-        second=second,
-        patients=len(common),
-        difference=fmean(differences),
-        interval=bootstrap_mean(differences, seed),
-        better=sum(d > 0 for d in differences),
-        worse=sum(d < 0 for d in differences),
-        p=signed_rank(differences),
-        p_holm=None,
+def why_no_verdict(seeds: int, patients: int) -> str | None:
+    """The sentence for too few seeds or patients; None where there are enough of both."""
+    few, needed = [], []
+    if seeds < SEEDS:
+        few.append(counted(seeds, "seed"))
+        needed.append("three seeds (seeds = [0, 1, 2] in the study file)")
+    if patients < PATIENTS:
+        few.append(counted(patients, "patient"))
+        needed.append("ten patients (a larger share to test in split, or more patients)")
+    if not few:
+        return None
+    return (
+        f"No verdict from {' and '.join(few)}: with others a difference may turn round."
+        f" It takes at least {' and '.join(needed)}."
     )
 
 
-def signed_rank(differences: Sequence[float]) -> float | None:
-    """Wilcoxon's two-sided signed-rank test; exact for few patients without ties. None below 6."""
-    if len(differences) < FEWEST:
-        return None
-    if not any(differences):
-        return 1.0
-    from scipy.stats import wilcoxon
+def counted(count: int, what: str) -> str:
+    return f"{count} {what}{'s' * (count != 1)}"
 
-    # Pratt keeps patients without a difference: dropping them would make noise look consistent.
-    return float(wilcoxon(differences, zero_method="pratt").pvalue)
+
+def shown_p(p: float) -> str:
+    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+
+
+def compare(methods: Mapping[str, Sequence[Dice]], *, seed: int = 0) -> list[Comparison]:
+    """The first method against each of the others, from the Dices of each of their seeds.
+
+    `seed` draws the resamples. Raises ValueError for methods without a patient in common.
+    """
+    first, *others = methods
+    found = [_compare(first, methods[first], name, methods[name], seed) for name in others]
+    corrected = iter(holm([c.p for c in found if c.p is not None]))
+    return [c if c.p is None else replace(c, p_holm=next(corrected)) for c in found]
+
+
+def _compare(
+    first: str, ours: Sequence[Dice], second: str, theirs: Sequence[Dice], seed: int
+) -> Comparison:
+    common = sorted(reduce(and_, (set(dice) for dice in (*ours, *theirs))))
+    if not common:
+        raise ValueError(f"{first} and {second} have no patient in common")
+    tables = [np.array([[d[p] for p in common] for d in seeds]) for seeds in (ours, theirs)]
+    differences = tables[0].mean(axis=0) - tables[1].mean(axis=0)
+    seeds, patients = min(len(ours), len(theirs)), len(common)
+    found = estimate(*tables, seed=seed) if seeds >= SEEDS and patients >= FEWEST else None
+    return Comparison(
+        first=first,
+        second=second,
+        seeds=seeds,
+        patients=patients,
+        difference=float(differences.mean()),
+        interval=found.interval(lowest=-1.0) if found else None,
+        better=int((differences > 0).sum()),
+        worse=int((differences < 0).sum()),
+        p=None if found is None or why_no_verdict(seeds, patients) else found.p,
+        p_holm=None,
+    )
 
 
 def holm(values: Sequence[float]) -> list[float]:

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from functools import partial
 from statistics import fmean
 
+from roundelay.evaluation.intervals import FEWEST, Interval, mean_interval
 from roundelay.evaluation.scores import PatientScore
-from roundelay.evaluation.summary import Interval, bootstrap_mean, by_patient
+from roundelay.evaluation.summary import by_patient
 
-SMALL = 5
+SMALL = FEWEST
 """Groups below this many patients are marked: one patient moves them far."""
 
 ATTRIBUTES: Mapping[str, tuple[str, ...]] = {
@@ -50,8 +51,18 @@ class Gap:
         return self.best.mean - self.worst.mean
 
 
-def groups(scores: Sequence[PatientScore], *, seed: int = 0) -> list[Group]:
-    """All groups of one model's patients; a kind that the cohort says nothing of is left out."""
+Dice = Mapping[str, float]
+"""Dice by patient."""
+
+
+def groups(
+    scores: Sequence[PatientScore], seeds: Sequence[Dice] = (), *, seed: int = 0
+) -> list[Group]:
+    """All groups of a method's patients; a kind that the cohort says nothing of is left out.
+
+    `seeds` has the Dices of each seed where `scores` are means over them: intervals are then over
+    seeds and patients together.
+    """
     found: list[Group] = []
     sizes = size_names([score.reference_volume for score in scores])
     kinds: dict[str, Callable[[PatientScore], str | None]] = {
@@ -67,15 +78,18 @@ def groups(scores: Sequence[PatientScore], *, seed: int = 0) -> list[Group]:
             if name := name_of(score):
                 members.setdefault(name, []).append(score)
         found += [
-            _group(kind, name, own, seed)
+            _group(kind, name, own, seeds, seed)
             for name, own in sorted(members.items(), key=lambda item: _rank(item[0]))
         ]
     return found
 
 
-def _group(kind: str, name: str, scores: Sequence[PatientScore], seed: int) -> Group:
+def _group(
+    kind: str, name: str, scores: Sequence[PatientScore], seeds: Sequence[Dice], seed: int
+) -> Group:
     dices, weights = [score.dice for score in scores], [score.patients for score in scores]
-    interval = bootstrap_mean(dices, seed) if by_patient(scores) else None
+    by_seed = [[dice[score.patient] for score in scores] for dice in seeds] or [dices]
+    interval = mean_interval(by_seed, seed) if by_patient(scores) else None
     return Group(kind, name, sum(weights), fmean(dices, weights), interval)
 
 

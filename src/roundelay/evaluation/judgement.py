@@ -5,13 +5,15 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from statistics import fmean
 from typing import Any
 
-from roundelay.evaluation.comparison import Comparison, compare, mean_over_seeds
+from roundelay.evaluation.comparison import Comparison, Dice, compare
 from roundelay.evaluation.fairness import Group, groups
 from roundelay.evaluation.forgetting import Forgetting, Validation, measure_forgetting
+from roundelay.evaluation.intervals import Interval, mean_interval
 from roundelay.evaluation.scores import PatientScore
-from roundelay.evaluation.summary import Summary, by_patient, summarize
+from roundelay.evaluation.summary import Summary, by_patient, mean_dice, summarize
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +36,16 @@ class MethodResult:
     """One method over all its seeds.
 
     `scores` has a score a patient, whose Dice is the mean over seeds (all else is the first
-    seed's); `single_seeds` are the mean Dices of each; `worst` is the site with the lowest mean.
+    seed's); `dices` are those of each seed by patient, `single_seeds` their means. `interval` is
+    of the mean Dice, over seeds and patients together, over patients where there is one seed.
+    `worst` is the site with the lowest mean.
     """
 
     method: str
     scores: tuple[PatientScore, ...]
     summary: Summary
+    interval: Interval | None
+    dices: tuple[Dice, ...]
     single_seeds: tuple[float, ...]
     worst: tuple[str, float]
     gap: float
@@ -47,10 +53,6 @@ class MethodResult:
     def dice_at(self, site: str) -> list[float]:
         """The Dices of one site's patients."""
         return [score.dice for score in self.scores if score.site == site]
-
-    def dice(self) -> dict[str, float]:
-        """Dice by patient."""
-        return {score.patient: score.dice for score in self.scores}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,7 @@ class Judgement:
                 {
                     "method": one.method,
                     "dice_mean": one.summary.dice_mean,
+                    "dice_mean_interval": one.interval and asdict(one.interval),
                     "single_seeds": list(one.single_seeds),
                     "worst_site": one.worst[0],
                     "worst_site_dice": one.worst[1],
@@ -77,7 +80,12 @@ class Judgement:
                 for one in self.methods
             ],
             "comparisons": [
-                {**asdict(one), "sentence": str(one), "beyond_noise": one.beyond_noise}
+                {
+                    **asdict(one),
+                    "sentence": str(one),
+                    "beyond_noise": one.beyond_noise,
+                    "no_verdict": one.no_verdict,
+                }
                 for one in self.comparisons
             ],
             "groups": [{**asdict(group), "small": group.small} for group in self.groups],
@@ -100,11 +108,11 @@ def judge(arms: Sequence[ArmScores]) -> Judgement:
     )
     singly = all(by_patient(arm.scores) for arm in arms)
     compared = len(methods) > 1 and singly
-    found = compare({one.method: one.dice() for one in methods}) if compared else []
+    found = compare({one.method: one.dices for one in methods}) if compared else []
     return Judgement(
         methods,
         tuple(found),
-        tuple(groups(methods[0].scores)) if methods else (),
+        tuple(groups(methods[0].scores, methods[0].dices)) if methods else (),
         {a.label: measure_forgetting(a.validations) for a in arms if len(a.validations) > 1},
     )
 
@@ -125,15 +133,21 @@ def scores_by_seed(arms: Sequence[ArmScores], method: str) -> list[dict[str, Pat
 
 
 def _result(method: str, seeds: Sequence[Mapping[str, PatientScore]]) -> MethodResult:
-    dice = mean_over_seeds([{p: s.dice for p, s in scores.items()} for scores in seeds])
-    scores = tuple(replace(score, dice=dice[p]) for p, score in seeds[0].items())
+    dices = tuple({patient: s.dice for patient, s in scores.items()} for scores in seeds)
+    scores = tuple(
+        replace(score, dice=fmean(dice[patient] for dice in dices))
+        for patient, score in seeds[0].items()
+    )
     summary = summarize(scores)
     sites = sorted((site.mean, name) for name, site in summary.by_site.items())
+    singly = by_patient(scores)
     return MethodResult(
         method=method,
         scores=scores,
         summary=summary,
-        single_seeds=tuple(summarize(list(seed.values())).dice_mean for seed in seeds),
+        interval=mean_interval([[d[p] for p in dices[0]] for d in dices], 0) if singly else None,
+        dices=dices,
+        single_seeds=tuple(mean_dice(list(seed.values())) for seed in seeds),
         worst=(sites[0][1], sites[0][0]),
         gap=sites[-1][0] - sites[0][0],
     )

@@ -1,33 +1,16 @@
 """What the scores of many patients come to: means, medians, intervals, and the counts behind."""
 
-import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from math import fsum, isfinite
+from math import fsum
 from statistics import fmean, median
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from roundelay.evaluation.dice import Overlap
+from roundelay.evaluation.intervals import Interval, over_patients
 from roundelay.evaluation.scores import PatientScore
-
-LEVEL = 0.95
-RESAMPLES = 9999
-
-
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """A 95 % bootstrap interval over patients, and how it was found.
-
-    ``bca`` is the bias-corrected and accelerated bootstrap; ``percentile`` stands in where the
-    former has no answer; ``constant`` says that all patients have the same value.
-    """
-
-    low: float
-    high: float
-    method: Literal["bca", "percentile", "constant"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +28,8 @@ class Summary:
     """Scores of a set of patients; what can't be said is None, never NaN.
 
     `dice_...` are over patients, each patient's slices as one volume: the main figures. Their
-    intervals are None for one patient; so are medians and intervals where sites gave no scores by
-    patient. `pooled_dice` takes all slices of all patients as one.
+    intervals are over patients, and None below five of them; so are medians and intervals where
+    sites gave no scores by patient. `pooled_dice` takes all slices of all patients as one.
     `positive_slice_dice` is the mean over the slices with tumour; `slice_dice` over all slices,
     two empty masks counting 1, and `slice_dice_of_empty_prediction` is the same for empty
     predictions: the first says little without the second. All slices weigh the same in the three.
@@ -93,10 +76,10 @@ def summarize(scores: Sequence[PatientScore], *, seed: int = 0) -> Summary:
         patients=sum(score.patients for score in scores),
         slices=slices,
         tumour_slices=tumour_slices,
-        dice_mean=_mean(scores, "dice"),
-        dice_mean_interval=_interval(dices, np.mean, seed) if singly else None,
+        dice_mean=mean_dice(scores),
+        dice_mean_interval=over_patients(dices, np.mean, seed) if singly else None,
         dice_median=median(dices) if singly else None,
-        dice_median_interval=_interval(dices, np.median, seed) if singly else None,
+        dice_median_interval=over_patients(dices, np.median, seed) if singly else None,
         pooled_dice=sum((score.overlap for score in scores), Overlap(0, 0, 0)).dice,
         positive_slice_dice=_positive_slice_dice(scores, tumour_slices),
         slice_dice=fsum(score.slice_dice * score.slices for score in scores) / slices,
@@ -112,6 +95,11 @@ def summarize(scores: Sequence[PatientScore], *, seed: int = 0) -> Summary:
 def by_patient(scores: Sequence[PatientScore]) -> bool:
     """Whether every score is of one patient alone."""
     return all(score.patients == 1 for score in scores)
+
+
+def mean_dice(scores: Sequence[PatientScore]) -> float:
+    """The mean Dice over patients; a row of a whole site weighs as many as it stands for."""
+    return _mean(scores, "dice")
 
 
 def _mean(scores: Sequence[PatientScore], name: str) -> float:
@@ -139,7 +127,7 @@ def _positive_slice_dice(scores: Sequence[PatientScore], tumour_slices: int) -> 
 def site_means(scores: Sequence[PatientScore]) -> dict[str, tuple[int, float]]:
     """Patients and mean Dice by site."""
     return {
-        site: (sum(score.patients for score in own), _mean(own, "dice"))
+        site: (sum(score.patients for score in own), mean_dice(own))
         for site, own in _grouped(scores).items()
     }
 
@@ -149,55 +137,14 @@ def _grouped(scores: Sequence[PatientScore]) -> dict[str, list[PatientScore]]:
     return {site: [score for score in scores if score.site == site] for site in sites}
 
 
-def bootstrap_mean(values: Sequence[float], seed: int) -> Interval | None:
-    """The interval of a mean over patients; None for one patient."""
-    return _interval(sorted(values), np.mean, seed)
-
-
 def _by_site(scores: Sequence[PatientScore], seed: int) -> dict[str, SiteDice]:
     found = {}
     for site, own in _grouped(scores).items():
         dices, singly = [score.dice for score in own], by_patient(own)
         found[site] = SiteDice(
             sum(score.patients for score in own),
-            _mean(own, "dice"),
+            mean_dice(own),
             median(dices) if singly else None,
-            bootstrap_mean(dices, seed) if singly else None,
+            over_patients(dices, np.mean, seed) if singly else None,
         )
     return found
-
-
-def _interval(values: Sequence[float], statistic: Callable[..., Any], seed: int) -> Interval | None:
-    if len(values) == 1:
-        return None
-    if min(values) == max(values):
-        return Interval(values[0], values[0], "constant")
-    array = np.asarray(values, dtype=np.float64)
-    low, high = _bootstrap(array, statistic, "BCa", seed)
-    if isfinite(low) and isfinite(high):
-        return Interval(low, high, "bca")
-    return Interval(*_bootstrap(array, statistic, "percentile", seed), "percentile")
-
-
-def _bootstrap(
-    values: NDArray[np.float64],
-    statistic: Callable[..., Any],
-    method: Literal["BCa", "percentile"],
-    seed: int,
-) -> tuple[float, float]:
-    """Efron, JASA 82 (1987) 171-185, as in `scipy.stats.bootstrap`; NaN where BCa is degenerate."""
-    from scipy.stats import bootstrap
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # degenerate data: the caller looks for NaN
-        found = bootstrap(
-            (values,),
-            statistic,
-            n_resamples=RESAMPLES,
-            batch=1000,
-            vectorized=True,
-            confidence_level=LEVEL,
-            method=method,
-            rng=np.random.default_rng(seed),
-        ).confidence_interval
-    return float(found.low), float(found.high)

@@ -22,7 +22,10 @@ def combine_left_out(runs: Mapping[str, Run]) -> Run:
             before = arms.get(arm.label, replace(arm, scores=()))
             arms[arm.label] = replace(before, scores=before.scores + scores)
     problems = tuple(f"{site}: {p}" for site, run in runs.items() for p in run.problems)
-    return replace(first, arms=tuple(arms.values()), problems=problems, samples=())
+    finished = all(run.finished for run in runs.values())
+    return replace(
+        first, arms=tuple(arms.values()), problems=problems, samples=(), finished=finished
+    )
 
 
 def summarize_left_out(combined: Run, runs: Mapping[str, Run]) -> dict[str, Any]:

@@ -125,26 +125,55 @@ def protection_section(run: Run) -> Section:
 
 
 def other_scores_section(run: Run) -> Section:
-    """Dice as other papers define it, beside an empty prediction's."""
-    table = [
+    """Dice as other papers define it, beside an empty prediction's; and HD95."""
+    if not run.judgement.methods:
+        return Section("other", "Other scores", [])
+    return Section("other", "Other scores", [_other_dices(run), *_distances(run)])
+
+
+def _other_dices(run: Run) -> Table:
+    rows = [
         [
             Cell(row.method, prose=True, colour=colour_of(run, row.method)),
             Cell(f"{row.summary.pooled_dice:.3f}"),
             Cell(_number(row.summary.positive_slice_dice)),
             Cell(f"{row.summary.slice_dice:.3f}"),
             Cell(f"{row.summary.slice_dice_of_empty_prediction:.3f}"),
-            Cell(f"{row.summary.hd95_missing}"),
         ]
         for row in run.judgement.methods
     ]
     columns = [
         "method", "all slices as one", "slices with tumour", "all slices, empty = 1",
-        "of an empty prediction", "HD95 by diagonal",
+        "of an empty prediction",
     ]  # fmt: skip
-    blocks: list[Block] = (
-        [Table("Other Dice scores, first seed", columns, table, small=True)] if table else []
+    return Table("Other Dice scores, first seed", columns, rows, small=True)
+
+
+def _distances(run: Run) -> list[Block]:
+    rows = [
+        [
+            Cell(row.method, prose=True, colour=colour_of(run, row.method)),
+            Cell(_distance(row.summary.hd95_mean, row.summary.unit)),
+            Cell(_distance(row.summary.hd95_median, row.summary.unit)),
+            Cell(str(row.summary.hd95_missing)),
+        ]
+        for row in run.judgement.methods
+    ]
+    columns = ["method", "mean", "median", "patients counted as the diagonal"]
+    text = (
+        "The 95th percentile of the distances between the two surfaces. A patient for whom exactly"
+        " one mask is empty counts as the diagonal of the volume."
     )
-    return Section("other", "Other scores", blocks)
+    if any(row.summary.unit != "mm" for row in run.judgement.methods):
+        text += (
+            " In pixels, neighbouring slices count as one pixel apart whatever lies between them:"
+            " not to be set beside another study's millimetres."
+        )
+    return [Table("HD95, first seed", columns, rows, small=True), Text(text, soft=True)]
+
+
+def _distance(value: float | None, unit: str) -> str:
+    return "–" if value is None else f"{value:.1f} {'px' if unit == 'pixels' else unit}"
 
 
 def provenance_section(run: Run) -> Section:

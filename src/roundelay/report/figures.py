@@ -84,7 +84,7 @@ def draw_losses(run: Run) -> str | None:
 
     def paint(axes: Any) -> None:
         for arm in arms:
-            xs, ys = _losses(arm)
+            xs, ys = losses(arm)
             axes.plot(
                 xs, ys, "o-", ms=3.5, lw=1.4, color=colour_of(run, arm.method), label=arm.method
             )
@@ -103,7 +103,7 @@ def draw_losses(run: Run) -> str | None:
     return draw(WIDTH, 3.2, paint)
 
 
-def _losses(arm: ArmRun) -> tuple[list[int], list[float]]:
+def losses(arm: ArmRun) -> tuple[list[int], list[float]]:
     """Slice-visits seen after each leg, and the mean loss over those of the leg."""
     seen, xs, ys = 0, [], []
     by_stop = {receipt.stop: receipt for receipt in arm.receipts}

@@ -9,19 +9,18 @@ from roundelay.report.blocks import (
     Block,
     Cell,
     Figure,
-    Heading,
-    Items,
     Page,
     Section,
     Table,
     Text,
 )  # fmt: skip
+from roundelay.report.comparisons import comparison_blocks, seeds_awaited
 from roundelay.report.sentences import answer
 
 
 def lay_left_out(combined: Run, runs: Mapping[str, Run], sites: Sequence[str]) -> Page:
     """The page: the answer over all hospitals, then each of them."""
-    rows, found = combined.judgement.methods, combined.judgement.comparisons
+    rows = combined.judgement.methods
     done = [site for site, run in runs.items() if run.finished]
     blocks: list[Block] = [_by_site(combined, runs)] if rows else []
     if rows:
@@ -34,11 +33,11 @@ def lay_left_out(combined: Run, runs: Mapping[str, Run], sites: Sequence[str]) -
                 soft=True,
             )
         )
-    if found:
-        blocks += [
-            Heading(f"Is {found[0].first} better where it has never been?"),
-            Items([str(one) for one in found]),
-        ]
+    blocks += comparison_blocks(
+        combined.judgement.comparisons,
+        where=" where it has never been",
+        awaited=seeds_awaited(combined),
+    )
     if strips := figures.draw_patients(combined):
         blocks.append(
             Figure("left-out", strips, "Dice of every patient by the hospital that was left out"

@@ -95,7 +95,10 @@ def fairness_section(run: Run) -> Section:
                  f" {distance.size:.3f}."),
         )  # fmt: skip
     missing = [kind for kind in ("sex", "age", "grade") if kind not in kinds]
-    text = "Few: fewer than 5 patients, one of whom moves the mean far. No group was used to tune."
+    text = (
+        "Few: fewer than 5 patients, one of whom moves the mean far; they have no interval. No"
+        " group was used to tune."
+    )
     if missing:
         text += f" The cohort says nothing of its patients' {' or '.join(missing)}."
     return Section("fairness", "For whom it works", [*blocks, Text(text, soft=True)])

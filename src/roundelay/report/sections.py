@@ -15,6 +15,7 @@ from roundelay.report.blocks import (
     Text,
     cells,
 )  # fmt: skip
+from roundelay.report.comparisons import comparison_blocks, seeds_awaited
 from roundelay.report.sentences import full_name, median_of
 from roundelay.study.sections import RELAYS
 
@@ -24,41 +25,28 @@ DRAWN = ("cwt", "swt", "fedavg")
 
 def scores_section(run: Run) -> Section:
     """Every method in a row, and what the differences are worth."""
-    rows, found = run.judgement.methods, run.judgement.comparisons
+    rows = run.judgement.methods
     blocks: list[Block] = []
     if rows:
         first = rows[0].summary
         blocks = [
             _scores_table(run),
             Text(
-                "The interval says what other patients of these hospitals might have given"
-                " (bootstrap over patients), single seeds what chance in training did. The gap lies"
-                " between the best and the worst hospital. An empty prediction scores 0 by patient,"
+                f"{_said_of_intervals(run)} The gap lies between the best and the worst hospital."
+                " An empty prediction scores 0 by patient,"
                 f" but {first.slice_dice_of_empty_prediction:.2f} by slice, where two empty masks"
-                " count as 1: read slice scores beside that figure. A patient for whom one mask is"
-                " empty counts in HD95 with the diagonal of the volume.",
+                " count as 1: read slice scores beside that figure.",
                 soft=True,
             ),
         ]
-    if found:
-        blocks += [
-            Heading(f"Is {found[0].first} better?"),
-            Items([str(one) for one in found]),
-            Text(
-                "Paired by patient: Wilcoxon's signed-rank test, Holm's correction over these"
-                f" {len(found)} comparisons; a patient's Dice is the mean over seeds. The test asks"
-                " about patients, not about other seeds: a difference no larger than the spread"
-                " of single seeds is not a finding.",
-                soft=True,
-            ),
-        ]
+    blocks += comparison_blocks(run.judgement.comparisons, awaited=seeds_awaited(run))
     return Section("scores", "Scores", blocks)
 
 
 def _scores_table(run: Run) -> Table:
     columns = [
         "method", "mean Dice", "95 % interval", "median", "single seeds",
-        "worst hospital", "gap", "HD95",
+        "worst hospital", "gap",
     ]  # fmt: skip
     rows = [
         [
@@ -73,7 +61,6 @@ def _scores_table(run: Run) -> Table:
             Cell(_spread(row.single_seeds)),
             Cell(f"{row.worst[0]} {row.worst[1]:.3f}"),
             Cell(f"{row.gap:.3f}"),
-            Cell(_distance(row)),
         ]
         for row in run.judgement.methods
     ]
@@ -114,7 +101,7 @@ def curves_section(run: Run) -> Section:
     if losses := figures.draw_losses(run):
         blocks.append(
             Figure("losses", losses, "Training loss of each visit (of each round side by side),"
-                   " first seed; the hospital of each visit of the first relay beside its point.")
+                   f" first seed{_named(run)}.")
         )  # fmt: skip
     if validations := figures.draw_validation(run):
         blocks.append(
@@ -122,6 +109,12 @@ def curves_section(run: Run) -> Section:
                    " over hospitals, first seed.")
         )  # fmt: skip
     return Section("curves", "Over the hand-overs", blocks)
+
+
+def _named(run: Run) -> str:
+    relay = run.relay_arm()
+    many = relay is None or len(figures.losses(relay)[0]) > figures.MANY_HANDOVERS
+    return "" if many else "; the hospital of each visit of the first relay beside its point"
 
 
 def forgetting_section(run: Run) -> Section:
@@ -198,7 +191,7 @@ def _first_of(run: Run, names: tuple[str, ...]) -> list[ArmRun]:
 
 
 def _interval(row: MethodResult) -> str:
-    found = row.summary.dice_mean_interval
+    found = row.interval
     return f"{found.low:.3f}–{found.high:.3f}" if found else "–"
 
 
@@ -206,10 +199,19 @@ def _spread(values: tuple[float, ...]) -> str:
     return "one seed" if len(values) == 1 else " ".join(f"{value:.3f}" for value in sorted(values))
 
 
-def _distance(row: MethodResult) -> str:
-    found = row.summary
-    unit = {"pixels": "px", "mm": "mm"}.get(found.unit, "")
-    return "–" if found.hd95_mean is None else f"{found.hd95_mean:.1f} {unit}"
+def _said_of_intervals(run: Run) -> str:
+    over = {row.interval.over for row in run.judgement.methods if row.interval}
+    if not over:
+        return "Below five patients no interval is given."
+    if over == {"patients"}:
+        return (
+            "The interval says what other patients of these hospitals might have given the same"
+            " model (bootstrap over patients); what another seed would give, one seed can't say."
+        )
+    return (
+        "The interval says what other seeds and other patients of these hospitals might have given"
+        " (both resampled); single seeds are each model's mean."
+    )
 
 
 def _signed(value: float | None) -> str:

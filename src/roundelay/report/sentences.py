@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 
+from roundelay.evaluation.comparison import Comparison
 from roundelay.evaluation.judgement import MethodResult
 from roundelay.records.contents import FULL_NAMES, Run
+from roundelay.report.comparisons import reasons, seeds_awaited
 
 
 def median_of(result: MethodResult) -> str:
@@ -18,37 +20,46 @@ def full_name(run: Run, method: str) -> str:
 
 
 def answer(run: Run) -> list[str]:
-    """The answer in one to three sentences."""
+    """The answer in a few sentences."""
     rows, found = run.judgement.methods, run.judgement.comparisons
     if not rows:
         return ["No arm is finished yet."] if not run.finished else [NO_PATIENT]
     first = rows[0]
     name = full_name(run, first.method)
-    interval = first.summary.dice_mean_interval
-    around = f" (95 % interval {interval.low:.2f} to {interval.high:.2f})" if interval else ""
     sentences = [
         f"{name[0].upper()}{name[1:]} ({first.method}) reaches a mean patient"
-        f" Dice of {first.summary.dice_mean:.2f}{around} on {_patients(run, first)}."
+        f" Dice of {first.summary.dice_mean:.2f}{_around(first)} on {_patients(run, first)}."
     ]
+    bare = [c for c in found if c.no_verdict]
     clear = [c for c in found if c.beyond_noise]
-    open_ = [c for c in found if not c.beyond_noise]
+    open_ = [c for c in found if not c.no_verdict and not c.beyond_noise]
     if clear:
-        parts = [
-            f"{abs(c.difference):.2f} {'above' if c.difference > 0 else 'below'} {c.second}"
-            for c in clear
-        ]
-        sentences.append(f"That is {_list(parts)}, more than chance explains.")
+        sentences.append(f"That is {_list([_apart(c) for c in clear])}, more than chance explains.")
     if open_:
         # + 0.0 turns -0.0 into 0.0
         parts = [f"{c.second} ({round(c.difference, 2) + 0.0:+.2f})" for c in open_]
         sentences.append(f"Its distance from {_list(parts)} may be chance.")
-    return sentences
+    if bare:
+        sentences.append(f"On these patients that is {_list([_apart(c) for c in bare])}.")
+    return [*sentences, *reasons(found, awaited=seeds_awaited(run))]
 
 
 NO_PATIENT = (
     "No patient was kept for test or validation, so this page gives no scores. Score the model on"
     " other patients: roundelay evaluate RUN DATA."
 )
+
+
+def _around(result: MethodResult) -> str:
+    found = result.interval
+    return (
+        f" (95 % interval {found.low:.2f} to {found.high:.2f} over {found.over})" if found else ""
+    )
+
+
+def _apart(comparison: Comparison) -> str:
+    side = "above" if comparison.difference > 0 else "below"
+    return f"{abs(comparison.difference):.2f} {side} {comparison.second}"
 
 
 def _patients(run: Run, row: MethodResult) -> str:

@@ -6,7 +6,8 @@ from roundelay.errors import RunFolderError
 from roundelay.evaluation.comparison import Comparison, compare
 from roundelay.evaluation.judgement import MethodResult
 from roundelay.records.contents import ArmRun, Run, refuse_other_cohorts
-from roundelay.report.blocks import Block, Cell, Heading, Items, Page, Section, Table, Text
+from roundelay.report.blocks import Block, Cell, Page, Section, Table
+from roundelay.report.comparisons import comparison_blocks, reasons, seeds_awaited
 from roundelay.report.sentences import median_of
 
 
@@ -22,20 +23,14 @@ def lay_side_by_side(runs: Sequence[Run]) -> Page:
     named = list(zip(names, runs, strict=True))
     found = _compared(named)
     blocks: list[Block] = [_table(named)]
-    if found:
-        blocks += [
-            Heading(f"Is {found[0].first} better?"),
-            Items([str(one) for one in found]),
-            Text(
-                "Paired by patient: Wilcoxon's signed-rank test, Holm's correction over all"
-                f" {len(found)} comparisons; a patient's Dice is the mean over seeds.",
-                soft=True,
-            ),
-        ]
+    awaited = any(seeds_awaited(run) for run in runs)
+    blocks += comparison_blocks(found, awaited=awaited)
     unfinished = [name for name, run in named if not run.finished]
     return Page(
         title=f"{len(runs)} runs side by side",
-        answer=[str(found[0])] if found else ["No two methods are finished yet."],
+        answer=[str(found[0]), *reasons(found[:1], awaited=awaited)]
+        if found
+        else ["No two methods are finished yet."],
         sections=[Section("scores", "Scores", blocks)],
         problems=[f"{name}: {problem}" for name, run in named for problem in run.problems],
         synthetic=any(run.synthetic for run in runs),
@@ -53,7 +48,7 @@ def _table(named: Sequence[tuple[str, Run]]) -> Table:
             Cell(name, prose=True),
             Cell(row.method, prose=True),
             Cell(f"{row.summary.dice_mean:.3f}"),
-            Cell(f"{i.low:.3f}–{i.high:.3f}" if (i := row.summary.dice_mean_interval) else "–"),
+            Cell(f"{i.low:.3f}–{i.high:.3f}" if (i := row.interval) else "–"),
             Cell(median_of(row)),
             Cell(f"{row.worst[0]} {row.worst[1]:.3f}"),
             Cell(_megabytes(run.arms_of(row.method)[0])),
@@ -70,9 +65,7 @@ def _compared(named: Sequence[tuple[str, Run]]) -> list[Comparison]:
     if not all(run.by_patient for _, run in named):
         return []
     dices = {
-        f"{one.method} of {name}": one.dice()
-        for name, run in named
-        for one in run.judgement.methods
+        f"{one.method} of {name}": one.dices for name, run in named for one in run.judgement.methods
     }
     return compare(dices) if len(dices) > 1 else []
 

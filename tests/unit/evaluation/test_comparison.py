@@ -1,43 +1,100 @@
-"""Comparisons of arms: by hand, and against SciPy and statsmodels' published example of Holm."""
+"""Comparisons of methods: by hand, when there is no verdict, and how often chance gets one."""
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import wilcoxon
 
-from roundelay.evaluation.comparison import compare, holm, mean_over_seeds, signed_rank
-
-
-def dice(values):
-    return {f"p{i}": value for i, value in enumerate(values)}
+from roundelay.evaluation.comparison import compare, holm, why_no_verdict
 
 
-BASE = [0.50, 0.62, 0.71, 0.33, 0.84, 0.47, 0.69, 0.58]
+def seeds_of(values, *, count=3, apart=0.01):
+    """Dices by patient of some seeds, each seed `apart` from the next, with these means."""
+    moves = (np.arange(count) - (count - 1) / 2) * apart
+    return [{f"p{i}": value + move for i, value in enumerate(values)} for move in moves]
+
+
+BASE = [0.50, 0.62, 0.71, 0.33, 0.84, 0.47, 0.69, 0.58, 0.41, 0.66]
 GAIN = [value + 0.1 + i / 1000 for i, value in enumerate(BASE)]
 
 
 def test_a_steady_gain_is_told_from_noise_with_its_size_first():
-    (found,) = compare({"cwt": dice(GAIN), "swt": dice(BASE)})
+    (found,) = compare({"cwt": seeds_of(GAIN), "swt": seeds_of(BASE)})
 
-    assert found.difference == pytest.approx(0.1035)
-    assert (found.better, found.worse, found.patients) == (8, 0, 8)
-    assert found.p == pytest.approx(2 / 2**8)  # the exact test: all eight signs agree
-    assert found.interval.low > 0.1
-    assert str(found).startswith("cwt is on average 0.103 Dice better than swt (95 % interval")
-    assert "more than chance explains" in str(found)
+    assert found.difference == pytest.approx(0.1045)
+    assert (found.better, found.worse, found.patients, found.seeds) == (10, 0, 10, 3)
+    assert found.beyond_noise and found.no_verdict is None
+    assert 0.05 < found.interval.low < 0.1045 < found.interval.high
+    assert str(found).startswith("cwt is on average 0.104 Dice better than swt (95 % interval +")
+    assert "3 seeds, 10 patients), ahead in 10 and behind in 0: more than chance" in str(found)
+
+
+def test_a_gain_no_larger_than_the_spread_of_seeds_may_be_chance_whatever_patients_say():
+    (found,) = compare({"cwt": seeds_of(GAIN, apart=0.15), "swt": seeds_of(BASE, apart=0.15)})
+
+    assert (found.better, found.worse) == (10, 0)
+    assert not found.beyond_noise and "may be chance (p = " in str(found)
+    assert found.interval.low < 0 < found.interval.high
+
+
+@pytest.mark.parametrize(
+    ("seeds", "patients", "missing"),
+    [(1, 10, "three seeds"), (2, 10, "three seeds"), (3, 9, "ten patients")],
+)
+def test_below_three_seeds_or_ten_patients_there_are_figures_and_no_verdict(
+    seeds, patients, missing
+):
+    ours, theirs = GAIN[:patients], BASE[:patients]
+
+    (found,) = compare({"cwt": seeds_of(ours, count=seeds), "swt": seeds_of(theirs, count=seeds)})
+
+    assert (found.p, found.p_holm, found.beyond_noise) == (None, None, False)
+    assert found.difference == pytest.approx(np.mean(ours) - np.mean(theirs))
+    assert str(found).startswith("cwt less swt: +0.10")
+    for word in ("chance", "p =", "ahead", "better", "worse"):
+        assert word not in str(found)
+    assert "No verdict from" in found.no_verdict and missing in found.no_verdict
+
+
+def test_the_method_with_fewer_seeds_decides():
+    (found,) = compare({"cwt": seeds_of(GAIN), "swt": seeds_of(BASE, count=2)})
+
+    assert found.seeds == 2 and found.p is None and found.interval is None
+
+
+def test_what_is_missing_is_said_with_what_to_do():
+    assert why_no_verdict(3, 10) is None
+    assert "seeds = [0, 1, 2]" in why_no_verdict(1, 10)
+    assert "from 1 seed:" in why_no_verdict(1, 10)
+    assert "from 2 seeds and 9 patients:" in why_no_verdict(2, 9)
+    assert "split" in why_no_verdict(5, 9) and "seeds" not in why_no_verdict(5, 9)
+
+
+def test_between_five_and_nine_patients_there_is_an_interval_below_that_none():
+    def interval(patients):
+        (found,) = compare({"a": seeds_of(GAIN[:patients]), "b": seeds_of(BASE[:patients])})
+        return found.interval
+
+    assert interval(5) and interval(9)
+    assert interval(4) is None
 
 
 def test_holm_is_over_all_comparisons_of_the_study():
     first, second = compare(
-        {
-            "cwt": dice(GAIN),
-            "swt": dice(BASE),
-            "pooled": dice(BASE[::-1]),
-        }
+        {"cwt": seeds_of(GAIN), "swt": seeds_of(BASE), "pooled": seeds_of(BASE[::-1])}
     )
 
     assert first.p_holm == pytest.approx(min(1, 2 * first.p))
     assert second.p_holm == pytest.approx(max(first.p_holm, second.p))
+
+
+def test_comparisons_without_a_verdict_take_no_part_in_the_correction():
+    first, second = compare(
+        {"cwt": seeds_of(GAIN), "swt": seeds_of(BASE, count=1), "pooled": seeds_of(BASE)}
+    )
+
+    assert first.p_holm is None
+    assert second.p_holm == second.p
 
 
 def test_holm_by_hand():
@@ -52,31 +109,46 @@ def test_holm_never_lowers_a_p_and_keeps_their_order(values):
     assert [a for _, a in sorted(zip(values, adjusted, strict=True))] == sorted(adjusted)
 
 
-def test_five_patients_can_not_tell():
-    (found,) = compare({"cwt": dice(BASE[:5]), "swt": dice([v - 0.2 for v in BASE[:5]])})
+def test_equal_methods_do_not_differ():
+    (found,) = compare({"cwt": seeds_of(BASE), "swt": seeds_of(BASE)})
 
-    assert (found.p, found.p_holm, found.beyond_noise) == (None, None, False)
-    assert "too few patients" in str(found)
-
-
-def test_equal_arms_do_not_differ():
-    (found,) = compare({"cwt": dice(BASE), "swt": dice(BASE)})
-
-    assert (found.difference, found.p, found.beyond_noise) == (0.0, 1.0, False)
+    assert (found.difference, found.beyond_noise) == (0.0, False)
+    assert found.p == pytest.approx(1.0)
 
 
-def test_the_signed_rank_test_is_scipys():
-    differences = [0.1, -0.05, 0.2, 0.3, -0.01, 0.07, 0.0]
+def test_without_any_spread_a_difference_is_no_noise_and_none_is():
+    steady = {"a": seeds_of([0.5] * 10, apart=0.0), "b": seeds_of([0.4] * 10, apart=0.0)}
 
-    assert signed_rank(differences) == wilcoxon(differences, zero_method="pratt").pvalue
-
-
-def test_a_patient_counts_once_however_many_seeds():
-    assert mean_over_seeds([{"a": 0.2, "b": 0.4}, {"a": 0.4, "b": 0.4}]) == pytest.approx(
-        {"a": 0.3, "b": 0.4}
-    )
+    assert compare(steady)[0].p == 0.0
+    assert compare({"a": steady["a"], "b": steady["a"]})[0].p == 1.0
 
 
-def test_arms_without_a_common_patient_are_refused():
+def test_only_patients_of_both_count():
+    theirs = [{**dice, "other": 0.1} for dice in seeds_of(BASE)]
+
+    (found,) = compare({"cwt": seeds_of(GAIN), "swt": theirs})
+
+    assert found.patients == 10 and found.difference == pytest.approx(0.1045)
+
+
+def test_methods_without_a_common_patient_are_refused():
     with pytest.raises(ValueError, match="no patient in common"):
-        compare({"cwt": {"a": 0.5}, "swt": {"b": 0.5}})
+        compare({"cwt": [{"a": 0.5}], "swt": [{"b": 0.5}]})
+
+
+@pytest.mark.parametrize("by_seed", [0.0, 0.03, 0.1])
+def test_chance_gets_a_verdict_no_more_often_than_1_time_in_20(by_seed):
+    """Three seeds, twenty patients, two methods that differ in luck alone, seeds' luck included."""
+    draw = np.random.default_rng(9)
+    verdicts = 0
+    for _ in range(100):
+        patients = draw.normal(0.6, 0.15, 20)
+        methods = {}
+        for name in ("cwt", "swt"):
+            own = patients + draw.normal(0, 0.05, 20)  # a patient may suit one method by chance
+            noise = draw.normal(0, by_seed, (3, 1)) + draw.normal(0, 0.03, (3, 20))
+            methods[name] = [dict(zip("abcdefghijklmnopqrst", row, strict=True))
+                             for row in own + noise]  # fmt: skip
+        verdicts += compare(methods)[0].beyond_noise
+
+    assert verdicts <= 5 + 2 * (100 * 0.05 * 0.95) ** 0.5

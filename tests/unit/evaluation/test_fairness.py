@@ -32,11 +32,24 @@ def test_what_the_cohort_does_not_say_makes_no_group():
     assert {g.kind for g in groups(SCORES)} == {"hospital", "tumour size", "sex", "age"}
 
 
-def test_small_groups_are_marked_and_one_patient_has_no_interval():
-    found = groups(SCORES)
+def test_groups_below_five_patients_are_marked_and_have_no_interval():
+    scores = [patient(str(i), 0.5 + i / 100, site="WEST") for i in range(5)]
 
-    assert all(group.small for group in found)
-    assert next(g for g in found if g.name == "EAST").interval is None
+    found = {group.name: group for group in groups(SCORES + scores) if group.kind == "hospital"}
+
+    assert found["EAST"].small and found["EAST"].interval is None
+    assert not found["WEST"].small and found["WEST"].interval.over == "patients"
+
+
+def test_a_group_of_several_seeds_has_an_interval_over_seeds_and_patients():
+    scores = [patient(str(i), 0.5 + i / 100) for i in range(6)]
+    seeds = [{s.patient: s.dice + move for s in scores} for move in (-0.1, 0.0, 0.1)]
+
+    (alone,) = (g for g in groups(scores) if g.kind == "hospital")
+    (whole,) = (g for g in groups(scores, seeds) if g.kind == "hospital")
+
+    assert whole.mean == alone.mean and whole.interval.over == "seeds and patients"
+    assert whole.interval.high - whole.interval.low > 3 * (alone.interval.high - alone.interval.low)
 
 
 def test_the_gap_is_between_the_best_and_the_worst_hospital():

@@ -16,6 +16,10 @@ def score(patient, dice=1.0):
     return replace(score_patient(patient, patient[0], "test", mask, mask), dice=dice)
 
 
+def by_patient(result):
+    return {score.patient: score.dice for score in result.scores}
+
+
 def arm(method, seed, dices, home=None, validations=()):
     scores = tuple(score(patient, dice) for patient, dice in dices.items())
     return ArmScores(f"{method}-{seed}", method, seed, home, scores, validations)
@@ -25,7 +29,8 @@ def test_a_patients_dice_is_the_mean_over_seeds():
     judged = judge([arm("cwt", 0, {"A1": 0.2, "B1": 0.8}), arm("cwt", 1, {"A1": 0.4, "B1": 0.6})])
 
     (result,) = judged.methods
-    assert result.dice() == pytest.approx({"A1": 0.3, "B1": 0.7})
+    assert by_patient(result) == pytest.approx({"A1": 0.3, "B1": 0.7})
+    assert result.dices == ({"A1": 0.2, "B1": 0.8}, {"A1": 0.4, "B1": 0.6})
     assert result.single_seeds == pytest.approx((0.5, 0.5))
     assert result.worst == ("A", pytest.approx(0.3)) and result.gap == pytest.approx(0.4)
     assert judged.comparisons == ()
@@ -42,6 +47,35 @@ def test_the_first_method_is_compared_with_each_other_one():
     assert judged.comparisons[1].difference == 0
 
 
+def test_a_verdict_is_over_the_seeds_and_patients_of_both_methods():
+    dices = {f"A{i}": 0.4 + i / 50 for i in range(10)}
+    arms = [
+        arm(method, seed, {patient: dice + gain + seed / 100 for patient, dice in dices.items()})
+        for method, gain in (("cwt", 0.1), ("swt", 0.0))
+        for seed in (0, 1, 2)
+    ]
+
+    judged = judge(arms)
+
+    (comparison,) = judged.as_json()["comparisons"]
+    assert comparison["beyond_noise"] and comparison["no_verdict"] is None
+    assert (comparison["seeds"], comparison["patients"]) == (3, 10)
+    assert judged.methods[0].interval.over == "seeds and patients"
+    row = judged.as_json()["methods"][0]
+    assert row["dice_mean_interval"]["over"] == "seeds and patients"
+    assert {g.interval.over for g in judged.groups if g.interval} == {"seeds and patients"}
+
+
+def test_without_a_verdict_summary_json_has_figures_and_the_reason():
+    arms = [arm("cwt", 0, {"A1": 0.5, "B1": 0.7}), arm("swt", 0, {"A1": 0.4, "B1": 0.4})]
+
+    (found,) = judge(arms).as_json()["comparisons"]
+
+    assert found["difference"] == pytest.approx(0.2)
+    assert (found["p"], found["p_holm"], found["interval"]) == (None, None, None)
+    assert "1 seed and 2 patients" in found["no_verdict"]
+
+
 def test_rows_of_whole_hospitals_are_not_paired():
     whole = [replace(score("A all", 0.5), patients=4)]
     arms = [ArmScores("cwt-0", "cwt", 0, None, tuple(whole)), arm("swt", 0, {"A all": 0.4})]
@@ -55,7 +89,7 @@ def test_each_patient_of_local_has_its_own_hospitals_model():
 
     (result,) = judge(arms).methods
 
-    assert result.dice() == {"A1": 0.1, "B1": 0.8}
+    assert by_patient(result) == {"A1": 0.1, "B1": 0.8}
 
 
 def test_a_seed_that_is_not_whole_yet_is_left_out():

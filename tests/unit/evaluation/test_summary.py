@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import bootstrap
 
+from roundelay.evaluation.intervals import Interval
 from roundelay.evaluation.scores import PatientScore, score_patient
-from roundelay.evaluation.summary import Interval, summarize
+from roundelay.evaluation.summary import summarize
 
 
 def patient(name, dice, *, site="north", **changes):
@@ -59,14 +60,16 @@ def test_sites_stand_apart_in_the_order_of_their_names():
             patient("b", 0.6, site="east"),
             patient("c", 0.8, site="west"),
             patient("d", 0.95, site="west"),
+            patient("e", 0.6, site="west"),
+            patient("f", 0.5, site="west"),
         ]
     )
 
     assert list(summary.by_site) == ["east", "west"]
     east, west = summary.by_site.values()
     assert (east.patients, east.mean, east.median, east.mean_interval) == (1, 0.6, 0.6, None)
-    assert (west.patients, west.mean, west.median) == (3, pytest.approx(0.65), 0.8)
-    assert west.mean_interval.low < 0.65 < west.mean_interval.high
+    assert (west.patients, west.mean, west.median) == (5, pytest.approx(0.61), 0.6)
+    assert west.mean_interval.low < 0.61 < west.mean_interval.high
 
 
 def test_slice_figures_weigh_slices_and_not_patients():
@@ -193,8 +196,9 @@ def test_a_patient_who_is_counted_twice_is_refused_and_not_named():
     assert "secret" not in str(caught.value)
 
 
-def test_one_patient_has_no_interval():
-    summary = summarize(patients([0.8]))
+@pytest.mark.parametrize("count", [1, 4])
+def test_below_five_patients_there_is_no_interval(count):
+    summary = summarize(patients([0.8, 0.5, 0.6, 0.9][:count]))
 
     assert summary.dice_mean_interval is None
     assert summary.dice_median_interval is None
@@ -202,7 +206,7 @@ def test_one_patient_has_no_interval():
 
 @pytest.mark.parametrize("value", [0.0, 0.1, 1.0])
 def test_patients_of_one_value_have_that_value_as_interval(value):
-    summary = summarize(patients([value] * 3))
+    summary = summarize(patients([value] * 5))
 
     assert summary.dice_mean_interval == Interval(value, value, "constant")
     assert summary.dice_median_interval == Interval(value, value, "constant")
@@ -264,7 +268,7 @@ def test_the_same_seed_gives_the_same_interval_and_another_seed_another():
 
 
 def test_global_randomness_neither_matters_nor_is_touched():
-    scores = patients([0.1, 0.5, 0.9])
+    scores = patients([0.1, 0.5, 0.9, 0.8, 0.3])
     np.random.seed(1)
     first = summarize(scores)
     drawn = np.random.random()
@@ -311,5 +315,6 @@ def test_any_summary_is_plain_json_without_nan_and_its_intervals_are_in_order(di
 
     assert plain == summary.as_json()
     for interval in (summary.dice_mean_interval, summary.dice_median_interval):
+        assert (interval is None) == (len(dices) < 5)
         if interval is not None:
             assert min(dices) - 1e-9 <= interval.low <= interval.high <= max(dices) + 1e-9
