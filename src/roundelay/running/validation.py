@@ -16,7 +16,7 @@ from roundelay.plan.legs import followed
 from roundelay.records.arm import VALIDATIONS, read_validations
 from roundelay.relay.aggregation import goes_home
 from roundelay.relay.baton import Baton
-from roundelay.relay.courier import Courier
+from roundelay.relay.courier import Courier, Scoring
 from roundelay.relay.ledger import Ledger
 from roundelay.study.sections import Evaluation
 
@@ -29,6 +29,7 @@ class ValidationMatrix:
     ) -> None:
         """`sites` are those with validation patients."""
         self._path, self._courier, self._sites = place / VALIDATIONS, courier, tuple(sites)
+        self._arm = arm.label
         self._followed = followed(arm.legs, settings) if sites else frozenset()
         self.rows = read_validations(place)
 
@@ -36,7 +37,9 @@ class ValidationMatrix:
         """Validate the model of a hand-over that the study follows, and write the matrix."""
         if number not in self._followed:
             return
-        scores = self._courier.evaluate(goes_home(baton), self._sites, VALIDATION)
+        scores = self._courier.evaluate(
+            goes_home(baton), self._sites, Scoring(self._arm, number, VALIDATION)
+        )
         means = site_means(scores)
         skipped = {
             statement["statement"]["leg"] for statement in (baton.proof or {}).get("absent", [])
