@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from roundelay.data.survey import VALIDATION
+from roundelay.errors import RefusedError
 from roundelay.evaluation.forgetting import Validation
 from roundelay.evaluation.summary import site_means
 from roundelay.files.writing import write_json
@@ -29,7 +30,7 @@ class ValidationMatrix:
     ) -> None:
         """`sites` are those with validation patients."""
         self._path, self._courier, self._sites = place / VALIDATIONS, courier, tuple(sites)
-        self._arm = arm.label
+        self._arm, self._chooses = arm.label, settings.choose != "last"
         self._followed = followed(arm.legs, settings) if sites else frozenset()
         self.rows = read_validations(place)
 
@@ -41,6 +42,12 @@ class ValidationMatrix:
             goes_home(baton), self._sites, Scoring(self._arm, number, VALIDATION)
         )
         means = site_means(scores)
+        if not means and self._chooses:
+            raise RefusedError(
+                "No hospital gives scores of its validation patients, so none of the rounds' models"
+                ' can be chosen. Write choose = "last", or ask the hospitals for another policy'
+                " (release.scores, release.least_scored)."
+            )
         skipped = {
             statement["statement"]["leg"] for statement in (baton.proof or {}).get("absent", [])
         }

@@ -29,7 +29,7 @@ def introduce(
 
 
 def _introduced(site: str, reply: Message) -> Introduced:
-    _raise_complaint(site, reply)
+    raise_complaint(site, reply)
     said = parsed_reply(Introduced, reply.head, site)
     reply.check(said.keys.model_dump(), site)
     return said
@@ -47,11 +47,11 @@ def ask(
     replies = exchange(transport, messages, about, on_message)
     for site, reply in replies.items():
         reply.check(roster[site], site)
-        _raise_complaint(site, reply)
+        raise_complaint(site, reply)
     return replies
 
 
-def _raise_complaint(site: str, reply: Message) -> None:
+def raise_complaint(site: str, reply: Message) -> None:
     kind, said = complaint(reply.head) or ("", "")
     if kind == "refused":
         raise RefusedError(
