@@ -16,7 +16,7 @@ from roundelay.records.contents import read_run
 from roundelay.records.layout import MODEL, begin_arm, begin_run
 from roundelay.records.result import result_of, write_result
 from roundelay.relay.baton import Baton, join
-from roundelay.relay.courier import Visit
+from roundelay.relay.courier import Scoring, Visit
 from roundelay.relay.ledger import Header, Ledger
 from roundelay.relay.loop import relay
 from roundelay.relay.receipt import Receipt
@@ -66,12 +66,12 @@ class Footprints:
         returned = join(model={"w": begun.part("model/")["w"] + ADDS.get(stop.site, 1.0)})
         return Visit(receipt(stop, begun, returned), returned)
 
-    def evaluate(self, baton: Baton, sites: Sequence[str], split: str) -> list[PatientScore]:
+    def evaluate(self, baton: Baton, sites: Sequence[str], scoring: Scoring) -> list[PatientScore]:
         """Two patients a site, one a tenth above and one a tenth below what `dice_of` says."""
         weight = float(baton.part("model/")["w"][0])
-        self.evaluated.append((weight, tuple(sites), split))
+        self.evaluated.append((weight, tuple(sites), scoring.split))
         return [
-            scored(f"{site}-{number}", site, self.dice_of(weight, site) + apart, split)
+            scored(f"{site}-{number}", site, self.dice_of(weight, site) + apart, scoring.split)
             for site in sites
             for number, apart in enumerate((-0.1, 0.1))
         ]
@@ -123,7 +123,8 @@ def write_run(
         final = relay(START, arm, courier, ledger)
         write_bytes(place / MODEL, final.data)
         write_curve(place, ledger.receipts)
-        scores = scores_of(arm) if scores_of else courier.evaluate(final, list(sizes), TEST)
+        scoring = Scoring(arm.label, len(arm.legs) - 1, TEST)
+        scores = scores_of(arm) if scores_of else courier.evaluate(final, list(sizes), scoring)
         scores = [_with(score, attributes.get(score.patient, {})) for score in scores]
         write_scores(place, scores, chosen_leg=len(arm.legs) - 1)
     write_result(result_of(read_run(out)))

@@ -11,11 +11,14 @@ from typing import Any
 from roundelay.network.coordinator.courier import HospitalsCourier
 from roundelay.network.hospital.consent import approve, waiting_study
 from roundelay.network.hospital.request_handler import answer
-from roundelay.network.hospital.store import Settings, write_settings
+from roundelay.network.hospital.store import POLICY, Settings, write_settings
 from roundelay.network.wire.transport import OnProgress, Request
 from roundelay.records.result import RunResult
 from roundelay.running.run import run_study
 from roundelay.study.study import Study
+
+FEW_PATIENTS = "[release]\nleast_scored = 1\n"
+"""A policy that lets the scores of a toy's few patients go."""
 
 
 class Wire:
@@ -49,7 +52,9 @@ class Wire:
 class Network:
     """Sites with their own patients, each with a home; and the coordinator's home."""
 
-    def __init__(self, place: Path, data: Path, sites: dict[str, list[str]]) -> None:
+    def __init__(
+        self, place: Path, data: Path, sites: dict[str, list[str]], policy: str = FEW_PATIENTS
+    ) -> None:
         """`sites` names the patients' folders of `data` that lie at each site."""
         self.place, self.homes = place, {}
         for site, folders in sites.items():
@@ -58,6 +63,7 @@ class Network:
             for folder in folders:
                 shutil.copytree(data / folder, own / folder)
             write_settings(self.homes[site], Settings(site, str(own), "lgg"))
+            (self.homes[site] / POLICY).write_text(policy)
         self.wire = Wire(self.homes)
 
     def courier(

@@ -109,7 +109,9 @@ class Network:
     def approve_waiting(self) -> None:
         """What every hospital's operator does when a study waits."""
         for waiting in self.kits.glob("*/roundelay/pending/*.json"):
-            digest = proposal_from_json(json.loads(waiting.read_text())).study.digest
+            value = json.loads(waiting.read_text())
+            del value["run"]
+            digest = proposal_from_json(value).study.digest
             roundelay("site", "approve", digest, "--kit", waiting.parents[2], "--yes")
 
     def end(self) -> None:
@@ -122,8 +124,8 @@ def start_network(
 ) -> Network:
     """Provision and start; each site gets copies of its own patients' folders and no others.
 
-    All sites but the first start with `policy`, where there is one; ``$OWNER`` in it stands for the
-    coordinator's fingerprint.
+    Every site lets the scores of few patients go. All but the first have `policy` too, where there
+    is one; ``$OWNER`` in it stands for the coordinator's fingerprint.
     """
     for site, folders in patients.items():
         for folder in folders:
@@ -139,11 +141,11 @@ def start_network(
     roundelay("network", "create", plan, "--out", kits)
     parties = {"server": Party(place, "server", "server", "start", kits / "server")}
     for site in patients:
-        words = ["site", "start", kits / site, "--data", place / site, "--format", "lgg"]
-        if policy and site != next(iter(patients)):
-            owner = fingerprint(own_keys(kits / "coordinator" / "roundelay").public())
-            (place / "policy.toml").write_text(policy.replace("$OWNER", owner))
-            words = [*words[:-2], "--policy", place / "policy.toml"]
+        owner = fingerprint(own_keys(kits / "coordinator" / "roundelay").public())
+        own = policy.replace("$OWNER", owner) if site != next(iter(patients)) else ""
+        (place / f"{site}.toml").write_text(own + "[release]\nleast_scored = 1\n")
+        words = ["site", "start", kits / site, "--data", place / site]
+        words += ["--policy", place / f"{site}.toml"]
         parties[site] = Party(place, site, *words, "--threads", threads)
     until(lambda: all((kits / site / "roundelay").exists() for site in patients))
     return Network(place, kits, port, parties)

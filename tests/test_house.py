@@ -195,3 +195,16 @@ def test_every_file_that_contributing_points_to_is_there():
     assert len(paths) >= 10
     for path in paths:
         assert (ROOT / path).exists(), path
+
+
+def test_every_threat_names_tests_that_there_are_or_says_that_it_is_not_covered():
+    text = (ROOT / "docs" / "explanation" / "threat-model.md").read_text()
+    rows = [line for line in text.splitlines() if line.startswith("|")][2:]
+    tests = "".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
+
+    assert len(rows) >= 25
+    for row in rows:
+        named = re.findall(r"`(test_\w+)`", row.split("|")[-2])
+        assert named or "not covered" in row.split("|")[-2], row
+        for name in named:
+            assert f"def {name}(" in tests, name

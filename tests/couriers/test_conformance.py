@@ -16,6 +16,7 @@ from roundelay.learning.machine import Machine
 from roundelay.phantom.cohort import make_toy
 from roundelay.plan.arms import lay
 from roundelay.relay.aggregation import aggregate
+from roundelay.relay.courier import Scoring
 from roundelay.running.starting import start_baton
 from surveys import study
 
@@ -94,7 +95,7 @@ def go(plan, courier):
             assert [v.receipt.site for v in visits] == [s.site for s in leg.stops]
             baton = aggregate(leg, baton, [v.baton for v in visits])
             digests.append(baton.digest)
-    return surveys, digests, courier.evaluate(baton, tuple(surveys), "test")
+    return surveys, digests, courier.evaluate(baton, tuple(surveys), Scoring("cwt-0", 0, "test"))
 
 
 @pytest.mark.parametrize("kind", KINDS)

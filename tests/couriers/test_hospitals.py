@@ -18,7 +18,7 @@ from roundelay.errors import (
     RunFolderError,
     SiteAbsentError,
 )
-from roundelay.network.coordinator import courier, turns
+from roundelay.network.coordinator import surveys, turns
 from roundelay.network.hospital.request_handler import answer
 from roundelay.network.wire.messages import unpack
 from roundelay.phantom.cohort import make_toy
@@ -42,7 +42,7 @@ def data(module_path):
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch):
-    monkeypatch.setattr(courier, "AGAIN", 0.0)
+    monkeypatch.setattr(surveys, "AGAIN", 0.0)
     monkeypatch.setattr(turns, "LOOK_AGAIN", 0.005)
     with one_thread():
         yield
@@ -170,7 +170,7 @@ def test_a_visit_is_made_once_however_often_it_is_asked_for(sealed):
     before = (home / "audit.jsonl").read_text().count("\n")
     again = [answer(home, request, lambda _: pytest.fail("it trained again")) for _ in range(2)]
     assert again[0] == again[1]
-    receipt = unpack(again[0]).head["receipt"]
+    receipt = unpack(again[0]).head["proof"]["statement"]["receipt"]
     lines = read_ledger(sealed.out / "arms" / "cwt-0" / "ledger.jsonl")
     assert lines[-1]["receipts"] == [receipt]
     assert (home / "audit.jsonl").read_text().count("\n") == before + 2

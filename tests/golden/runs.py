@@ -20,7 +20,8 @@ from golden.digests import digests_of, kind_of_processor
 from golden.studies import LGG_PATIENTS, PHANTOM_PATIENTS, STUDIES, TOY_PATIENTS, Golden
 from hospitals import Network, by_site
 from roundelay.cli.app import run_app
-from roundelay.network.coordinator import courier, turns
+from roundelay.errors import SiteAbsentError
+from roundelay.network.coordinator import surveys, turns
 from roundelay.phantom.cohort import make_phantom, make_toy
 from roundelay.plan.progress import Waiting
 from roundelay.study.file import read_study
@@ -80,7 +81,7 @@ def _data(golden: Golden, place: Path) -> Path:
 
 def _between_hospitals(golden: Golden, file: Path, data: Path, place: Path, out: Path) -> None:
     study, net = read_study(file), Network(place, data, by_site(data))
-    courier.AGAIN, turns.LOOK_AGAIN = 0.0, 0.005
+    surveys.AGAIN, turns.LOOK_AGAIN = 0.0, 0.005
     asked = []
 
     def on_event(event: object) -> None:
@@ -93,7 +94,7 @@ def _between_hospitals(golden: Golden, file: Path, data: Path, place: Path, out:
         if direction == "request" and b'"ask":"train"' in message and request.site == golden.away:
             asked.append(direction)
             if len(asked) == 1 and study.courier.absent == "skip":
-                raise courier.SiteAbsentError(golden.away, "its stop", 0.0)
+                raise SiteAbsentError(golden.away, "its stop", 0.0)
         return message
 
     net.wire.tamper = tamper

@@ -113,18 +113,23 @@ def approve_study(
     yes: Annotated[bool, typer.Option("--yes", help="Approve without a second question.")] = False,
 ) -> None:
     """Show what a waiting study would do here, and approve it."""
-    from roundelay.network.hospital.consent import approve, in_sentences, waiting_study
-    from roundelay.network.hospital.store import audit
-    from roundelay.network.wire.kit import HOME, kit_role, site_name
+    from roundelay.network.hospital.approval_screen import in_sentences
+    from roundelay.network.hospital.consent import approve, waiting_study
+    from roundelay.network.hospital.patients import own_survey
+    from roundelay.network.hospital.store import audit, policy_of, read_settings
+    from roundelay.network.wire.kit import HOME, kit_role
 
     if (role := kit_role(kit)) != "site":
         raise NetworkError(f"{kit} is the kit of a {role}; a study is approved at a site.")
-    proposal = waiting_study(kit / HOME, study)
-    for sentence in in_sentences(proposal, site_name(kit)):
+    home = kit / HOME
+    waiting = waiting_study(home, study)
+    survey = own_survey(read_settings(home), waiting.proposal.study)
+    for sentence in in_sentences(waiting, survey, policy_of(home)):
         show.line(sentence)
     if not yes and not typer.confirm("\nTake part in this study?", err=True):
         show.line("Nothing was approved.")
         return
-    approve(kit / HOME, proposal)
-    audit(kit / HOME, asked="approve", study=proposal.study.digest, proposal=proposal.digest)
+    approve(home, waiting)
+    found = waiting.proposal
+    audit(home, asked="approve", study=found.study.digest, proposal=found.digest, run=waiting.run)
     show.line("Approved. The study goes on by itself.")

@@ -102,7 +102,7 @@ def arms(summary: Mapping[str, Any]) -> None:
     rows = summary["arms"]
     split = "test" if any(row["test"] for row in rows) else "validation"
     if not any(row[split] for row in rows):
-        line("No patient was kept for test or validation. Score the model on others:")
+        line("No scores: no patient was kept for them, or hospitals keep theirs. Score others:")
         line("  roundelay evaluate RUN DATA")
         return
     names = sorted({site for row in rows if row[split] for site in row[split]["by_site"]})

@@ -11,7 +11,7 @@ from roundelay.learning.model_file import inference_settings_of
 from roundelay.plan.itinerary import Leg, Stop
 from roundelay.plan.progress import OnStep
 from roundelay.relay.baton import Baton
-from roundelay.relay.courier import Visit
+from roundelay.relay.courier import Scoring, Visit
 from roundelay.site.cohort import open_sites
 from roundelay.site.evaluation import evaluate
 from roundelay.site.opening import LocalSite, open_local_site, survey
@@ -37,8 +37,12 @@ class HereCourier:
     def train(self, baton: Baton, stops: Sequence[Stop]) -> list[Visit]:
         return [train(self.local_site(stop.site), stop, baton, self._on_step) for stop in stops]
 
-    def evaluate(self, baton: Baton, sites: Sequence[str], split: str) -> list[PatientScore]:
-        return [score for site in sites for score in evaluate(self.local_site(site), baton, split)]
+    def evaluate(self, baton: Baton, sites: Sequence[str], scoring: Scoring) -> list[PatientScore]:
+        return [
+            score
+            for site in sites
+            for score in evaluate(self.local_site(site), baton, scoring.split)
+        ]
 
     def opened(self, baton: Baton) -> Baton:
         return baton

@@ -25,7 +25,7 @@ from roundelay.learning.machine import Machine, find_device
 from roundelay.plan.itinerary import Leg, Stop
 from roundelay.plan.progress import OnStep, Step
 from roundelay.relay.baton import Baton
-from roundelay.relay.courier import Visit
+from roundelay.relay.courier import Scoring, Visit
 from roundelay.site.cohort import open_sites
 from roundelay.study.study import Study
 
@@ -80,9 +80,9 @@ class ClusterCourier:
         answers = self._all([Call(stop.site, "train", (sent, stop)) for stop in stops])
         return [Visit(receipt, Baton(data)) for receipt, data in answers]
 
-    def evaluate(self, baton: Baton, sites: Sequence[str], split: str) -> list[PatientScore]:
+    def evaluate(self, baton: Baton, sites: Sequence[str], scoring: Scoring) -> list[PatientScore]:
         sent = self._ray.put(baton.data)
-        answers = self._all([Call(site, "evaluate", (sent, split)) for site in sites])
+        answers = self._all([Call(site, "evaluate", (sent, scoring.split)) for site in sites])
         return [score for scores in answers for score in scores]
 
     def opened(self, baton: Baton) -> Baton:

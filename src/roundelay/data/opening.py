@@ -9,7 +9,7 @@ import numpy as np
 from roundelay.data.formats.lgg import read_image, read_mask
 from roundelay.data.patients import Patient
 from roundelay.data.split import split_patients
-from roundelay.data.survey import SPLITS, TRAIN, SiteSurvey
+from roundelay.data.survey import SPLITS, TEST, TRAIN, SiteSurvey
 from roundelay.errors import DataError
 from roundelay.study.sections import Data
 
@@ -19,6 +19,11 @@ def open_patients(patients: Sequence[Patient], data: Data) -> tuple[Patient, ...
     return split_patients(
         [open_patient(patient) for patient in patients], data.split, data.split_seed
     )
+
+
+def test_at_left_out(patients: Sequence[Patient], left_out: str | None) -> tuple[Patient, ...]:
+    """At the site that a study leaves out of training, all patients test."""
+    return tuple(replace(p, split=TEST) if p.site == left_out else p for p in patients)
 
 
 def open_patient(patient: Patient) -> Patient:

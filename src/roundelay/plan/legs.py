@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from roundelay.data.survey import TEST, VALIDATION
 from roundelay.plan.itinerary import Leg, Stop
 from roundelay.plan.work import VisitWork, share
 from roundelay.study.sections import PARALLEL, Evaluation, Recipe
@@ -99,3 +100,13 @@ def followed(legs: Sequence[Leg], settings: Evaluation) -> frozenset[int]:
     if settings.follow != "none" or settings.choose != "last":
         return frozenset(round_ends(legs))
     return frozenset()
+
+
+def scored_after(legs: Sequence[Leg], settings: Evaluation) -> dict[str, frozenset[int]]:
+    """By split: the hand-overs, counted from 0, whose model the study may ask the sites to score.
+
+    Validation patients: those that are followed, and the arm's end. Test patients: the arm's end
+    alone; where one of the rounds' models is chosen, that one, which may be any of them.
+    """
+    ends = {len(legs) - 1} if settings.choose == "last" else set(round_ends(legs))
+    return {VALIDATION: followed(legs, settings) | ends, TEST: frozenset(ends)}

@@ -94,3 +94,8 @@ def signed_by(public: Public, data: bytes, signature: str) -> bool:
 def proposal_digest(study: str, terms: Mapping[str, Any]) -> str:
     """The digest of a proposal from that of its study, and its terms."""
     return digest_of({"study": study, **{key: terms[key] for key in ("seal", "absent", "roster")}})
+
+
+def survey_statement(numbers: Mapping[str, Any], run: str, proposal: str) -> dict[str, Any]:
+    """What a site signs of its numbers: they are for one run of one study."""
+    return {"run": run, "proposal": proposal, "survey": dict(numbers)}

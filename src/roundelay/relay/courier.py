@@ -19,6 +19,16 @@ class Visit:
     baton: Baton
 
 
+@dataclass(frozen=True, slots=True)
+class Scoring:
+    """Which model is scored on which patients: that of an arm (by its label) after so many
+    hand-overs (`number`, counted from 0), on the patients of one split."""
+
+    arm: str
+    number: int
+    split: str
+
+
 class Courier(Protocol):
     """How a baton reaches a site and comes back.
 
@@ -35,8 +45,8 @@ class Courier(Protocol):
     def train(self, baton: Baton, stops: Sequence[Stop]) -> list[Visit]:
         """One visit for each stop, in their order; all of them begin with `baton`."""
 
-    def evaluate(self, baton: Baton, sites: Sequence[str], split: str) -> list[PatientScore]:
-        """Scores of the patients of one split, site by site."""
+    def evaluate(self, baton: Baton, sites: Sequence[str], scoring: Scoring) -> list[PatientScore]:
+        """Scores of the patients of one split, site by site; of a site that keeps them, none."""
 
     def opened(self, baton: Baton) -> Baton:
         """The baton as whoever runs the study may read it: itself, or opened; else still sealed."""

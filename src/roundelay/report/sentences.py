@@ -45,8 +45,8 @@ def answer(run: Run) -> list[str]:
 
 
 NO_PATIENT = (
-    "No patient was kept for test or validation, so this page gives no scores. Score the model on"
-    " other patients: roundelay evaluate RUN DATA."
+    "This page gives no scores: no patient was kept for them, or the hospitals keep them. Score the"
+    " model on other patients: roundelay evaluate RUN DATA."
 )
 
 

@@ -11,7 +11,7 @@ from roundelay.records.arm import write_curve, write_scores
 from roundelay.records.layout import MODEL, SCORES, SEALED_MODEL, begin_arm
 from roundelay.relay.aggregation import final_model, goes_home
 from roundelay.relay.baton import Baton
-from roundelay.relay.courier import Courier
+from roundelay.relay.courier import Courier, Scoring
 from roundelay.relay.ledger import Ledger
 from roundelay.relay.loop import relay
 from roundelay.report.refresh import Refresh
@@ -37,7 +37,9 @@ def run_arm(
         scores = [
             score
             for split in (VALIDATION, TEST)
-            for score in courier.evaluate(goes_home(baton), plan.scored_at(split), split)
+            for score in courier.evaluate(
+                goes_home(baton), plan.scored_at(split), Scoring(plan.arm.label, chosen, split)
+            )
         ]
         write_curve(place, ledger.receipts)
         write_scores(place, scores, chosen_leg=chosen)

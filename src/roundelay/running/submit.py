@@ -1,17 +1,21 @@
 """Run a study between hospitals: the same runner, over the network of a coordinator's kit."""
 
+import json
 import secrets
 from pathlib import Path
 from typing import Any
 
-from roundelay.errors import RunFolderError
+from roundelay.errors import NetworkError, RunFolderError
+from roundelay.files.canonical import digest_of
+from roundelay.files.writing import write_json
 from roundelay.network.coordinator.courier import HospitalsCourier
 from roundelay.network.flare.transport import FlareTransport
-from roundelay.network.wire.kit import HOME, kit_sites
+from roundelay.network.wire.kit import HOME, kit_role, kit_sites
 from roundelay.network.wire.proposal import refuse_unfit_study
 from roundelay.records.layout import RECORD, read_record
 from roundelay.records.result import RunResult
-from roundelay.running.events import OnEvent
+from roundelay.records.signatures import COORDINATOR
+from roundelay.running.events import Event, OnEvent, Planned
 from roundelay.running.run import run_study
 from roundelay.study.study import Study
 
@@ -25,9 +29,15 @@ def submit_study(
     the kit is not a coordinator's.
     """
     refuse_unfit_study(study)
-    known: dict[str, Any] = {"run": secrets.token_hex(8), "roster": None}
-    if resume and (out / RECORD).exists():
-        known = _network_of(out)
+    if (role := kit_role(kit)) != COORDINATOR:
+        raise NetworkError(f"{kit} is the kit of a {role}; a study is submitted by a coordinator.")
+    note = _note(kit, out, study)
+    known = _network_of(out) if resume and (out / RECORD).exists() else _named(note)
+
+    def watch(event: Event) -> None:
+        if isinstance(event, Planned):  # run.json has its name from now on
+            note.unlink(missing_ok=True)
+        on_event(event)
 
     def courier_of(study: Study, **_: Any) -> HospitalsCourier:
         settings = study.courier
@@ -35,11 +45,24 @@ def submit_study(
             kit, known["run"], patience=settings.patience, stuck_after=settings.stuck_after
         )
         return HospitalsCourier(
-            study, transport, kit_sites(kit), home=kit / HOME, run=known["run"], on_event=on_event,
+            study, transport, kit_sites(kit), home=kit / HOME, run=known["run"], on_event=watch,
             roster=known["roster"],
         )  # fmt: skip
 
-    return run_study(study, out, resume=resume, on_event=on_event, courier_of=courier_of)
+    return run_study(study, out, resume=resume, on_event=watch, courier_of=courier_of)
+
+
+def _note(kit: Path, out: Path, study: Study) -> Path:
+    """Where the name of a run stands until its folder is begun. Hospitals approve a run by its
+    name, and may take days: a coordinator that is started again meanwhile must not ask anew."""
+    return kit / HOME / "begun" / f"{digest_of([str(out.resolve()), study.digest])}.json"
+
+
+def _named(note: Path) -> dict[str, Any]:
+    if not note.exists():
+        write_json(note, {"run": secrets.token_hex(8)})
+    found = json.loads(note.read_text(encoding="utf-8"))
+    return {"run": str(found["run"]), "roster": None}
 
 
 def _network_of(out: Path) -> dict[str, Any]:

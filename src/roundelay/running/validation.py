@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from roundelay.data.survey import VALIDATION
+from roundelay.errors import RefusedError
 from roundelay.evaluation.forgetting import Validation
 from roundelay.evaluation.summary import site_means
 from roundelay.files.writing import write_json
@@ -16,7 +17,7 @@ from roundelay.plan.legs import followed
 from roundelay.records.arm import VALIDATIONS, read_validations
 from roundelay.relay.aggregation import goes_home
 from roundelay.relay.baton import Baton
-from roundelay.relay.courier import Courier
+from roundelay.relay.courier import Courier, Scoring
 from roundelay.relay.ledger import Ledger
 from roundelay.study.sections import Evaluation
 
@@ -29,6 +30,7 @@ class ValidationMatrix:
     ) -> None:
         """`sites` are those with validation patients."""
         self._path, self._courier, self._sites = place / VALIDATIONS, courier, tuple(sites)
+        self._arm, self._chooses = arm.label, settings.choose != "last"
         self._followed = followed(arm.legs, settings) if sites else frozenset()
         self.rows = read_validations(place)
 
@@ -36,8 +38,16 @@ class ValidationMatrix:
         """Validate the model of a hand-over that the study follows, and write the matrix."""
         if number not in self._followed:
             return
-        scores = self._courier.evaluate(goes_home(baton), self._sites, VALIDATION)
+        scores = self._courier.evaluate(
+            goes_home(baton), self._sites, Scoring(self._arm, number, VALIDATION)
+        )
         means = site_means(scores)
+        if not means and self._chooses:
+            raise RefusedError(
+                "No hospital gives scores of its validation patients, so none of the rounds' models"
+                ' can be chosen. Write choose = "last", or ask the hospitals for another policy'
+                " (release.scores, release.least_scored)."
+            )
         skipped = {
             statement["statement"]["leg"] for statement in (baton.proof or {}).get("absent", [])
         }

@@ -1,14 +1,14 @@
 """A site opens its own patients: read, checked, split, counted."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-from roundelay.data.opening import open_patients, survey_patients
+from roundelay.data.opening import open_patients, survey_patients, test_at_left_out
 from roundelay.data.patients import Patient
 from roundelay.data.slice_cache import SliceCache
 from roundelay.data.split import refuse_leak
-from roundelay.data.survey import POOLED, TEST, SiteSurvey
+from roundelay.data.survey import POOLED, SiteSurvey
 from roundelay.learning.machine import Machine
 from roundelay.study.names import file_name
 from roundelay.study.study import Study
@@ -42,8 +42,7 @@ def open_local_site(
     """
     names = list(sites) if site == POOLED else [site]
     patients = tuple(p for name in names for p in open_patients(sites[name], study.data))
-    left_out = study.evaluation.leave_out
-    patients = tuple(replace(p, split=TEST) if p.site == left_out else p for p in patients)
+    patients = test_at_left_out(patients, study.evaluation.leave_out)
     refuse_leak(patients)
     return LocalSite(site, study, patients, cache, machine, home / file_name(site))
 

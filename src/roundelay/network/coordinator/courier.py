@@ -3,43 +3,43 @@
 The coordinator sends, and checks what comes back; in a sealed study it can't read what it carries.
 """
 
-import hashlib
-import json
-import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from roundelay.data.survey import SiteSurvey
 from roundelay.errors import CourierError, RefusedError, SiteAbsentError
 from roundelay.evaluation.scores import PatientScore
-from roundelay.network.coordinator.exchange import ask, introduce
+from roundelay.network.coordinator.exchange import ask
+from roundelay.network.coordinator.surveys import (
+    introduced,
+    numbers,
+    signed_surveys,
+    travelling,
+)
 from roundelay.network.coordinator.turns import Turn, next_turn
+from roundelay.network.coordinator.visits import skipped_visit, taken_visit, with_deferred
 from roundelay.network.wire.keys import own_keys
 from roundelay.network.wire.messages import Message, pack
 from roundelay.network.wire.proposal import Roster, propose, refuse_unfit_study
-from roundelay.network.wire.sealed_baton import (
-    absence,
-    check_proof,
-    hand_over,
-    opened,
-    passed_over,
-    state,
+from roundelay.network.wire.replies import (
+    ScoresReply,
+    checked_scores,
+    complaint,
+    parsed_reply,
+    progress_of,
 )
+from roundelay.network.wire.sealed_baton import Place, hand_over, opened, proof_of
+from roundelay.network.wire.statements import SignedSurvey
 from roundelay.network.wire.transport import Transport
 from roundelay.plan.arms import Arm, lay
-from roundelay.plan.itinerary import Leg, Stop, as_json
+from roundelay.plan.itinerary import Leg, Stop
 from roundelay.plan.progress import OnProgress, Step, Waiting
 from roundelay.records.signatures import COORDINATOR
 from roundelay.relay.baton import Baton
-from roundelay.relay.courier import Visit
-from roundelay.relay.receipt import Receipt
+from roundelay.relay.courier import Scoring, Visit
 from roundelay.study.study import Study
-
-AGAIN = 5.0
-"""Seconds until a hospital whose operator hasn't approved yet is asked again."""
 
 
 class HospitalsCourier:
@@ -56,33 +56,27 @@ class HospitalsCourier:
         self._keys, self._run, self._on_event = own_keys(home), run, on_event
         self._note = home / "turns" / f"{run}.json"
         self._proposal = propose(study, roster or {})
+        self._signed: dict[str, SignedSurvey] = {}
+        self._surveys: dict[str, SiteSurvey] = {}
         self._arms: list[Arm] = []
         self._turn: Turn | None = None
 
     def survey(self) -> Mapping[str, SiteSurvey]:
         """Ask who is there, then for numbers; a hospital that has to approve is waited for."""
         if not self._proposal.roster:
-            self._proposal = propose(self._study, self._introduced())
-        found: dict[str, SiteSurvey] = {}
-        until = time.monotonic() + self._study.courier.patience
-        while missing := [site for site in self._sites if site not in found]:
-            heads = {site: self._head("survey", site) for site in missing}
-            for site, reply in self._ask(heads, {}, "its numbers").items():
-                if "awaiting" not in reply.head:
-                    found[site] = SiteSurvey(**reply.head["survey"])
-                    continue
-                self._on_event(Waiting(site, str(reply.head["awaiting"])))
-                if time.monotonic() > until:
-                    raise RefusedError(f"{site}: {reply.head['awaiting']}")
-            if len(found) < len(self._sites):
-                time.sleep(AGAIN)
-        self._arms = lay(self._study, {site: found[site] for site in self._sites})
-        return {site: found[site] for site in self._sites}
+            roster = introduced(self._transport, self._sites, self._keys, self._tell_waiting)
+            self._proposal = propose(self._study, roster)
 
-    def _introduced(self) -> Roster:
-        replies = introduce(self._transport, self._sites, self._keys, self._tell_waiting)
-        theirs = {site: dict(reply.head["keys"]) for site, reply in replies.items()}
-        return {COORDINATOR: self._keys.public(), **theirs}
+        def ask_for_numbers(sites: Sequence[str]) -> Mapping[str, Message]:
+            return self._ask({site: self._head("survey", site) for site in sites}, "its numbers")
+
+        self._signed = signed_surveys(
+            ask_for_numbers, self._sites, self._run, self._proposal, self._study.courier.patience,
+            self._on_event,
+        )  # fmt: skip
+        self._surveys = numbers(self._signed)
+        self._arms = lay(self._study, self._surveys)
+        return self._surveys
 
     def next_leg(self, legs: Sequence[Leg]) -> Leg:
         """The first, or where the study puts off who is away: the first whose site is there.
@@ -107,102 +101,74 @@ class HospitalsCourier:
             if self._study.courier.absent != "skip" or leg.task != "train":
                 raise
             self._on_event(Waiting(error.site, "isn't there: its stop is skipped"))
-            return [self._absence(arm, leg, baton, error.seconds)]
+            place = self._place(arm.label, leg.index)
+            return [skipped_visit(leg.stops[0], baton, error.seconds, place, self._keys)]
 
-    def evaluate(self, baton: Baton, sites: Sequence[str], split: str) -> list[PatientScore]:
+    def evaluate(self, baton: Baton, sites: Sequence[str], scoring: Scoring) -> list[PatientScore]:
         heads, payloads = {}, {}
         for site in sites:
-            sent = baton
-            if baton.proof is None or baton.proof["signer"] == COORDINATOR:
-                sent = self._owned(baton, self._place("scores", -1), [site])
-            proof = self._proof(sent)
-            place = {key: proof["statement"][key] for key in ("arm", "leg")}
-            heads[site] = self._head(
-                "evaluate", site, split=split, signer=proof["signer"], proof=proof, **place
+            # In a sealed study the coordinator has no model of its own but the first one.
+            before = -1 if self._study.courier.seal != "none" else scoring.number
+            sent = self._from_hand(baton, self._place(scoring.arm, before), site)
+            heads[site] = self._model_head(
+                "evaluate", site, scoring.arm, scoring.number, sent, split=scoring.split
             )
             payloads[site] = sent.data
-        replies = self._ask(heads, payloads, f"the scores of its {split} patients")
-        return [PatientScore(**s) for site in sites for s in replies[site].head["scores"]]
+        about = f"the scores of its {scoring.split} patients"
+        replies = self._ask(heads, about, payloads)
+        return [score for site in sites for score in self._scores(site, replies[site], scoring)]
 
     def opened(self, baton: Baton) -> Baton:
-        if not baton.sealed or self._study.courier.seal != "owner" or baton.proof is None:
+        if not baton.sealed or self._study.courier.seal != "owner":
             return baton
-        statement = baton.proof["statement"]
-        place = self._place(statement["arm"], statement["leg"])
-        signer = str(baton.proof["signer"])
+        proof = proof_of(baton)
+        place = self._place(proof.statement.arm, proof.statement.leg)
         return opened(
-            baton.data, baton.proof, place, self._proposal, signer, COORDINATOR, self._keys
+            baton.data, proof, place, self._proposal, proof.signer, COORDINATOR, self._keys
         )
 
     def facts(self) -> Mapping[str, Any]:
-        return {"network": {"run": self._run, **self._proposal.terms()}}
+        signatures = {site: one.signature for site, one in self._signed.items()}
+        terms = {"run": self._run, **self._proposal.terms()}
+        return {"network": {**terms, "survey_signatures": signatures}}
 
     def close(self) -> None:
         self._transport.close()
 
     def _train(self, arm: Arm, leg: Leg, baton: Baton) -> list[Visit]:
         heads, payloads = {}, {}
+        merged = leg.index > 0 and len(arm.legs[leg.index - 1].stops) > 1
+        before = self._place(arm.label, leg.index - 1 if merged else -1)
         for stop in leg.stops:
-            sent = baton
-            if baton.proof is None or baton.proof["signer"] == COORDINATOR:
-                merged = leg.index > 0 and len(arm.legs[leg.index - 1].stops) > 1
-                before = self._place(arm.label, leg.index - 1 if merged else -1)
-                sent = self._owned(Baton(baton.data), before, [stop.site])
-            proof = self._proof(sent)
-            heads[stop.site] = self._head(
-                "train", stop.site, arm=arm.label, leg=leg.index, legs=as_json(arm.legs),
-                proof=proof, before=proof["statement"]["leg"],
-            )  # fmt: skip
+            sent = self._from_hand(baton, before, stop.site)
+            heads[stop.site] = self._model_head("train", stop.site, arm.label, leg.index, sent)
             payloads[stop.site] = sent.data
         stops = {stop.site: stop for stop in leg.stops}
-        replies = self._ask(heads, payloads, f"stop of round {leg.stops[0].round}", stops)
-        visits = [self._visit(arm, leg, site, replies[site]) for site in stops]
-        return [self._with_deferred(arm, leg, baton, visit) for visit in visits]
+        replies = self._ask(heads, f"stop of round {leg.stops[0].round}", payloads, stops)
+        place, visits = self._place(arm.label, leg.index), []
+        for site, stop in stops.items():
+            found = taken_visit(replies[site], stop, self._surveys[site], place, self._proposal)
+            visits.append(with_deferred(found, leg, self._turn, baton, place, self._keys))
+        return visits
 
-    def _visit(self, arm: Arm, leg: Leg, site: str, reply: Message) -> Visit:
-        place = self._place(arm.label, leg.index)
-        try:
-            receipt, proof = Receipt(**reply.head["receipt"]), reply.head["proof"]
-        except (KeyError, TypeError) as error:
-            raise CourierError(f"{site} answered without a receipt. Nothing was kept.") from error
-        statement = check_proof(proof, place, self._proposal, site)
-        found = hashlib.sha256(reply.payload).hexdigest()
-        stated = statement["sealed"] or statement["returned"]
-        if found != stated or statement["receipt"] != json.loads(json.dumps(asdict(receipt))):
-            raise RefusedError(f"{site} returned other bytes than it signed. Nothing was kept.")
-        return Visit(receipt, Baton(reply.payload, proof))
-
-    def _absence(self, arm: Arm, leg: Leg, baton: Baton, seconds: float) -> Visit:
-        """The stop is skipped: the baton goes on as it is, and we sign that it did."""
-        receipt = absence(leg.stops[0], "absent", baton, seconds)
-        place = self._place(arm.label, leg.index)
-        return Visit(receipt, passed_over(baton, place, asdict(receipt), COORDINATOR, self._keys))
-
-    def _with_deferred(self, arm: Arm, leg: Leg, sent: Baton, visit: Visit) -> Visit:
-        """The visit, with our signed statement on each stop that it came before."""
-        statements = []
-        put_off = self._turn.put_off if self._turn else {}
-        for other, seconds in put_off.items():
-            if other.index < leg.index:
-                receipt = absence(other.stops[0], "deferred", sent, seconds)
-                place = self._place(arm.label, other.index)
-                statements.append(
-                    state(place, sent.digest, "", asdict(receipt), COORDINATOR, self._keys)
-                )
-        if not statements:
-            return visit
-        proof = {**(visit.baton.proof or {}), "deferred": statements}
-        return Visit(visit.receipt, Baton(visit.baton.data, proof))
+    def _scores(self, site: str, reply: Message, scoring: Scoring) -> Sequence[PatientScore]:
+        if said := complaint(reply.head):
+            raise RefusedError(f"{site}: {said[1]}")
+        answer = parsed_reply(ScoresReply, reply.head, site)
+        patients = self._surveys[site].patients[scoring.split]
+        if patients and not answer.scores:
+            self._on_event(Waiting(site, f"keeps the scores of its {scoring.split} patients"))
+        return checked_scores(answer, site, scoring.split, patients)
 
     def _ask(
-        self, heads: Mapping[str, Mapping[str, Any]], payloads: Mapping[str, bytes], about: str,
-        stops: Mapping[str, Stop] | None = None,
+        self, heads: Mapping[str, Mapping[str, Any]], about: str,
+        payloads: Mapping[str, bytes] | None = None, stops: Mapping[str, Stop] | None = None,
     ) -> dict[str, Message]:  # fmt: skip
-        told, stops = Counter[str](), stops or {}
+        told, stops, payloads = Counter[str](), stops or {}, payloads or {}
 
         def on_message(site: str, message: Mapping[str, Any]) -> None:
             self._tell_waiting(site, message)
-            if site in stops and "step" in message:
+            if site in stops:
                 self._tell(stops[site], told, message)
 
         messages = {
@@ -216,21 +182,25 @@ class HospitalsCourier:
 
     def _tell(self, stop: Stop, told: Counter[str], message: Mapping[str, Any]) -> None:
         """A step each, also for those between two messages of progress."""
-        while told[stop.site] < int(message["step"]):
+        if (progress := progress_of(message, stop.steps)) is None:
+            return
+        while told[stop.site] < progress.step:
             told[stop.site] += 1
-            loss, rate = float(message["loss"]), float(message["slices_per_second"])
-            self._on_event(Step(stop, told[stop.site], loss, rate))
+            step, rate = told[stop.site], progress.slices_per_second
+            self._on_event(Step(stop, step, progress.loss, rate))
 
-    def _owned(self, baton: Baton, place: Mapping[str, Any], to: Sequence[str]) -> Baton:
-        """A baton that the coordinator itself made: the start, or a mean."""
-        return hand_over(baton, place, self._proposal, to, COORDINATOR, self._keys)
+    def _from_hand(self, baton: Baton, place: Place, to: str) -> Baton:
+        """The baton as its last holder handed it on; handed on by the coordinator from `place`
+        where it made it itself: the start, or a mean."""
+        if baton.proof is not None and baton.proof["signer"] != COORDINATOR:
+            return baton
+        return hand_over(Baton(baton.data), place, self._proposal, [to], COORDINATOR, self._keys)
 
-    def _proof(self, baton: Baton) -> dict[str, Any]:
-        return {
-            key: value
-            for key, value in (baton.proof or {}).items()
-            if key not in ("absent", "deferred")
-        }
+    def _model_head(
+        self, kind: str, site: str, arm: str, leg: int, sent: Baton, **more: Any
+    ) -> dict[str, Any]:
+        proof, surveys = proof_of(sent).model_dump(), travelling(self._signed)
+        return self._head(kind, site, arm=arm, leg=leg, proof=proof, surveys=surveys, **more)
 
     def _place(self, arm: str, leg: int) -> dict[str, Any]:
         return {"run": self._run, "proposal": self._proposal.digest, "arm": arm, "leg": leg}

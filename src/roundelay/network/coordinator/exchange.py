@@ -9,6 +9,7 @@ from roundelay.errors import CourierError, RefusedError, VisitError
 from roundelay.network.wire.keys import Keys
 from roundelay.network.wire.messages import Message, pack, unpack
 from roundelay.network.wire.proposal import Roster
+from roundelay.network.wire.replies import Introduced, complaint, parsed_reply
 from roundelay.network.wire.transport import Request, Transport
 
 OnMessage = Callable[[str, Mapping[str, Any]], None]
@@ -17,19 +18,21 @@ OnMessage = Callable[[str, Mapping[str, Any]], None]
 
 def introduce(
     transport: Transport, sites: Sequence[str], keys: Keys, on_message: OnMessage
-) -> dict[str, Message]:
+) -> dict[str, Introduced]:
     """Who each site is: public keys, versions, clock, days left on its certificate."""
     messages = {
         site: pack({"ask": "introduce", "site": site, "time": time.time()}, b"", keys)
         for site in sites
     }
     replies = exchange(transport, messages, "who it is", on_message, needs_torch=False)
-    for site, reply in replies.items():
-        public = reply.head.get("keys")
-        if not isinstance(public, dict):
-            raise CourierError(f"{site} did not say who it is. Its own log says more.")
-        reply.check(public, site)
-    return replies
+    return {site: _introduced(site, reply) for site, reply in replies.items()}
+
+
+def _introduced(site: str, reply: Message) -> Introduced:
+    raise_complaint(site, reply)
+    said = parsed_reply(Introduced, reply.head, site)
+    reply.check(said.keys.model_dump(), site)
+    return said
 
 
 def ask(
@@ -39,21 +42,27 @@ def ask(
     about: str,
     on_message: OnMessage,
 ) -> dict[str, Message]:
-    """Ask sites side by side; their answers by site. Raises what a site says went wrong."""
+    """Ask sites side by side; their answers by site. Raises what a site says went wrong; that it
+    waits for its operator is an answer."""
     replies = exchange(transport, messages, about, on_message)
     for site, reply in replies.items():
         reply.check(roster[site], site)
-        if "refused" in reply.head:
-            raise RefusedError(
-                f"{site} refused: {reply.head['refused']}\nWhat was handed over is kept; once that"
-                " is settled, go on with --resume."
-            )
-        if "failed" in reply.head:
-            raise VisitError(
-                f"{site} failed: {reply.head['failed']}. Its own log says more. What was handed"
-                " over is kept; go on with --resume."
-            )
+        raise_complaint(site, reply)
     return replies
+
+
+def raise_complaint(site: str, reply: Message) -> None:
+    kind, said = complaint(reply.head) or ("", "")
+    if kind == "refused":
+        raise RefusedError(
+            f"{site} refused: {said}\nWhat was handed over is kept; once that is settled, go on"
+            " with --resume."
+        )
+    if kind == "failed":
+        raise VisitError(
+            f"{site} failed: {said}. Its own log says more. What was handed over is kept; go on"
+            " with --resume."
+        )
 
 
 def exchange(

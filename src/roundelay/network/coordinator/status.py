@@ -10,6 +10,7 @@ from roundelay.network.coordinator.exchange import introduce
 from roundelay.network.flare.transport import FlareTransport
 from roundelay.network.wire.keys import fingerprint, own_keys
 from roundelay.network.wire.kit import HOME, kit_sites
+from roundelay.network.wire.replies import Introduced
 
 SEEN = "seen.json"
 
@@ -32,23 +33,26 @@ def read_status(kit: Path, *, patience: float = 60.0) -> list[dict[str, Any]]:
         seen = json.loads(path.read_text(encoding="utf-8"))
     seen |= dict.fromkeys(replies, now)
     write_json(path, seen)
-    rows = []
-    for site in kit_sites(kit):
-        head = replies[site].head if site in replies else {}
-        said = float(head.get("time", now))
-        skew = max(said - now, 0.0) + min(said - asked, 0.0)  # it answered some time in between
-        rows.append(
-            {
-                "site": site,
-                "is": "there" if head else _away(seen.get(site), now),
-                "roundelay": head.get("roundelay", "–"),
-                "torch": head.get("torch", "–"),
-                "clock": "–" if not head else f"{skew:+.0f} s" if abs(skew) > SKEWED else "agrees",
-                "certificate": f"{head['days']} days" if head else "–",
-                "keys": fingerprint(head["keys"]) if head else "–",
-            }
-        )
-    return rows
+    return [_row(site, replies.get(site), seen.get(site), asked, now) for site in kit_sites(kit)]
+
+
+def _row(
+    site: str, said: Introduced | None, seen: float | None, asked: float, now: float
+) -> dict[str, Any]:
+    if said is None:
+        unknown = dict.fromkeys(("roundelay", "torch", "clock", "certificate", "keys"), "–")
+        return {"site": site, "is": _away(seen, now), **unknown}
+    # It answered at some moment in between.
+    skew = max(said.time - now, 0.0) + min(said.time - asked, 0.0)
+    return {
+        "site": site,
+        "is": "there",
+        "roundelay": said.roundelay,
+        "torch": said.torch,
+        "clock": f"{skew:+.0f} s" if abs(skew) > SKEWED else "agrees",
+        "certificate": "–" if said.days is None else f"{said.days} days",
+        "keys": fingerprint(said.keys.model_dump()),
+    }
 
 
 def _away(seen: float | None, now: float) -> str:

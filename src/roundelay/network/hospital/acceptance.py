@@ -15,6 +15,9 @@ from roundelay.network.hospital.policy import Acceptance
 from roundelay.relay.baton import MODEL, Baton, join
 from roundelay.site.soundness import not_finite
 
+KEPT = 3
+"""Models in quarantine for people to look at: more would let a stranger fill the disk."""
+
 Judge = Callable[[Baton], float | None]
 """Mean Dice of a model on the site's own validation patients; None where it has none."""
 
@@ -34,6 +37,8 @@ def check_incoming(
     why = _fault(baton, before, encoder, acceptance, judge)
     if why is not None:
         write_bytes(quarantine / f"{baton.digest}.safetensors", baton.data)
+        for old in sorted(quarantine.iterdir(), key=lambda path: path.stat().st_mtime_ns)[:-KEPT]:
+            old.unlink()
         raise RefusedError(f"The incoming model was put into quarantine: {why}.")
 
 

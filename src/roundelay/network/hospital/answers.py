@@ -1,27 +1,30 @@
 """What a hospital does for a study that it takes part in: survey, train, evaluate."""
 
-import json
 from collections.abc import Callable
-from dataclasses import asdict, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
-from roundelay.data.formats import lgg
 from roundelay.data.slice_cache import SliceCache
-from roundelay.data.survey import TEST, TRAIN, VALIDATION
+from roundelay.data.survey import TEST, VALIDATION
 from roundelay.errors import RefusedError
 from roundelay.evaluation.scores import PatientScore
 from roundelay.evaluation.summary import site_means
 from roundelay.evaluation.whole_site import as_one
-from roundelay.files.canonical import digest_of
 from roundelay.learning.machine import find_machine
 from roundelay.learning.model_file import inference_settings_of, write_model
 from roundelay.network.hospital.acceptance import check_incoming
-from roundelay.network.hospital.admission import Admitted, key_of, stop_of
-from roundelay.network.hospital.policy import check_patients, check_task, check_visits
-from roundelay.network.hospital.store import arm_store
-from roundelay.network.wire.handover import holder, recipients
-from roundelay.network.wire.sealed_baton import Place, hand_over, opened
+from roundelay.network.hospital.admission import (
+    Admitted,
+    AdmittedModel,
+    AdmittedScores,
+    AdmittedVisit,
+)
+from roundelay.network.hospital.patients import own_patients
+from roundelay.network.hospital.policy_checks import check_patients
+from roundelay.network.hospital.store import RUNS, ArmStore, arm_store
+from roundelay.network.wire.handover import holder, recipients, scored_holder
+from roundelay.network.wire.sealed_baton import hand_over, opened
+from roundelay.network.wire.statements import sign_survey
 from roundelay.plan.itinerary import Leg
 from roundelay.plan.progress import Step
 from roundelay.relay.aggregation import final_model
@@ -31,123 +34,129 @@ from roundelay.site.evaluation import evaluate as score_here
 from roundelay.site.opening import LocalSite, open_local_site
 from roundelay.site.opening import survey as survey_here
 from roundelay.site.visit import train as train_here
-from roundelay.study.names import SiteName
 
 OnProgress = Callable[[dict[str, Any]], None]
 
 Answer = tuple[dict[str, Any], bytes]
 
 
-def survey(request: Admitted, on_progress: OnProgress) -> Answer:
-    """Counts by split, and one digest over all images."""
-    found = survey_here(_local_site(request))
-    check_patients(request.policy, found.patients[TRAIN])
-    return {"survey": found.as_json()}, b""
+def survey(asked: Admitted) -> Answer:
+    """Counts by split, and one digest over all images, signed for this run."""
+    found = survey_here(_local_site(asked))
+    check_patients(asked.hospital.policy, asked.proposal, found)
+    return sign_survey(found, asked.run, asked.proposal.digest, asked.hospital.keys), b""
 
 
-def train(request: Admitted, on_progress: OnProgress) -> Answer:
-    """One visit; the same question again gets the same answer, without another visit."""
-    legs, leg, stop = stop_of(request)
-    check_task(request.policy, request.proposal, stop.task)
-    check_visits(request.policy, request.site, legs)
-    store = arm_store(request.home, str(request.head["run"]), str(request.head["arm"]))
-    itinerary, key = digest_of(request.head["legs"]), key_of(request)
-    if store.pinned() not in (None, itinerary):
-        raise RefusedError("The itinerary of this arm is another one than at the first visit.")
+def train(asked: AdmittedVisit, on_progress: OnProgress) -> Answer:
+    """One visit; the same request again gets the same answer, without another visit."""
+    leg, stop = asked.leg, asked.stop
+    store, key = arm_store(asked.hospital.home, asked.run, asked.arm), asked.key(f"leg {leg.index}")
     visited = store.visited()
     if visited.get(leg.index) == key and (kept := store.answer(key)) is not None:
         return kept
     if any(leg.index <= done for done in visited):
         raise RefusedError(f"{stop} was made before: a baton is not taken twice.")
-
-    plain = _opened(request, legs, leg.index)
-    local_site, last = _local_site(request), store.last()
-    check_incoming(
-        plain,
-        Baton(last) if last else None,
-        request.proposal.study.model.encoder,
-        request.policy.acceptance,
-        lambda baton: _validated(local_site, baton),
-        request.home / "quarantine",
-    )
+    before = asked.proof.statement.leg
+    signer = holder(asked.proposal, asked.arm.legs, leg.index, before)
+    plain, local_site = _opened(asked, before, signer), _surveyed_site(asked)
+    _check_model(asked, store, plain, local_site)
     visit = train_here(local_site, stop, plain, lambda step: on_progress(_progress(step)))
-    travels = _hand_on(request, legs, leg, visit)
-    head = {"receipt": asdict(visit.receipt), "proof": travels.proof}
-    store.keep(itinerary, leg.index, key, head, travels.data, visit.baton.data)
+    travels = _hand_on(asked, leg, visit)
+    head = {"proof": travels.proof}
+    store.keep(leg.index, key, head, travels.data, visit.baton.data)
     return head, travels.data
 
 
-def evaluate(request: Admitted, on_progress: OnProgress) -> Answer:
-    """Scores of this hospital's patients of one split, as its policy lets them go."""
-    check_task(request.policy, request.proposal, "evaluate")
-    split = request.head["split"]
-    if split not in (VALIDATION, TEST):
-        raise RefusedError(f"The patients of {split!r} are not for scores.")
-    signer = str(request.head["signer"])
-    place = request.place(int(request.head["leg"]))
-    if signer not in request.proposal.roster:
-        raise RefusedError(f"{signer!r} is not in the study's roster.")
-    plain = _plain(request, place, signer)
+def evaluate(asked: AdmittedScores) -> Answer:
+    """Scores of this hospital's patients of one split, as its policy lets them go; each is given
+    once, and the same again where it is asked for again."""
+    number, split = asked.number, asked.split
+    store = arm_store(asked.hospital.home, asked.run, asked.arm)
+    scored, key = store.scored(split), asked.key(f"{split} after leg {number}")
+    if number in scored and scored[number][0] == key:
+        return {"scores": scored[number][1]}, b""
+    if number in scored or (split == TEST and scored):
+        raise RefusedError(
+            f"Scores of the {split} patients were given for another model of {asked.arm.label}."
+        )
+    before = asked.proof.statement.leg
+    signer = scored_holder(asked.proposal, asked.arm.legs, number, before)
+    plain, local_site = _opened(asked, before, signer), _surveyed_site(asked)
     plain = join(model=final_model(plain))
-    scores = score_here(_local_site(request), plain, split)
+    rows = [score.as_json() for score in _released(asked, score_here(local_site, plain, split))]
     if split == TEST:  # the end of an arm: the model that the hospitals trained is theirs
-        name = f"{request.proposal.study.digest[:12]}-{plain.digest[:12]}.safetensors"
-        path = request.home / "models" / name
-        write_model(path, plain.part(MODEL), request.proposal.study)
-    return {"scores": [score.as_json() for score in _released(request, scores)]}, b""
+        _keep_model(asked, plain)
+    store.keep_scores(split, number, key, rows)
+    return {"scores": rows}, b""
 
 
-def _released(request: Admitted, scores: list[PatientScore]) -> list[PatientScore]:
-    wanted = request.policy.release.scores
-    if wanted == "none" or len(scores) < request.policy.release.least_scored:
+def _check_model(
+    asked: AdmittedModel, store: ArmStore, plain: Baton, local_site: LocalSite
+) -> None:
+    last = store.last()
+    check_incoming(
+        plain,
+        Baton(last) if last else None,
+        asked.proposal.study.model.encoder,
+        asked.hospital.policy.acceptance,
+        lambda baton: _validated(local_site, baton),
+        asked.hospital.home / "quarantine",
+    )
+
+
+def _released(asked: Admitted, scores: list[PatientScore]) -> list[PatientScore]:
+    release = asked.hospital.policy.release
+    if release.scores == "none" or len(scores) < release.least_scored:
         return []
-    if wanted == "site":
+    if release.scores == "site":
         return as_one(scores)
     # The patient's name stays at home; the number is the same in every arm.
     return [
-        replace(score, patient=f"{request.site} {number}", attributes={})
+        replace(score, patient=f"{asked.hospital.name} {number}", attributes={})
         for number, score in enumerate(scores, start=1)
     ]
 
 
-def _opened(request: Admitted, legs: tuple[Leg, ...], leg: int) -> Baton:
-    """The plain baton, signed by whoever held it before this stop."""
-    before = int(request.head["before"])
-    return _plain(request, request.place(before), holder(request.proposal, legs, leg, before))
+def _keep_model(asked: Admitted, plain: Baton) -> None:
+    name = f"{asked.proposal.study.digest[:12]}-{plain.digest[:12]}.safetensors"
+    write_model(asked.hospital.home / "models" / name, plain.part(MODEL), asked.proposal.study)
 
 
-def _plain(request: Admitted, place: Place, signer: str) -> Baton:
-    """What the payload holds, opened: `signer` handed it over from `place`."""
-    proof, keys = request.head["proof"], request.keys
-    return opened(request.payload, proof, place, request.proposal, signer, request.site, keys)
-
-
-def _hand_on(request: Admitted, legs: tuple[Leg, ...], leg: Leg, visit: Visit) -> Baton:
-    to = recipients(request.proposal, legs, leg.index)
-    return hand_over(
-        visit.baton, request.place(leg.index), request.proposal, to, request.site, request.keys,
-        receipt=json.loads(json.dumps(asdict(visit.receipt))),
+def _opened(asked: AdmittedModel, before: int, signer: str) -> Baton:
+    """What the payload holds, opened: `signer` handed it over as leg `before`'s."""
+    return opened(
+        asked.payload, asked.proof, asked.place(before), asked.proposal, signer,
+        asked.hospital.name, asked.hospital.keys,
     )  # fmt: skip
 
 
-def _local_site(request: Admitted) -> LocalSite:
-    study = request.proposal.study
-    if study.data.format != request.settings.format:
-        raise RefusedError(
-            f"The study reads the format {study.data.format}; this hospital has"
-            f" {request.settings.format}."
-        )
-    data = study.data.model_copy(update={"root": request.settings.root})
-    found = lgg.find_patients(Path(request.settings.root))
-    own = tuple(replace(patient, site=SiteName(request.site)) for patient in found)
+def _hand_on(asked: AdmittedModel, leg: Leg, visit: Visit) -> Baton:
+    to = recipients(asked.proposal, asked.arm.legs, leg.index)
+    return hand_over(
+        visit.baton, asked.place(leg.index), asked.proposal, to, asked.hospital.name,
+        asked.hospital.keys, receipt=visit.receipt,
+    )  # fmt: skip
+
+
+def _surveyed_site(asked: AdmittedModel) -> LocalSite:
+    """Raises RefusedError where the images are no longer those whose numbers the site signed."""
+    local_site = _local_site(asked)
+    if survey_here(local_site) != asked.laid.surveys[local_site.name]:
+        raise RefusedError("This hospital's images changed since it signed its numbers.")
+    return local_site
+
+
+def _local_site(asked: Admitted) -> LocalSite:
+    hospital, study = asked.hospital, asked.proposal.study
+    data = study.data.model_copy(update={"root": hospital.settings.root})
     machine = find_machine(study.recipe.precision, deterministic=study.recipe.deterministic)
     return open_local_site(
-        request.site,
+        hospital.name,
         study.model_copy(update={"data": data}),
-        {request.site: own},
+        {hospital.name: own_patients(hospital.settings, study)},
         cache=SliceCache(inference_settings_of(study).preprocessing),
         machine=machine,
-        home=request.home / "runs" / "state" / str(request.head["run"]),
+        home=hospital.home / RUNS / asked.run / "state",
     )
 
 

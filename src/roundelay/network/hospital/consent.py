@@ -1,106 +1,111 @@
-"""The consent of a hospital: studies that wait, studies that its operator approved."""
+"""The consent of a hospital: studies that wait, runs of them that its operator approved."""
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from roundelay.errors import NetworkError, RefusedError
+from roundelay.files.locks import take_lock
 from roundelay.files.writing import write_json
-from roundelay.network.hospital.policy import Policy, accepts_unasked
-from roundelay.network.wire.keys import Keys, fingerprint
+from roundelay.network.hospital.policy import Policy
+from roundelay.network.hospital.policy_checks import accepts_unasked
+from roundelay.network.wire.keys import Keys
 from roundelay.network.wire.proposal import Proposal, proposal_from_json
-from roundelay.records.signatures import COORDINATOR
 
-PENDING, APPROVED = "pending", "approved"
+PENDING, APPROVED, LOCK = "pending", "approved", ".consent.lock"
+
+MOST_WAITING = 50
+"""Studies that may wait at once: nobody fills a hospital's disk with what it never approves."""
 
 
 class AwaitingError(RefusedError):
     """The site's operator hasn't approved the study yet."""
 
 
-def check_consent(home: Path, policy: Policy, proposal: Proposal, site: str, keys: Keys) -> None:
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A run of a study that waits for approval."""
+
+    proposal: Proposal
+    run: str
+
+    @property
+    def file(self) -> str:
+        """The name of its file, waiting or approved."""
+        return f"{self.proposal.digest}-{self.run}.json"
+
+    def as_json(self) -> dict[str, Any]:
+        return {"run": self.run, **self.proposal.as_json()}
+
+
+def check_consent(
+    home: Path, policy: Policy, proposal: Proposal, run: str, site: str, keys: Keys
+) -> None:
     """Raise RefusedError where the site is wrongly named in the roster, AwaitingError where its
-    operator has not approved the study with just this seal and these keys; it is then put down as
-    waiting."""
+    operator has not approved this run of the study with just this seal and these keys; it is then
+    put down as waiting."""
     if dict(proposal.roster.get(site, {})) != keys.public():
         raise RefusedError("The study's roster names other keys for this hospital than its own.")
-    if (home / APPROVED / f"{proposal.digest}.json").exists() or accepts_unasked(policy, proposal):
-        return
-    waiting = home / PENDING / f"{proposal.digest}.json"
-    if not waiting.exists():
-        write_json(waiting, proposal.as_json())
+    with take_lock(home / LOCK, wait=True):
+        waiting = Waiting(proposal, run)
+        if (home / APPROVED / waiting.file).exists():
+            return
+        runs = len(list((home / APPROVED).glob(f"{proposal.digest}-*.json")))
+        if (runs or accepts_unasked(policy, proposal)) and runs < policy.accept.runs:
+            write_json(home / APPROVED / waiting.file, {**waiting.as_json(), "by": "policy"})
+            return
+        _put_down(home, waiting)
+    again = "This is another run of a study that was approved before; it" if runs else "The study"
     raise AwaitingError(
-        "The study waits for this hospital's approval. Its operator types: "
+        f"{again} waits for this hospital's approval. Its operator types: "
         f" roundelay site approve {proposal.study.digest[:12]} --kit KIT"
     )
 
 
-def waiting_study(home: Path, digest: str) -> Proposal:
-    """The study that waits under this digest, or its beginning. Raises NetworkError for none."""
+def _put_down(home: Path, waiting: Waiting) -> None:
+    path = home / PENDING / waiting.file
+    if path.exists():
+        return
+    if len(list((home / PENDING).glob("*.json"))) >= MOST_WAITING:
+        raise RefusedError(
+            f"{MOST_WAITING} studies wait for approval at this hospital already: its operator must"
+            " look at them first (roundelay/pending in its kit)."
+        )
+    write_json(path, waiting.as_json())
+
+
+def waiting_study(home: Path, digest: str) -> Waiting:
+    """The run of a study that waits under this digest, or its beginning; the newest where several
+    runs of one study do. Raises NetworkError for none."""
     waiting, unreadable = _all(home / PENDING)
-    found = [p for p in waiting if p.study.digest.startswith(digest.lower())]
-    if len(found) == 1 and digest:
-        return found[0]
-    named = [f"{p.study.name} ({p.study.digest[:12]})" for p in waiting]
+    found = [w for w in waiting if w.proposal.study.digest.startswith(digest.lower())]
+    if digest and len({w.proposal.digest for w in found}) == 1:
+        return found[-1]
+    named = [f"{w.proposal.study.name} ({w.proposal.study.digest[:12]})" for w in waiting]
     named += [f"{path} (of another version: remove it)" for path in unreadable]
-    names = ", ".join(named)
+    names = ", ".join(dict.fromkeys(named))
     several = "More than one study waits" if found else "No study waits"
     raise NetworkError(f"{several} under {digest!r}. Waiting: {names or 'none'}.")
 
 
-def approve(home: Path, proposal: Proposal) -> None:
-    """From now on visits of this study are answered."""
-    write_json(home / APPROVED / f"{proposal.digest}.json", proposal.as_json())
-    (home / PENDING / f"{proposal.digest}.json").unlink(missing_ok=True)
+def approve(home: Path, waiting: Waiting) -> None:
+    """From now on requests of this run are answered; older runs of the same study that still wait
+    are forgotten."""
+    with take_lock(home / LOCK, wait=True):
+        write_json(home / APPROVED / waiting.file, {**waiting.as_json(), "by": "operator"})
+        for old in (home / PENDING).glob(f"{waiting.proposal.digest}-*.json"):
+            old.unlink(missing_ok=True)
 
 
-def _all(folder: Path) -> tuple[list[Proposal], list[Path]]:
-    """The proposals that wait, the oldest first, and the files that hold none for this version."""
-    found, unreadable = list[Proposal](), list[Path]()
+def _all(folder: Path) -> tuple[list[Waiting], list[Path]]:
+    """The studies that wait, the oldest first, and the files that hold none for this version."""
+    found, unreadable = list[Waiting](), list[Path]()
     for path in sorted(folder.glob("*.json"), key=lambda path: path.stat().st_mtime):
         try:
-            found.append(proposal_from_json(json.loads(path.read_text(encoding="utf-8"))))
-        except (RefusedError, ValueError):
+            value = json.loads(path.read_text(encoding="utf-8"))
+            run = str(value.pop("run"))
+            found.append(Waiting(proposal_from_json(value), run))
+        except (RefusedError, ValueError, KeyError, AttributeError):
             unreadable.append(path)
     return found, unreadable
-
-
-READERS = {
-    "sites": "Only the hospitals that the model visits can read it; the server and the owner of the"
-    " study can't.",
-    "owner": "The hospitals that the model visits can read it, and so can the owner of the study;"
-    " the server can't.",
-    "none": "The model is NOT sealed: server and owner can read it after every visit, and could"
-    " compute what this hospital changed in it.",
-}
-
-TURNS = {
-    "wait": "A hospital that is away is waited for.",
-    "defer": "A hospital that is away may be put off to later in its round.",
-    "skip": "The turn of a hospital that is away may be skipped.",
-}
-
-
-def in_sentences(proposal: Proposal, site: str) -> list[str]:
-    """What will run, how often, and what leaves, for the operator of `site`."""
-    study, recipe = proposal.study, proposal.study.recipe
-    visits = [
-        f"{1 if arm == 'swt' else recipe.rounds} visit{'s' * (arm != 'swt' and recipe.rounds > 1)}"
-        f" by {arm}"
-        for arm in study.arms
-    ]
-    work = f"{recipe.steps} steps" if recipe.steps else f"{recipe.epochs or 1} epochs"
-    seeds = f", for each of {len(study.seeds)} seeds" if len(study.seeds) > 1 else ""
-    others = [name for name in proposal.sites if name != site]
-    return [
-        f"Study {study.name}, digest {study.digest}.",
-        f"Proposed by the owner of the keys {fingerprint(proposal.roster[COORDINATOR])}.",
-        f"With: {', '.join(others) or 'no other hospital'}."
-        f" All their keys together: {fingerprint(dict(proposal.roster))}.",
-        f"What runs here: a U-Net ({study.model.encoder}) trains on this hospital's patients,"
-        f" {', '.join(visits)}{seeds}; {work} of {recipe.batch} slices a visit.",
-        "What leaves: the weights of the network after each visit, counts of patients and slices,"
-        " one digest over the images, loss and time of each visit, and scores.",
-        READERS[proposal.seal],
-        TURNS[proposal.absent],
-        "The hospital that comes next can compute what this hospital's visit changed.",
-    ]

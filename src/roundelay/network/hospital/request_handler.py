@@ -15,69 +15,69 @@ from typing import Any
 
 from roundelay.errors import RefusedError, RoundelayError, VisitError
 from roundelay.files.installed import installed_version
-from roundelay.network.hospital.admission import admit
+from roundelay.network.hospital.admission import AdmittedScores, AdmittedVisit, Hospital, admit
 from roundelay.network.hospital.consent import AwaitingError
-from roundelay.network.hospital.store import (
-    Settings,
-    audit,
-    one_at_a_time,
-    policy_of,
-    read_settings,
-)
-from roundelay.network.wire.keys import Keys, own_keys
+from roundelay.network.hospital.store import audit, one_at_a_time, policy_of, read_settings
+from roundelay.network.wire.keys import own_keys
 from roundelay.network.wire.kit import days_left
 from roundelay.network.wire.messages import Message, pack, unpack
+from roundelay.network.wire.requests import Introduce, parsed_request
 
 OnProgress = Callable[[dict[str, Any]], None]
 
 
 def answer(home: Path, request: bytes, on_progress: OnProgress) -> bytes:
-    """The signed answer to a message. `home` is the kit's folder ``roundelay``."""
-    keys = own_keys(home)
-    with one_at_a_time(home):
-        begin = time.perf_counter()
-        settings = read_settings(home)
-        asked: Mapping[str, Any] = {"ask": "unreadable"}
-        try:
-            message = unpack(request)
-            asked = message.head
-            head, payload = _answer(home, settings, keys, message, on_progress)
-        except RoundelayError as error:
-            head, payload = _excuse(error), b""
-        except Exception as error:
-            traceback.print_exc(file=sys.stderr)  # FLARE keeps it in the site's own log
-            head, payload = {"failed": type(error).__name__}, b""
-        head = {**head, "site": settings.name, "request": hashlib.sha256(request).hexdigest()}
-        reply = pack(head, payload, keys)
-        _audit(home, asked, head, len(request), len(reply), time.perf_counter() - begin)
+    """The signed answer to a message. `home` is the kit's folder ``roundelay``.
+
+    Who this is and what it refuses is answered at once, also while a visit goes on; visits and
+    scores come one after the other.
+    """
+    begin = time.perf_counter()
+    keys, settings = own_keys(home), read_settings(home)
+    asked: Mapping[str, Any] = {}
+    try:
+        message = unpack(request)
+        asked = message.head
+        hospital = Hospital(home, settings, policy_of(home), keys)
+        head, payload = _answer(hospital, message, on_progress)
+    except RoundelayError as error:
+        head, payload = _excuse(error), b""
+    except Exception as error:
+        traceback.print_exc(file=sys.stderr)  # FLARE keeps it in the site's own log
+        head, payload = {"failed": type(error).__name__}, b""
+    head = {**head, "site": settings.name, "request": hashlib.sha256(request).hexdigest()}
+    reply = pack(head, payload, keys)
+    _audit(home, asked, head, len(request), len(reply), time.perf_counter() - begin)
     return reply
 
 
 def _answer(
-    home: Path, settings: Settings, keys: Keys, message: Message, on_progress: OnProgress
+    hospital: Hospital, message: Message, on_progress: OnProgress
 ) -> tuple[dict[str, Any], bytes]:
-    kind = message.head.get("ask")
-    if kind == "introduce":
-        return _introduce(home, keys), b""
+    request = parsed_request(message.head)
+    if isinstance(request, Introduce):
+        return _introduce(hospital), b""
+    asked = admit(hospital, request, message)
     from roundelay.learning.process import computing  # seconds, with torch
     from roundelay.network.hospital import answers
 
-    tasks = {"survey": answers.survey, "train": answers.train, "evaluate": answers.evaluate}
-    if kind not in tasks:
-        raise RefusedError(f"This version does not answer to {str(kind)[:20]!r}.")
-    asked = admit(home, settings, policy_of(home), keys, message)
     with computing(None, deterministic=asked.proposal.study.recipe.deterministic):
-        return tasks[kind](asked, on_progress)
+        if not isinstance(asked, AdmittedVisit | AdmittedScores):
+            return answers.survey(asked)
+        with one_at_a_time(hospital.home):
+            if isinstance(asked, AdmittedScores):
+                return answers.evaluate(asked)
+            return answers.train(asked, on_progress)
 
 
-def _introduce(home: Path, keys: Keys) -> dict[str, Any]:
+def _introduce(hospital: Hospital) -> dict[str, Any]:
     """Who is here: public keys, versions, the clock, the days left on the certificate."""
     return {
-        "keys": keys.public(),
+        "keys": hospital.keys.public(),
         "roundelay": installed_version(),
         "torch": version("torch"),
         "time": time.time(),
-        "days": days_left(home.parent / "startup" / "client.crt"),
+        "days": days_left(hospital.home.parent / "startup" / "client.crt"),
     }
 
 
@@ -95,12 +95,13 @@ def _audit(
     home: Path, asked: Mapping[str, Any], head: Mapping[str, Any], came: int, left: int, s: float
 ) -> None:
     outcome = next((key for key in ("refused", "awaiting", "failed") if key in head), "answered")
+    leg = asked.get("leg")
     audit(
         home,
-        asked=str(asked.get("ask"))[:20],
+        asked=str(asked.get("ask", "unreadable"))[:20],
         run=str(asked.get("run", ""))[:32],
         arm=str(asked.get("arm", ""))[:40],
-        leg=asked.get("leg") if isinstance(asked.get("leg"), int) else None,
+        leg=leg if isinstance(leg, int) and -1 <= leg < 10**7 else None,
         outcome=outcome,
         why=str(head[outcome]) if outcome in head else "",
         what_left=sorted(key for key in head if key not in ("site", "request")),

@@ -8,18 +8,22 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from roundelay.errors import NetworkError
+from roundelay.data.survey import SiteSurvey, cohort_digest
+from roundelay.errors import NetworkError, RefusedError
 from roundelay.files.locks import take_lock
 from roundelay.files.writing import write_bytes, write_json
 from roundelay.network.hospital.policy import Policy, read_policy
+from roundelay.plan.arms import Arm
 
 SETTINGS, POLICY, AUDIT, LOCK = "site.json", "policy.toml", "audit.jsonl", ".lock"
+
+RUNS, VISITS = "runs", "visits.json"
 
 KEPT = 2
 """Answers kept for each arm: the last one may be asked for again, and the one before it by a run
@@ -60,7 +64,8 @@ def policy_of(home: Path) -> Policy:
 
 @contextmanager
 def one_at_a_time(home: Path) -> Iterator[None]:
-    """A site answers one message after the other: a second delivery waits for the first's answer.
+    """A site makes one visit, or scores one model, after the other: a second delivery waits for the
+    first's answer. What needs neither is answered meanwhile.
 
     A process that is killed lets go by itself. Raises LockHeldError where the file system keeps its
     lock nevertheless.
@@ -79,19 +84,33 @@ def audit(home: Path, **facts: Any) -> None:
         os.fsync(file.fileno())
 
 
+def pin_run(home: Path, run: str, proposal: str, surveys: Mapping[str, SiteSurvey]) -> None:
+    """Note the study and the numbers of all sites at the first request that brings them; from then
+    on raise RefusedError for others: the itinerary of a run stays."""
+    path = home / RUNS / run / "pinned.json"
+    now = {"proposal": proposal, "cohort": cohort_digest(surveys)}
+    then = json.loads(path.read_text(encoding="utf-8")) if path.exists() else now
+    if then["proposal"] != now["proposal"]:
+        raise RefusedError("Another study than this one began under the name of this run.")
+    if then["cohort"] != now["cohort"]:
+        raise RefusedError(
+            "The numbers of the hospitals are others than at the first visit of this run."
+        )
+    if not path.exists():
+        write_json(path, now)
+
+
 @dataclass(frozen=True, slots=True)
 class ArmStore:
-    """What a site remembers of its visits in one arm of one run."""
+    """What a site remembers of its visits and scores in one arm of one run."""
 
     folder: Path
 
-    def pinned(self) -> str | None:
-        """The digest of the itinerary that this arm was begun with."""
-        return self._read().get("legs")
-
     def visited(self) -> dict[int, str]:
         """By leg: what was asked there."""
-        return {int(leg): key for leg, key in self._read().get("visits", {}).items()}
+        path = self.folder / VISITS
+        found = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        return {int(leg): key for leg, key in found.items()}
 
     def answer(self, key: str) -> tuple[dict[str, Any], bytes] | None:
         """What was answered, or None where it is no longer kept."""
@@ -101,9 +120,7 @@ class ArmStore:
         body = self.folder / "answers" / f"{key}.bin"
         return json.loads(head.read_text(encoding="utf-8")), body.read_bytes()
 
-    def keep(
-        self, legs: str, leg: int, key: str, head: Mapping[str, Any], body: bytes, plain: bytes
-    ) -> None:
+    def keep(self, leg: int, key: str, head: Mapping[str, Any], body: bytes, plain: bytes) -> None:
         """Keep an answer, then say that the visit was made: a kill in between loses the visit.
 
         `plain` is the model as it left, for the acceptance check.
@@ -112,12 +129,27 @@ class ArmStore:
         write_bytes(self.folder / "last.safetensors", plain)
         write_json(self.folder / "answers" / f"{key}.json", head)
         visits = {**self.visited(), leg: key}
-        write_json(self.folder / "visits.json", {"legs": legs, "visits": visits})
+        write_json(self.folder / VISITS, visits)
         self._end_others()
         newest = {visits[leg] for leg in sorted(visits)[-KEPT:]}
         for old in (self.folder / "answers").iterdir():
             if old.stem not in newest:
                 old.unlink()
+
+    def scored(self, split: str) -> dict[int, tuple[str, list[dict[str, Any]]]]:
+        """By hand-over: what was asked there, and the rows of a split that left."""
+        found = {}
+        for path in (self.folder / "scores").glob(f"{split}-*.json"):
+            kept = json.loads(path.read_text(encoding="utf-8"))
+            found[int(path.stem.rpartition("-")[2])] = (str(kept["key"]), list(kept["rows"]))
+        return found
+
+    def keep_scores(
+        self, split: str, number: int, key: str, rows: Sequence[Mapping[str, Any]]
+    ) -> None:
+        """Keep the rows that leave: asked again, the same rows leave."""
+        kept = {"key": key, "rows": list(rows)}
+        write_json(self.folder / "scores" / f"{split}-{number}.json", kept)
 
     def _end_others(self) -> None:
         """Arms come one after the other: with the first visit of this one the others are done."""
@@ -131,23 +163,7 @@ class ArmStore:
         path = self.folder / "last.safetensors"
         return path.read_bytes() if path.exists() else None
 
-    def _read(self) -> dict[str, Any]:
-        path = self.folder / "visits.json"
-        found: dict[str, Any] = {}
-        if path.exists():
-            found = json.loads(path.read_text(encoding="utf-8"))
-        return found
 
-
-def arm_store(home: Path, run: str, arm: str) -> ArmStore:
-    """The store of one arm of one run.
-
-    Both names are the owner's, so refused unless they can be a folder's.
-    """
-    return ArmStore(home / "runs" / _checked_name(run) / _checked_name(arm))
-
-
-def _checked_name(name: str) -> str:
-    if not name or not all(c.isalnum() or c in "-_" for c in name) or len(name) > 128:
-        raise NetworkError("A run or an arm has a name that can't be a folder's.")
-    return name
+def arm_store(home: Path, run: str, arm: Arm) -> ArmStore:
+    """The store of one arm of one run: an arm that this hospital laid itself."""
+    return ArmStore(home / RUNS / run / arm.label)

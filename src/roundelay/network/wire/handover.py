@@ -28,6 +28,34 @@ def holder(proposal: Proposal, legs: Sequence[Leg], leg: int, before: int) -> st
     return COORDINATOR
 
 
+def scored_holder(proposal: Proposal, legs: Sequence[Leg], number: int, before: int) -> str:
+    """Who handed on the model that is scored after `number` + 1 legs, stated as leg `before`'s.
+
+    It is that leg's own model; where sites that are away may be put off, one of the same round;
+    where they may be skipped, an earlier one. Raises RefusedError for any other, and where the
+    coordinator would have to read a sealed model to hand it on.
+    """
+    fits = {
+        "wait": before == number,
+        "skip": -1 <= before <= number,
+        "defer": 0 <= before < len(legs)
+        and legs[before].stops[0].round == legs[number].stops[0].round,
+    }
+    if not fits[proposal.absent]:
+        raise RefusedError(
+            f"The model of leg {before + 1} can't be scored as that of leg {number + 1}."
+        )
+    if before >= 0 and proposal.seal != "none":
+        return _one_site(legs[before])
+    return COORDINATOR
+
+
+def _one_site(leg: Leg) -> str:
+    if len(leg.stops) != 1 or leg.task != "train":
+        raise RefusedError("Merged batons do not travel in a sealed study.")
+    return leg.stops[0].site
+
+
 def _in_turn(proposal: Proposal, legs: Sequence[Leg], leg: int, before: int) -> bool:
     if proposal.absent == "wait":
         return before == leg - 1

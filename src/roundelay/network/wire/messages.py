@@ -16,7 +16,9 @@ from roundelay.records.signatures import Public, signed_by
 
 SIGNATURE = 64
 
-LARGEST_HEAD = 64 << 20
+LARGEST_HEAD = 2 << 20
+"""Bytes of a head: room for the study, the keys and the numbers of a thousand sites. A longer one
+is refused before it is read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +54,14 @@ def unpack(data: bytes) -> Message:
         if not 2 <= size <= LARGEST_HEAD or len(data) < 4 + size + SIGNATURE:
             raise ValueError("cut")
         signed = data[4 : 4 + size]
-        head = json.loads(signed)
+        head = json.loads(signed, parse_constant=_no_number)
         payload = data[4 + size + SIGNATURE :]
-        if head["payload"] != hashlib.sha256(payload).hexdigest():
+        if not isinstance(head, dict) or head["payload"] != hashlib.sha256(payload).hexdigest():
             raise ValueError("altered")
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise RefusedError("A message was cut or altered between its sender and here.") from error
     return Message(head, payload, signed, data[4 + size : 4 + size + SIGNATURE].hex())
+
+
+def _no_number(constant: str) -> None:
+    raise ValueError(f"{constant} is no number")

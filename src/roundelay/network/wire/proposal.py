@@ -5,9 +5,12 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field, ValidationError
 
 from roundelay.errors import NetworkError, RefusedError
+from roundelay.network.wire.parsing import Name, Part, PublicKeys, parsed
 from roundelay.records.signatures import COORDINATOR, Public, proposal_digest
 from roundelay.study.sections import PARALLEL, Absent, Seal
 from roundelay.study.study import Study
@@ -81,12 +84,36 @@ def refuse_unfit_study(study: Study) -> None:
         )
 
 
-def proposal_from_json(value: Mapping[str, Any]) -> Proposal:
-    """What `as_json` made, read back. Raises RefusedError for anything else."""
+MOST_PARTIES = 1000
+
+
+class ProposalPart(Part):
+    """A proposal as it travels."""
+
+    study: dict[str, Any]
+    seal: Seal
+    absent: Absent
+    roster: Annotated[dict[Name, PublicKeys], Field(min_length=2, max_length=MOST_PARTIES)]
+
+
+def proposal_from_json(value: Any) -> Proposal:
+    """What `as_json` made, read back. Raises RefusedError for anything else, and for a study that
+    can't be run between hospitals."""
+    part = parsed(ProposalPart, value, "The study that came")
+    if COORDINATOR not in part.roster:
+        raise RefusedError("The study's roster names no coordinator.")
+    plan = {**part.study, "courier": {"seal": part.seal, "absent": part.absent}}
+    plan["data"] = {**_table(plan.get("data")), "root": "this hospital's"}
     try:
-        plan = json.loads(json.dumps(value["study"]))
-        plan["data"]["root"] = "this hospital's"
-        plan["courier"] = {"seal": value["seal"], "absent": value["absent"]}
-        return propose(Study.model_validate_json(json.dumps(plan)), dict(value["roster"]))
-    except (ValueError, KeyError, TypeError) as error:
+        study = Study.model_validate_json(json.dumps(plan))
+    except ValidationError as error:
         raise RefusedError("The study that came can't be read by this version.") from error
+    try:
+        refuse_unfit_study(study)
+    except NetworkError as error:
+        raise RefusedError(str(error)) from error
+    return propose(study, {name: keys.model_dump() for name, keys in part.roster.items()})
+
+
+def _table(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {"": value}

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from roundelay.errors import RefusedError
@@ -9,6 +10,7 @@ from roundelay.files.canonical import canonical_json
 from roundelay.network.wire.keys import Keys
 from roundelay.network.wire.proposal import Proposal
 from roundelay.network.wire.sealing import seal, unseal
+from roundelay.network.wire.statements import Proof, Statement, parsed_proof
 from roundelay.plan.itinerary import Stop
 from roundelay.records.signatures import signed_by
 from roundelay.relay.baton import Baton
@@ -20,7 +22,7 @@ Place = Mapping[str, Any]
 
 def hand_over(
     plain: Baton, place: Place, proposal: Proposal, to: Sequence[str], by: str, keys: Keys,
-    receipt: Mapping[str, Any] | None = None,
+    receipt: Receipt | None = None,
 ) -> Baton:  # fmt: skip
     """The baton as it travels: sealed, unless the study goes open, and signed with its receipt."""
     data, sealed = plain.data, ""
@@ -31,10 +33,11 @@ def hand_over(
 
 
 def state(
-    place: Place, returned: str, sealed: str, receipt: Mapping[str, Any] | None, by: str, keys: Keys
+    place: Place, returned: str, sealed: str, receipt: Receipt | None, by: str, keys: Keys
 ) -> dict[str, Any]:
     """What `by` says of a baton that leaves its hand, signed."""
-    statement = {**place, "returned": returned, "sealed": sealed, "receipt": receipt}
+    stated = None if receipt is None else asdict(receipt)
+    statement = {**place, "returned": returned, "sealed": sealed, "receipt": stated}
     return {
         "statement": statement,
         "signer": by,
@@ -53,7 +56,7 @@ def absence(stop: Stop, kind: str, baton: Baton, seconds: float) -> Receipt:
 
 
 def passed_over(
-    baton: Baton, place: Place, receipt: Mapping[str, Any], by: str, keys: Keys
+    baton: Baton, place: Place, receipt: Receipt, by: str, keys: Keys
 ) -> Baton:  # fmt: skip
     """The same baton, with the signed statement that the site of this leg was absent."""
     sealed = hashlib.sha256(baton.data).hexdigest() if baton.sealed else ""
@@ -62,18 +65,12 @@ def passed_over(
     return Baton(baton.data, {**before, "absent": [*before.get("absent", []), statement]})
 
 
-def check_proof(proof: Any, place: Place, proposal: Proposal, signer: str) -> Mapping[str, Any]:
+def check_proof(proof: Proof, place: Place, proposal: Proposal, signer: str) -> Statement:
     """The statement of a proof. Raises RefusedError unless `signer` made it for this place."""
-    try:
-        statement, signature = proof["statement"], proof["signature"]
-        by = proof["signer"]
-        stated = {key: statement[key] for key in place}
-        sealed = bool(statement["sealed"])
-    except (KeyError, TypeError) as error:
-        raise RefusedError("The baton comes without the statement of its last holder.") from error
-    if by != signer or not signed_by(
-        proposal.roster[signer], canonical_json(statement), str(signature)
-    ):
+    statement = proof.statement
+    stated = statement.model_dump()
+    public = proposal.roster.get(signer, {})
+    if proof.signer != signer or not signed_by(public, canonical_json(stated), proof.signature):
         raise RefusedError(f"The baton isn't signed by {signer}, who should have handed it over.")
     for key, value in place.items():
         if stated[key] != value:
@@ -81,21 +78,26 @@ def check_proof(proof: Any, place: Place, proposal: Proposal, signer: str) -> Ma
                 f"The baton belongs to another {key} ({str(stated[key])[:12]}, not"
                 f" {str(value)[:12]})."
             )
-    if sealed != (proposal.seal != "none"):
+    if bool(statement.sealed) != (proposal.seal != "none"):
         raise RefusedError("The baton is not sealed as the study says.")
-    return dict(statement)
+    return statement
 
 
 def opened(
-    data: bytes, proof: Any, place: Place, proposal: Proposal, signer: str, name: str, keys: Keys
+    data: bytes, proof: Proof, place: Place, proposal: Proposal, signer: str, name: str, keys: Keys
 ) -> Baton:
     """The plain baton. Raises RefusedError where anything about it is not as it should be."""
     statement = check_proof(proof, place, proposal, signer)
-    if statement["sealed"]:
-        if hashlib.sha256(data).hexdigest() != statement["sealed"]:
+    if statement.sealed:
+        if hashlib.sha256(data).hexdigest() != statement.sealed:
             raise RefusedError("The sealed baton was altered after it was sealed.")
         data = unseal(data, name, keys, canonical_json(place))
     plain = Baton(data)
-    if plain.digest != statement["returned"]:
+    if plain.digest != statement.returned:
         raise RefusedError("The baton is not the one that its last holder handed over.")
     return plain
+
+
+def proof_of(baton: Baton) -> Proof:
+    """The statement of a baton's last holder. Raises RefusedError where it comes without one."""
+    return parsed_proof(baton.proof)

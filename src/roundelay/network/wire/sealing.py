@@ -55,7 +55,7 @@ def unseal(envelope: bytes, name: str, keys: Keys, context: bytes) -> bytes:
         key = SUITE.decrypt(bytes.fromhex(head["keys"][name]), keys.sealing, context)
         nonce = bytes.fromhex(head["nonce"])
         return AESGCM(key).decrypt(nonce, memoryview(envelope)[12 + size :], context)
-    except (InvalidTag, ValueError, KeyError, TypeError) as error:
+    except (InvalidTag, ValueError, KeyError, TypeError, RecursionError) as error:
         raise RefusedError(
             f"The sealed baton does not open at {name}: it was altered, or belongs elsewhere."
         ) from error

@@ -1,0 +1,150 @@
+"""What a hospital may answer, and tell of its progress: every key, with its range.
+
+What depends on the study (this hospital's own patients, the steps of its stop) is compared where
+the answer is taken.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self, TypeVar
+
+from pydantic import Field, model_validator
+
+from roundelay.errors import RefusedError
+from roundelay.evaluation.scores import PatientScore
+from roundelay.network.wire.parsing import (
+    Count,
+    Finite,
+    Name,
+    Part,
+    PublicKeys,
+    Said,
+    parsed,
+    plain,
+    shown,
+)
+from roundelay.network.wire.statements import Proof, SignedSurvey
+
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+
+Size = Annotated[float, Field(ge=0, le=1e15, allow_inf_nan=False)]
+
+MOST_ROWS = 100_000
+
+
+class Introduced(Part):
+    """Who a site is: keys, versions, its clock, the days left on its certificate."""
+
+    site: Name
+    keys: PublicKeys
+    roundelay: Said
+    torch: Said
+    time: Finite
+    days: Annotated[int, Field(ge=-100_000, le=100_000)] | None
+
+
+class SurveyReply(SignedSurvey):
+    """A site's signed numbers."""
+
+    site: Name
+
+
+class VisitReply(Part):
+    """A visit's receipt is within the statement that its site signed."""
+
+    site: Name
+    proof: Proof
+
+    @model_validator(mode="after")
+    def _with_receipt(self) -> Self:
+        if self.proof.statement.receipt is None:
+            raise ValueError("the statement holds no receipt")
+        return self
+
+
+class ScoreRow(Part):
+    """The scores of one patient under a number, or of all of a site's patients of a split."""
+
+    patient: Said
+    site: Name
+    split: Literal["validation", "test"]
+    dice: Share
+    hd95: Size
+    hd95_missing: Count
+    slices: Annotated[int, Field(ge=1, le=10**9)]
+    reference_slices: Count
+    reference_volume: Size
+    predicted_volume: Size
+    tp: Annotated[int, Field(ge=0, le=10**15)]
+    fp: Annotated[int, Field(ge=0, le=10**15)]
+    fn: Annotated[int, Field(ge=0, le=10**15)]
+    slice_dice: Share
+    slice_dice_of_empty_prediction: Share
+    positive_slice_dice: Share | None
+    unit: Literal["pixels", "mm"]
+    patients: Annotated[int, Field(ge=1, le=10**7)]
+    attributes: Annotated[dict[str, str], Field(max_length=0)]
+    """Nothing that a cohort says of its patients leaves a site."""
+
+    def score(self) -> PatientScore:
+        return PatientScore(**self.model_dump())
+
+
+class ScoresReply(Part):
+    """The rows that a site's policy lets go; none where it keeps them."""
+
+    site: Name
+    scores: Annotated[tuple[ScoreRow, ...], Field(max_length=MOST_ROWS)]
+
+
+class ProgressPart(Part):
+    """How far a visit is."""
+
+    step: Annotated[int, Field(ge=0, le=10**10)]
+    loss: float
+    slices_per_second: Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False)]
+
+
+Reply = TypeVar("Reply", bound=Part)
+
+
+def parsed_reply(model: type[Reply], head: Mapping[str, Any], site: str) -> Reply:
+    """A site's answer. Raises RefusedError for anything else than one."""
+    own = plain(head)
+    if isinstance(own.get("scores"), list):
+        own["scores"] = tuple(own["scores"])  # JSON knows no tuples
+    return parsed(model, own, f"The answer of {site}")
+
+
+def checked_scores(
+    reply: ScoresReply, site: str, split: str, patients: int
+) -> tuple[PatientScore, ...]:
+    """The rows as scores. Raises RefusedError for a row of another site or split, two rows under
+    one name, or rows for more patients than the site has."""
+    rows = reply.scores
+    if any((row.site, row.split) != (site, split) for row in rows):
+        raise RefusedError(f"{site} answered with scores of another site or split.")
+    if len({row.patient for row in rows}) < len(rows):
+        raise RefusedError(f"{site} answered with two rows for one patient.")
+    if sum(row.patients for row in rows) > patients:
+        raise RefusedError(
+            f"{site} answered with scores of more patients than it has ({patients})."
+        )
+    return tuple(row.score() for row in rows)
+
+
+def progress_of(message: Mapping[str, Any], steps: int) -> ProgressPart | None:
+    """A message of progress within a visit of `steps` steps; None for anything else."""
+    try:
+        own = {key: message[key] for key in ProgressPart.model_fields}
+        found = parsed(ProgressPart, own, "A message of progress")
+    except (RefusedError, KeyError):
+        return None
+    return found if found.step <= steps else None
+
+
+def complaint(head: Mapping[str, Any]) -> tuple[str, str] | None:
+    """``refused``, ``failed`` or ``awaiting``, and the sentence, where a site says so."""
+    for key in ("refused", "failed", "awaiting"):
+        if key in head:
+            return key, shown(head[key])
+    return None

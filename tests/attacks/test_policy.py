@@ -1,0 +1,149 @@
+"""Every key of a hospital's policy is read: for each there is a request that it refuses."""
+
+import pytest
+from pydantic import BaseModel
+
+from roundelay.errors import NetworkError
+from roundelay.network.hospital.policy import Policy, read_policy
+from roundelay.network.wire.keys import fingerprint
+from roundelay.network.wire.sealed_baton import hand_over
+from roundelay.relay.baton import Baton
+from roundelay.running.starting import start_baton
+
+OWN = "0" * 64
+"""The digest of no study."""
+
+REFUSALS = {
+    "accept.studies": (f'studies = ["{OWN}"]', "unapproved train", "awaiting"),
+    "accept.owners": ('owners = ["0000 0000"]', "unapproved train", "awaiting"),
+    "accept.tasks": ('tasks = ["evaluate", "recalibrate"]', "train", "accept.tasks"),
+    "accept.seals": ('seals = ["none", "owner"]', "train", "accept.seals"),
+    "accept.encoders": ('encoders = ["resnext50_32x4d"]', "survey", "accept.encoders"),
+    "accept.rounds": ("rounds = 1", "two rounds", "accept.rounds"),
+    "accept.visits": ("visits = 1", "two rounds", "accept.visits"),
+    "accept.steps": ("steps = 1", "two steps", "accept.steps"),
+    "accept.least_slices": ("least_slices = 5", "train", "accept.least_slices"),
+    "accept.runs": ("runs = 1", "another run", "awaiting"),
+    "release.scores": ('scores = "none"', "evaluate validation", "no rows"),
+    "release.least_scored": ("least_scored = 2", "evaluate validation", "no rows"),
+    "release.least_patients": ("least_patients = 2", "train", "release.least_patients"),
+    "acceptance.change": ("change = 0.5", "a changed model", "acceptance.change"),
+    "acceptance.drop": ("drop = 0.01", "a worse model", "acceptance.drop"),
+}
+"""By key: how a policy sets it, what is asked, what comes back."""
+
+ELSEWHERE = {"accept.rounds", "accept.visits", "accept.steps", "acceptance.change",
+             "acceptance.drop"}  # fmt: skip
+"""Keys whose requests belong to studies of their own, below."""
+
+
+def keys_of(model: type[BaseModel], prefix: str = "") -> list[str]:
+    found = []
+    for name, field in model.model_fields.items():
+        inner = field.annotation
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            found += keys_of(inner, f"{prefix}{name}.")
+        else:
+            found.append(prefix + name)
+    return found
+
+
+def test_no_key_of_a_policy_is_without_a_request_that_it_refuses():
+    assert set(keys_of(Policy)) == set(REFUSALS)
+
+
+def set_policy(west, key):
+    section, text = key.partition(".")[0], REFUSALS[key][0]
+    (west.home / "policy.toml").write_text(f"[{section}]\n{text}\n")
+
+
+def asked(west, kind):
+    if kind.startswith("unapproved"):
+        for approved in (west.home / "approved").iterdir():
+            approved.unlink()
+    message = west.situation.asked[kind.removeprefix("unapproved ").replace("another run", "train")]
+    head = {key: value for key, value in message.head.items() if key != "payload"}
+    if kind == "another run":
+        head["run"] = "r2"
+    return head, message.payload
+
+
+@pytest.mark.parametrize("key", sorted(set(REFUSALS) - ELSEWHERE))
+def test_a_request_against_a_key_of_the_policy_is_refused(west, key):
+    _, kind, word = REFUSALS[key]
+    set_policy(west, key)
+    head, payload = asked(west, kind)
+    if word not in ("awaiting", "no rows"):
+        west.refuses(head, word, payload)
+        return
+    found = west.reply(head, payload)
+    assert not {"proof", "survey"} & found.keys()
+    assert found.get("scores") == [] if word == "no rows" else "awaiting" in found
+
+
+@pytest.mark.parametrize("key", ["accept.rounds", "accept.visits", "accept.steps"])
+def test_a_longer_study_is_refused_where_the_policy_says_so(west, key):
+    """An owner whose studies need no approval proposes more than the policy accepts."""
+    set_policy(west, key)
+    owner = f'owners = ["{fingerprint(west.owner.public())}"]\nruns = 9\n'
+    path = west.home / "policy.toml"
+    path.write_text(path.read_text() + owner)
+    head = west.head
+    recipe = head["proposal"]["study"]["recipe"]
+    if key == "accept.steps":
+        recipe["steps"] = 2
+    else:
+        head["proposal"]["study"]["arms"], recipe["rounds"] = ["cwt"], 2
+    head, payload = west.resigned(head, "cwt-0" if key != "accept.steps" else "swt-0")
+    west.refuses(head, key, payload, also=("approved/",))
+
+
+@pytest.mark.parametrize("key", ["acceptance.change", "acceptance.drop"])
+def test_a_model_against_the_policy_is_put_into_quarantine(west, key):
+    """Since WEST's last visit in the arm, the one before it handed on something else."""
+    set_policy(west, key)
+    owner = f'[accept]\nowners = ["{fingerprint(west.owner.public())}"]\n'
+    path = west.home / "policy.toml"
+    path.write_text(path.read_text() + owner)
+    head = west.head
+    head["proposal"]["study"]["arms"] = ["cwt"]
+    head["proposal"]["study"]["recipe"]["rounds"] = 2
+    head, payload = west.resigned(head, "cwt-0")
+    assert "proof" in west.reply(head, payload)
+    head, _ = west.resigned({**head, "leg": 3}, "cwt-0")
+    west.refuses(*swap_model(west, head, key))
+
+
+def swap_model(west, head, key):
+    """The request with a model that is far from the last one, or marks other places."""
+    start = start_baton(west.proposal_of(head).study, 0).arrays()
+    factor = 3.0 if key == "acceptance.change" else 1.0
+    arrays = {name: array * factor if array.dtype.kind == "f" else array
+              for name, array in start.items()}  # fmt: skip
+    if key == "acceptance.drop":
+        bias = next(name for name in arrays if name.endswith("head.bias") or "segmentation" in name)
+        arrays[bias] = arrays[bias] - 50.0
+    sent = hand_over(
+        Baton.of(arrays), west.place_of(head, 2, "cwt-0"), west.proposal_of(head), ["WEST"], "EAST",
+        west.keys_of("EAST"),
+    )  # fmt: skip
+    return {**head, "proof": sent.proof}, key, sent.data
+
+
+def test_a_policy_may_name_an_owner_whose_studies_need_no_approval(west):
+    for approved in (west.home / "approved").iterdir():
+        approved.unlink()
+    (west.home / "policy.toml").write_text(
+        f'[accept]\nowners = ["{fingerprint(west.owner.public())}"]\n'
+    )
+    assert "proof" in west.reply(west.head, west.asked.payload)
+    assert "awaiting" in west.reply({**west.head, "run": "r2"}, west.asked.payload)
+
+
+def test_faults_of_a_policy_are_all_named(tmp_path):
+    path = tmp_path / "policy.toml"
+    path.write_text("[accept]\nround = 3\n[acceptance]\nchange = -1.0\n")
+    with pytest.raises(NetworkError, match="did you mean 'rounds'") as caught:
+        read_policy(path)
+    assert "acceptance.change" in str(caught.value)
+    assert (Policy().acceptance.change, Policy().release.least_scored) == (5.0, 5)
