@@ -19,7 +19,7 @@ def init(
     """Look at a folder, find format and sites, write a commented study.toml."""
     from roundelay.errors import RunFolderError, StudyError
     from roundelay.files.writing import write_text
-    from roundelay.site.cohort import open_sites
+    from roundelay.site.cohort import open_cohort
     from roundelay.study.file import parse_study
 
     if preset not in preset_names():
@@ -32,7 +32,9 @@ def init(
         r"(?m)^root = .*$", f"root = {json.dumps(str(data.resolve()))}", preset_text(preset)
     )
     study = parse_study(text, where=f"preset {preset}", folder=Path())
-    sites = open_sites(study.data)
+    cohort = open_cohort(study.data)
     write_text(out, text)
-    show.sites(sites)
+    show.sites(cohort.sites)
+    for one in cohort.left_out:
+        show.notice(f"Note: {one}")
     show.line(f"Wrote {out}. Next:  roundelay check {out}")

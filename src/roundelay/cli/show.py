@@ -1,12 +1,17 @@
 """What is printed: results on standard output, all else on standard error."""
 
 import json
-from collections.abc import Mapping, Sequence
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+
+from roundelay.errors import UserError
 
 WIDE = 200
 """Columns where standard output is no terminal: lines stay whole for grep."""
@@ -48,13 +53,45 @@ def table(title: str | None, columns: Sequence[str], rows: Sequence[Sequence[str
 
 def ended(summary: dict[str, Any], place: Path, *, json_: bool) -> None:
     """What the end of a run says."""
-    if json_:
-        json_line(summary)
-        return
-    arms(summary)
-    if (place / "report.html").exists():
-        line(f"\nThe report:  {place / 'report.html'}")
-    line(f"Who trained when:  roundelay ledger show {place}")
+    with finished_in(place):
+        if json_:
+            json_line(summary)
+            return
+        arms(summary)
+        if (place / "report.html").exists():
+            line(f"\nThe report:  {place / 'report.html'}")
+        line(f"Who trained when:  roundelay ledger show {place}")
+
+
+@contextmanager
+def finished_in(place: Path) -> Iterator[None]:
+    """Print what a finished folder holds: no training is lost to a table.
+
+    Whoever stopped reading is content: no error. Raises UserError where it can't be written; what
+    can't be put into a table is said, and stands in the folder.
+    """
+    try:
+        yield
+        out.file.flush()
+    except (BrokenPipeError, SystemExit):  # Rich makes the second of the first
+        _close_output()
+    except OSError as error:
+        _close_output()
+        raise UserError(
+            f"The result could not be printed ({error.strerror or error}). It stands whole in"
+            f" {place}: summary.json, patients.csv, report.html."
+        ) from error
+    except Exception as error:
+        notice(
+            f"The table could not be printed ({type(error).__name__}: {error}). The result stands"
+            f" whole in {place}: summary.json, patients.csv, report.html."
+        )
+
+
+def _close_output() -> None:
+    """Send what is left in the buffer nowhere: the process is not to fail on it at its end."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def sites(found: Mapping[str, Sequence[Any]]) -> None:

@@ -1,16 +1,32 @@
 """The patients of a study by site: found by name alone, the synthetic ones made first."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from roundelay.data.formats import lgg
+from roundelay.data.left_out import LeftOut
 from roundelay.data.sites import Sites, assign_sites
 from roundelay.phantom.cohort import make_phantom, phantom_root
 from roundelay.study.sections import Data
 
 
+@dataclass(frozen=True, slots=True)
+class Cohort:
+    """Every site's patients, and what was left out of their folder."""
+
+    sites: Sites
+    left_out: tuple[LeftOut, ...]
+
+
+def open_cohort(data: Data) -> Cohort:
+    """Find and place the patients; no image is opened. Raises DataError."""
+    found = lgg.find_patients(data_root(data))
+    return Cohort(assign_sites(found.patients, data), found.left_out)
+
+
 def open_sites(data: Data) -> Sites:
     """Every site's patients; no image is opened. Raises DataError."""
-    return assign_sites(lgg.find_patients(data_root(data)), data)
+    return open_cohort(data).sites
 
 
 def data_root(data: Data) -> Path:

@@ -79,7 +79,7 @@ def test_masks_have_the_names_the_grid_and_the_values_of_the_inputs_layout(cohor
 
 def test_every_patient_has_a_sheet_and_is_told_of_once(cohort, predicted):
     out, sheets, told = predicted
-    patients = lgg.find_patients(cohort)
+    patients = lgg.find_patients(cohort).patients
 
     assert sheets == [out / f"{patient.folder}.png" for patient in patients]
     assert names(out, "*.png") == {sheet.name for sheet in sheets}
@@ -91,7 +91,7 @@ def test_scores_are_those_of_the_masks_that_are_written(model, cohort, predicted
         score_patient(
             p.id, p.site, "outside", volume(predicted[0], p), volume(cohort, p)
         )
-        for p in lgg.find_patients(cohort)
+        for p in lgg.find_patients(cohort).patients
     ]  # fmt: skip
     told = []
 

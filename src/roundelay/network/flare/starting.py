@@ -43,7 +43,7 @@ def prepare_site(kit: Path, data: Path, format_: str, policy: Path | None) -> st
         raise NetworkError(f"{kit} is the kit of a {found}, not of a site.")
     if format_ != "lgg":
         raise NetworkError(f"--format {format_!r} is not known. Known: lgg.")
-    patients = find_patients(data.resolve())
+    patients = find_patients(data.resolve()).patients
     home = kit / HOME
     if policy is not None:
         read_policy(policy)

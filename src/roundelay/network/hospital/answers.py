@@ -137,7 +137,7 @@ def _local_site(request: Admitted) -> LocalSite:
             f" {request.settings.format}."
         )
     data = study.data.model_copy(update={"root": request.settings.root})
-    found = lgg.find_patients(Path(request.settings.root))
+    found = lgg.find_patients(Path(request.settings.root)).patients
     own = tuple(replace(patient, site=request.site) for patient in found)
     machine = find_machine(study.recipe.precision, deterministic=study.recipe.deterministic)
     return open_local_site(
