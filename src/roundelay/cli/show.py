@@ -8,10 +8,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import typer
 from rich.console import Console
 from rich.table import Table
 
-from roundelay.errors import UserError
+from roundelay.errors import RoundelayError, UserError
 
 WIDE = 200
 """Columns where standard output is no terminal: lines stay whole for grep."""
@@ -63,29 +64,32 @@ def ended(summary: dict[str, Any], place: Path, *, json_: bool) -> None:
         line(f"Who trained when:  roundelay ledger show {place}")
 
 
+READER_GONE = 141
+"""What a shell says of a program whose reader left: 128 and the number of SIGPIPE."""
+
+
 @contextmanager
 def finished_in(place: Path) -> Iterator[None]:
     """Print what a finished folder holds: no training is lost to a table.
 
-    Whoever stopped reading is content: no error. Raises UserError where it can't be written; what
-    can't be put into a table is said, and stands in the folder.
+    What can't be put into a table is said, and stands in the folder. Raises UserError where
+    standard output can't be written, and ends quietly, with a code, where nobody reads it.
     """
+    stands = f"The result stands whole in {place}: summary.json, patients.csv, report.html."
     try:
         yield
         out.file.flush()
-    except (BrokenPipeError, SystemExit):  # Rich makes the second of the first
+    except (BrokenPipeError, SystemExit) as error:  # Rich makes the second of the first
         _close_output()
+        raise typer.Exit(READER_GONE) from error
     except OSError as error:
         _close_output()
-        raise UserError(
-            f"The result could not be printed ({error.strerror or error}). It stands whole in"
-            f" {place}: summary.json, patients.csv, report.html."
-        ) from error
+        why = error.strerror or error
+        raise UserError(f"Standard output can't be written: {why}. {stands}") from error
+    except RoundelayError as error:
+        raise (UserError(f"{error} {stands}") if str(error) else error) from error
     except Exception as error:
-        notice(
-            f"The table could not be printed ({type(error).__name__}: {error}). The result stands"
-            f" whole in {place}: summary.json, patients.csv, report.html."
-        )
+        notice(f"The table could not be printed ({type(error).__name__}: {error}). {stands}")
 
 
 def _close_output() -> None:
