@@ -36,8 +36,10 @@ OTHER = "Other folders, left out"
 BESIDE = "Files beside the patients' folders, not read"
 LATE = "Patients whose slices begin at a higher number than the first of the others"
 
-_KNOWN = re.compile(r"data\.csv|(readme|license|licence|synthetic)\b.*", re.IGNORECASE)
-"""Files that may stand beside the patients."""
+_ABOUT = re.compile(r"(readme|license|licence|synthetic)\b.*", re.IGNORECASE)
+"""Files that are for people."""
+
+ATTRIBUTES = "data.csv"
 
 Met = Iterator[tuple[str, str]]
 
@@ -70,24 +72,25 @@ def find_patients(root: Path, *, masks: bool = True) -> Found:
     met += [
         one for slices in found for one in (*slices.met, *slices.gaps(), *_unused(slices, masks))
     ]
-    attributes = _attributes(place / "data.csv")
+    attributes = _attributes(place / ATTRIBUTES)
     patients = tuple(_patient(slices, attributes, masks) for slices in found)
     return Found(patients, counted((*met, *_late(found))))
 
 
 def _around(root: Path, place: Path) -> Met:
     """What stands beside the patients' folders, and beside the folder that holds them."""
-    yield from _beside(list_folder(place), also=_KNOWN)
+    yield from _beside(list_folder(place), read=[ATTRIBUTES])
     if place != root:
         above = list_folder(root)
-        yield from _beside(above, also=None)
+        yield from _beside(above, read=[])
         yield from ((OTHER, folder.name) for folder in above.folders if folder != place)
 
 
-def _beside(listing: Listing, *, also: re.Pattern[str] | None) -> Met:
+def _beside(listing: Listing, *, read: list[str]) -> Met:
     yield from ((HIDDEN, path.name) for path in listing.hidden)
     yield from ((ODD, path.name) for path in listing.odd)
-    yield from ((BESIDE, p.name) for p in listing.files if not (also and also.fullmatch(p.name)))
+    others = (path.name for path in listing.files if path.name not in read)
+    yield from ((BESIDE, name) for name in others if not _ABOUT.fullmatch(name))
 
 
 def _without_patient(folder: Path) -> tuple[str, str]:
