@@ -34,7 +34,7 @@ def time_metrics(data: Path, slices: int, size: int, turns: int) -> dict[str, li
     network = machine.place(build_unet("resnext50_32x4d", seed=0))
     settings = InferenceSettings(Preprocessing("zscore", "brain", size), 0.5, False)
     cases, count = [], 0
-    for patient in lgg.find_patients(data):
+    for patient in lgg.find_patients(data).patients:
         images = read_images(patient)
         cases.append((patient, images, read_masks(patient, images.shape[1:3])))
         count += len(images)

@@ -124,6 +124,37 @@ def test_a_fault_at_a_site_comes_back_as_itself(kind, tmp_path, opened):
     assert caught.value.exit_code == 2
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_one_picture_at_two_sites_is_found(kind, tmp_path, opened):
+    copied = make_toy(tmp_path / "d", seed=0, patients={"NORTH": 2, "EAST": 2}, slices=4, size=64)
+    east = sorted(copied.glob("*EAST*/*_2.tif"))[0]
+    north = sorted(copied.glob("*NORTH*/*_3.tif"))[-1]
+    north.write_bytes(east.read_bytes())
+
+    with pytest.raises(DataError, match="same picture stands under two patients") as caught:
+        opened(kind, toy(copied, kind)).survey()
+
+    assert east.parent.name in str(caught.value) and north.parent.name in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_was_left_out_or_noticed_is_recorded(kind, tmp_path, opened):
+    root = make_toy(tmp_path / "d", seed=0, patients={"NORTH": 2, "EAST": 2}, slices=4, size=64)
+    (root / "A_WEST_1").mkdir()
+    first = sorted(root.glob("*EAST*/*_2.tif"))[0]
+    first.with_name(first.name.replace("_2.tif", "_3.tif")).write_bytes(first.read_bytes())
+    courier = opened(kind, toy(root, kind))
+
+    courier.survey()
+    courier.survey()
+
+    found = courier.facts()["left_out"]
+    assert [(one["count"], "A_WEST_1" in one["example"]) for one in found] == [
+        (1, True),
+        (1, False),
+    ]
+
+
 @needs_ray
 def test_a_killed_process_is_a_lost_visit_and_is_tried_again(root, opened):
     plan = toy(root, "cluster", steps=80)

@@ -111,6 +111,9 @@ app.command()(init.init)
 def check(
     study: StudyArgument,
     data: DataOption = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder that the run will be in: is there room?")
+    ] = None,
     device: DeviceOption = "auto",
     json_: JsonOption = False,
 ) -> None:
@@ -121,7 +124,7 @@ def check(
     from roundelay.cli.check import check_study
 
     keep_freed_memory()
-    check_study(found, device=device, json_=json_)
+    check_study(found, out=out or _free_folder(Path("RUN")), device=device, json_=json_)
 
 
 @app.command()
@@ -210,11 +213,12 @@ def _leave_out(found: "Study", out: Path, resume: bool, device: str, json_: bool
             on_event=watch.event,
             on_site=lambda site, n, of: watch.say(f"\n{site} left out ({n} of {of})"),
         )
-    if json_:
-        show.json_line(summary)
-    else:
-        show.left_out(summary)
-        show.line(f"\nThe report:  {out / 'report.html'}")
+    with show.finished_in(out):
+        if json_:
+            show.json_line(summary)
+        else:
+            show.left_out(summary)
+            show.line(f"\nThe report:  {out / 'report.html'}")
 
 
 def _free_folder(wanted: Path) -> Path:

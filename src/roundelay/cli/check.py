@@ -1,39 +1,29 @@
 """``roundelay check``: what a study will do, before it does it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from roundelay.cli import show
 from roundelay.cli.progress import duration
-from roundelay.couriers import open_courier
 from roundelay.data.survey import SPLITS, SiteSurvey
-from roundelay.learning.process import computing
-from roundelay.plan.arms import Arm, lay
+from roundelay.plan.arms import Arm
 from roundelay.plan.cost import Cost, planned_bytes
-from roundelay.plan.exposure import weak_places
 from roundelay.plan.itinerary import as_json
-from roundelay.running.starting import machine_for
+from roundelay.running.prepare import prepared
+from roundelay.running.run_plan import RunPlan
 from roundelay.running.timing import measure
-from roundelay.site.cohort import noticed
 from roundelay.study.study import Study
 
 
-def check_study(study: Study, *, device: str, json_: bool) -> None:
-    """Open the cohort, lay the arms, time a step; write nothing."""
-    with computing(study.courier.threads, deterministic=study.recipe.deterministic):
-        _check(study, device, json_)
+def check_study(study: Study, *, out: Path, device: str, json_: bool) -> None:
+    """Prepare the run as if into `out`, time a step; write nothing."""
+    with prepared(study, out, device=device, on_step=lambda _: None) as ready:
+        _check(ready.plan, json_)
 
 
-def _check(study: Study, device: str, json_: bool) -> None:
-    machine = machine_for(study, device=device)
-    courier = open_courier(study, home=Path(), machine=machine, on_step=lambda _: None)
-    try:
-        surveys = courier.survey()
-    finally:
-        courier.close()
-    arms = lay(study, surveys)
+def _check(plan: RunPlan, json_: bool) -> None:
+    study, surveys, arms, machine = plan.study, plan.surveys, plan.arms, plan.machine
     cost = measure(study, arms, machine)
-    notices = [*noticed(study.data), *weak_places(arms, surveys)]
     if json_:
         show.json_line(
             {
@@ -50,17 +40,18 @@ def _check(study: Study, device: str, json_: bool) -> None:
                 ],
                 "seconds": cost.seconds,
                 "memory": cost.memory,
-                "notices": notices,
+                "left_out": [one.as_json() for one in plan.left_out],
+                "notices": plan.notices,
             }
         )
         return
     _print(study, surveys, arms, cost, str(machine))
-    for notice in notices:
+    for notice in plan.notices:
         show.line(f"Note: {notice}")
 
 
 def _print(
-    study: Study, surveys: Mapping[str, SiteSurvey], arms: list[Arm], cost: Cost, machine: str
+    study: Study, surveys: Mapping[str, SiteSurvey], arms: Sequence[Arm], cost: Cost, machine: str
 ) -> None:
     columns = ["site", *(f"{split} patients" for split in SPLITS), "training slices", "with tumour"]
     rows = [

@@ -22,8 +22,11 @@ def evaluate(
     from roundelay.inference.evaluation import evaluate_model
 
     keep_freed_memory()
-    with patients_watch(quiet=json_) as on_patient:
-        found = evaluate_model(model, data, format=format_, device=device, on_patient=on_patient)
+    with patients_watch(quiet=json_) as watch:
+        found = evaluate_model(
+            model, data, format=format_, device=device,
+            on_found=watch.found, on_patient=watch.patient,
+        )  # fmt: skip
     if json_:
         show.json_line(found.as_json())
     else:
@@ -42,11 +45,21 @@ def predict(
     from roundelay.inference.prediction import predict_folder
 
     keep_freed_memory()
-    with patients_watch(quiet=json_) as on_patient:
+    with patients_watch(quiet=json_) as watch:
         sheets = predict_folder(
-            model, data, out, format=format_, device=device, on_patient=on_patient
-        )
+            model, data, out, format=format_, device=device,
+            on_found=watch.found, on_patient=watch.patient,
+        )  # fmt: skip
+    found = watch.looked_at
     if json_:
-        show.json_line({"overlays": [str(sheet) for sheet in sheets]})
-    else:
-        show.line(f"Wrote masks and overlays of {len(sheets)} patients to {out}.")
+        left_out = [one.as_json() for one in found.left_out]
+        show.json_line(
+            {
+                "overlays": [str(sheet) for sheet in sheets],
+                "kept": found.finished,
+                "left_out": left_out,
+            }
+        )
+        return
+    kept = f" ({found.finished} of them were there)" if found.finished else ""
+    show.line(f"Wrote masks and overlays of {len(sheets)} patients to {out}{kept}.")

@@ -17,7 +17,7 @@ def init(
     """Look at a folder, find format and sites, write a commented study.toml."""
     from roundelay.errors import RunFolderError, StudyError
     from roundelay.files.writing import write_text
-    from roundelay.site.cohort import open_sites
+    from roundelay.site.cohort import open_cohort
     from roundelay.study.file import parse_study
 
     if preset not in preset_names():
@@ -28,7 +28,9 @@ def init(
         raise RunFolderError(f"{out} is there already. Choose another --out.")
     text = with_root(preset_text(preset), data.expanduser().resolve())
     study = parse_study(text, where=f"preset {preset}", folder=Path())
-    sites = open_sites(study.data)
+    cohort = open_cohort(study.data)
     write_text(out, text)
-    show.sites(sites)
+    show.sites(cohort.sites)
+    for one in cohort.left_out:
+        show.notice(f"Note: {one}")
     show.line(f"Wrote {out}. Next:  roundelay check {out}")

@@ -97,8 +97,10 @@ def start_site(
     from roundelay.network.flare.starting import prepare_site, start_kit
     from roundelay.network.wire.keys import fingerprint, own_keys
 
-    name = prepare_site(kit, data, format_, policy)
+    name, left_out = prepare_site(kit, data, format_, policy)
     home = kit / "roundelay"
+    for one in left_out:
+        show.notice(f"Note: {one}")
     show.notice(
         f"{name} runs. Its keys: {fingerprint(own_keys(home).public())}. What came and left:"
         f" {home / 'audit.jsonl'}. Ctrl-C ends."

@@ -1,7 +1,7 @@
 """Progress: a bar on a terminal, a line a visit elsewhere; always on standard error."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Self
 
@@ -18,7 +18,7 @@ class Watch:
     """Follows a run's events. What is left is estimated from the slices seen so far."""
 
     def __init__(self, *, quiet: bool) -> None:
-        self._quiet = quiet
+        self._quiet, self._gone = quiet, False
         self._bar = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
@@ -46,7 +46,15 @@ class Watch:
             notice(text)
 
     def event(self, event: Any) -> None:
-        """Show one event of a run."""
+        """Show one event of a run; a terminal that is gone stops no training."""
+        if self._gone:
+            return
+        try:
+            self._show(event)
+        except (OSError, SystemExit):  # Rich ends the process where nobody reads
+            self._gone = True
+
+    def _show(self, event: Any) -> None:
         {
             "Planned": self._planned,
             "ArmBegun": self._arm_begun,
@@ -112,10 +120,28 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
+class PatientsWatch:
+    """What was left out of a folder of patients, then a bar over them on a terminal."""
+
+    def __init__(self, bar: Progress, *, quiet: bool) -> None:
+        self._bar, self._quiet = bar, quiet
+        self.looked_at: Any = None
+        self._task = bar.add_task("patients", total=None)
+
+    def found(self, found: Any) -> None:
+        """Every file was looked at."""
+        self.looked_at = found
+        for one in found.left_out if not self._quiet else ():
+            err.print(f"Note: {one}", markup=False)
+
+    def patient(self, done: int, total: int) -> None:
+        """A patient is done."""
+        self._bar.update(self._task, completed=done, total=total)
+
+
 @contextmanager
-def patients_watch(*, quiet: bool) -> Iterator[Callable[[int, int], None]]:
+def patients_watch(*, quiet: bool) -> Iterator[PatientsWatch]:
     """A bar over patients on a terminal, nothing elsewhere."""
     bar = Progress(console=err, disable=quiet or not ANIMATED, transient=True)
-    task = bar.add_task("patients", total=None)
     with bar:
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+        yield PatientsWatch(bar, quiet=quiet)

@@ -1,16 +1,18 @@
 """What is printed: results on standard output, all else on standard error."""
 
 import json
+import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import typer
 from rich.console import Console
 from rich.table import Table
 
-from roundelay.errors import OutputError
+from roundelay.errors import OutputError, RoundelayError, UserError
 from roundelay.study.names import visible
 
 PLAIN: Any = {"highlight": False, "markup": False, "emoji": False}
@@ -83,13 +85,48 @@ def table(title: str | None, columns: Sequence[str], rows: Sequence[Sequence[str
 
 def ended(summary: dict[str, Any], place: Path, *, json_: bool) -> None:
     """What the end of a run says."""
-    if json_:
-        json_line(summary)
-        return
-    arms(summary)
-    if (place / "report.html").exists():
-        line(f"\nThe report:  {place / 'report.html'}")
-    line(f"Who trained when:  roundelay ledger show {place}")
+    with finished_in(place):
+        if json_:
+            json_line(summary)
+            return
+        arms(summary)
+        if (place / "report.html").exists():
+            line(f"\nThe report:  {place / 'report.html'}")
+        line(f"Who trained when:  roundelay ledger show {place}")
+
+
+READER_GONE = 141
+"""What a shell says of a program whose reader left: 128 and the number of SIGPIPE."""
+
+
+@contextmanager
+def finished_in(place: Path) -> Iterator[None]:
+    """Print what a finished folder holds: no training is lost to a table.
+
+    What can't be put into a table is said, and stands in the folder. Raises UserError where
+    standard output can't be written, and ends quietly, with a code, where nobody reads it.
+    """
+    stands = f"The result stands whole in {place}: summary.json, patients.csv, report.html."
+    try:
+        yield
+        out.file.flush()
+    except (BrokenPipeError, SystemExit) as error:  # Rich makes the second of the first
+        _close_output()
+        raise typer.Exit(READER_GONE) from error
+    except OSError as error:
+        _close_output()
+        why = error.strerror or error
+        raise UserError(f"Standard output can't be written: {why}. {stands}") from error
+    except RoundelayError as error:
+        raise (UserError(f"{error} {stands}") if str(error) else error) from error
+    except Exception as error:
+        notice(f"The table could not be printed ({type(error).__name__}: {error}). {stands}")
+
+
+def _close_output() -> None:
+    """Send what is left in the buffer nowhere: the process is not to fail on it at its end."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def sites(found: Mapping[str, Sequence[Any]]) -> None:

@@ -2,8 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+from roundelay.data.remarks import remarks_of
 from roundelay.data.slice_cache import SliceCache
+from roundelay.data.split import refuse_leak
 from roundelay.data.survey import SiteSurvey
 from roundelay.evaluation.scores import PatientScore
 from roundelay.learning.machine import Machine
@@ -12,7 +15,7 @@ from roundelay.plan.itinerary import Leg, Stop
 from roundelay.plan.progress import OnStep
 from roundelay.relay.baton import Baton
 from roundelay.relay.courier import Scoring, Visit
-from roundelay.site.cohort import open_sites
+from roundelay.site.cohort import open_cohort
 from roundelay.site.evaluation import evaluate
 from roundelay.site.opening import LocalSite, open_local_site, survey
 from roundelay.site.visit import train
@@ -24,12 +27,17 @@ class HereCourier:
 
     def __init__(self, study: Study, *, home: Path, machine: Machine, on_step: OnStep) -> None:
         self._study, self._home, self._machine, self._on_step = study, home, machine, on_step
-        self._sites = open_sites(study.data)
+        self._cohort = open_cohort(study.data)
+        self._sites, self._noticed = self._cohort.sites, self._cohort.left_out
         self._cache = SliceCache(inference_settings_of(study).preprocessing)
         self._local_sites: dict[str, LocalSite] = {}
 
     def survey(self) -> Mapping[str, SiteSurvey]:
-        return {site: survey(self.local_site(site)) for site in self._sites}
+        surveys = {site: survey(self.local_site(site)) for site in self._sites}
+        patients = [p for site in self._sites for p in self.local_site(site).patients]
+        refuse_leak(patients)
+        self._noticed = (*self._cohort.left_out, *remarks_of(patients))
+        return surveys
 
     def next_leg(self, legs: Sequence[Leg]) -> Leg:
         return legs[0]
@@ -47,8 +55,8 @@ class HereCourier:
     def opened(self, baton: Baton) -> Baton:
         return baton
 
-    def facts(self) -> Mapping[str, str]:
-        return {}
+    def facts(self) -> Mapping[str, Any]:
+        return {"left_out": [one.as_json() for one in self._noticed]}
 
     def close(self) -> None:
         self._local_sites.clear()

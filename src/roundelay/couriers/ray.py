@@ -18,6 +18,8 @@ from typing import Any
 import torch
 
 from roundelay.couriers.site_process import Answer, SiteProcess
+from roundelay.data.remarks import remarks_of
+from roundelay.data.split import refuse_leak
 from roundelay.data.survey import POOLED, SiteSurvey
 from roundelay.errors import CourierError, MissingExtraError
 from roundelay.evaluation.scores import PatientScore
@@ -26,7 +28,7 @@ from roundelay.plan.itinerary import Leg, Stop
 from roundelay.plan.progress import OnStep, Step
 from roundelay.relay.baton import Baton
 from roundelay.relay.courier import Scoring, Visit
-from roundelay.site.cohort import open_sites
+from roundelay.site.cohort import open_cohort
 from roundelay.study.study import Study
 
 TRIES = 3
@@ -61,7 +63,8 @@ class ClusterCourier:
     def __init__(self, study: Study, *, home: Path, machine: Machine, on_step: OnStep) -> None:
         self._ray = _import_ray(study.courier.address)
         self._study, self._home, self._machine, self._on_step = study, home, machine, on_step
-        self._sites = open_sites(study.data)
+        self._cohort = open_cohort(study.data)
+        self._sites, self._noticed = self._cohort.sites, self._cohort.left_out
         self._ours = not self._ray.is_initialized()
         if self._ours:
             _start(self._ray, study.courier.address)
@@ -70,7 +73,10 @@ class ClusterCourier:
 
     def survey(self) -> Mapping[str, SiteSurvey]:
         answers = self._all([Call(site, "survey", ()) for site in self._sites])
-        return dict(zip(self._sites, answers, strict=True))
+        patients = [patient for _, own in answers for patient in own]
+        refuse_leak(patients)
+        self._noticed = (*self._cohort.left_out, *remarks_of(patients))
+        return {site: found for site, (found, _) in zip(self._sites, answers, strict=True)}
 
     def next_leg(self, legs: Sequence[Leg]) -> Leg:
         return legs[0]
@@ -88,8 +94,8 @@ class ClusterCourier:
     def opened(self, baton: Baton) -> Baton:
         return baton
 
-    def facts(self) -> Mapping[str, str]:
-        return {}
+    def facts(self) -> Mapping[str, Any]:
+        return {"left_out": [one.as_json() for one in self._noticed]}
 
     def close(self) -> None:
         for site in list(self._actors):

@@ -61,7 +61,8 @@ class SiteProcess:
         return [self._steps.popleft() for _ in range(len(self._steps))]
 
     def survey(self) -> Answer:
-        return self._answer(survey)
+        # With the patients: the driver compares those of all sites, whose folders it found itself.
+        return self._answer(lambda local_site: (survey(local_site), local_site.patients))
 
     def train(self, data: bytes, stop: Stop) -> Answer:
         def visit(local_site: LocalSite) -> Any:

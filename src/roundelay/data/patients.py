@@ -12,7 +12,9 @@ class Patient:
     """One patient's slices, from the lowest to the highest.
 
     `masks` is empty where there are none. `tumour` (one bool a slice), `tumour_size` (pixels),
-    `digest` (over the bytes of all files) and `split` are filled in when the site opens its files.
+    `head_size` (likewise), `digest` (over the bytes of all files), `pictures` (a digest of each
+    slice's pixels, empty for one of a single grey) and `split` are filled in when the site opens
+    its files.
     """
 
     id: PatientId
@@ -25,3 +27,5 @@ class Patient:
     tumour: tuple[bool, ...] = ()
     tumour_size: int = 0
     digest: str = ""
+    head_size: int = 0
+    pictures: tuple[str, ...] = ()

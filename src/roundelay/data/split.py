@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from random import Random
 
 from roundelay.data.patients import Patient
@@ -34,7 +35,8 @@ def split_patients(patients: Sequence[Patient], shares: Split, seed: int) -> tup
 
 
 def refuse_leak(patients: Sequence[Patient]) -> None:
-    """Raise DataError where a patient stands twice: it could come to stand in two splits."""
+    """Raise DataError where a patient stands twice, or one picture under two patients: it could
+    come to stand in two splits. Pictures are compared once their files were opened."""
     seen: dict[str, Patient] = {}
     for patient in patients:
         if (before := seen.setdefault(patient.id, patient)) is not patient:
@@ -42,6 +44,21 @@ def refuse_leak(patients: Sequence[Patient]) -> None:
                 f"Patient {patient.id} stands twice, at {before.site} ({before.folder}) and at"
                 f" {patient.site} ({patient.folder}): a leak between splits or sites."
             )
+    _refuse_same_pictures(patients)
+
+
+def _refuse_same_pictures(patients: Sequence[Patient]) -> None:
+    seen: dict[str, tuple[Patient, Path]] = {}
+    for patient in patients:
+        for path, picture in zip(patient.images, patient.pictures, strict=False):
+            first, there = seen.setdefault(picture, (patient, path)) if picture else (patient, path)
+            if first is not patient:
+                both = len({*first.pictures} & {*patient.pictures} - {""})
+                raise DataError(
+                    f"The same picture stands under two patients, {first.folder} at {first.site}"
+                    f" ({there.name}) and {patient.folder} at {patient.site} ({path.name}); they"
+                    f" have {both} in common: a leak between splits or sites. Keep one of them."
+                )
 
 
 def _evenly(patients: Sequence[Patient], wanted: int, start: float) -> list[Patient]:

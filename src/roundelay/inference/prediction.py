@@ -1,60 +1,92 @@
 """Masks and overlays of a folder of patients, by a finished model."""
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from roundelay.data.formats import lgg
+from roundelay.data.left_out import shown
 from roundelay.data.patients import Patient
-from roundelay.data.volumes import read_images
-from roundelay.errors import RunFolderError
+from roundelay.data.volumes import read_images, read_masks
+from roundelay.errors import DiskFullError
+from roundelay.files.folders import write_folder
+from roundelay.files.installed import installed_version
 from roundelay.files.places import refuse_place
-from roundelay.inference.evaluation import OnPatient, nobody_watches, patients_in
+from roundelay.files.writing import write_bytes
+from roundelay.inference.output import mask_names, predictions, refuse_foreign
+from roundelay.inference.patients import (
+    LookedAt,
+    OnFound,
+    OnPatient,
+    nobody_is_told,
+    nobody_watches,
+    read_folder,
+)
 from roundelay.learning.machine import find_machine
-from roundelay.learning.model_file import read_model
+from roundelay.learning.model_file import find_model, read_model
 from roundelay.learning.predict import predict
-from roundelay.report.overlays import draw_sheet
+from roundelay.report.overlays import draw_sheet, png
 
 
 def predict_folder(
-    model: Path,
-    data: Path,
-    out: Path,
+    model: Path | str,
+    data: Path | str,
+    out: Path | str,
     *,
     format: str = "lgg",
     device: str = "auto",
+    on_found: OnFound = nobody_is_told,
     on_patient: OnPatient = nobody_watches,
 ) -> list[Path]:
     """Write a mask for every slice, in the input's layout, and an overlay sheet for every patient.
 
-    Masks that are there are drawn on the sheets and used for nothing. Raises ModelError, DataError,
-    RunFolderError where `out` isn't empty, UserError where `device` isn't there.
+    Returns the sheets' paths. Every file of every patient is looked at before the first is written;
+    `on_found` is told then what was left out. A patient's masks appear all at once. Given again
+    after it was stopped, by the same model for the same patients, it goes on. Masks that are there
+    are drawn on the sheets and used for nothing. Raises ModelError, DataError, RunFolderError where
+    `out` holds anything else, UserError where `device` isn't there.
     """
+    model, data, out = find_model(Path(model)), Path(data), Path(out)
     refuse_place(out, images=data)
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise RunFolderError(f"The folder {out} isn't empty. Choose another --out.")
+    refuse_foreign(out)
     machine = find_machine("auto", device=device)
     network, settings, _ = read_model(model)
     network = machine.place(network)
-    patients = patients_in(data, format, masks=False)
-    sheets = []
-    for number, patient in enumerate(patients, start=1):
-        images = read_images(patient)
-        marked = predict(network, images, settings, machine)
-        folder = out / patient.folder
-        folder.mkdir(parents=True)
-        for path, mask in zip(patient.images, marked, strict=True):
-            lgg.write_mask(folder / f"{path.stem}_mask{path.suffix}", mask)
-        sheet = out / f"{patient.folder}.png"
-        draw_sheet(sheet, patient.folder, images, marked, _reference(patient, images))
-        sheets.append(sheet)
-        on_patient(number, len(patients))
+    found = read_folder(data, format, masks=False)
+    made_by = {
+        "model": hashlib.sha256(model.read_bytes()).hexdigest(),
+        "roundelay": installed_version(),
+        "torch": torch.__version__,
+        "machine": machine.as_json(),
+    }
+    total, sheets = len(found.patients), list[Path]()
+    with predictions(out, found.patients, made_by) as finished:
+        on_found(LookedAt(total, found.left_out, len(finished)))
+        for number, patient in enumerate(found.patients, start=1):
+            sheets.append(out / f"{patient.folder}.png")
+            if patient.folder not in finished:
+                images = read_images(patient)
+                marked = predict(network, images, settings, machine)
+                _write(out, patient, images, marked)
+            on_patient(number, total)
     return sheets
 
 
-def _reference(patient: Patient, images: NDArray[np.uint8]) -> NDArray[np.bool_] | None:
-    paths = [path.with_name(f"{path.stem}_mask{path.suffix}") for path in patient.images]
-    if not all(path.exists() for path in paths):
-        return None
-    return np.stack([lgg.read_mask(path, images.shape[1:3]) for path in paths])
+def _write(
+    out: Path, patient: Patient, images: NDArray[np.uint8], marked: NDArray[np.bool_]
+) -> None:
+    """The sheet, then the folder of masks: where that stands, the patient is finished."""
+    reference = read_masks(patient, images.shape[1:3]) if patient.masks else None
+    sheet = draw_sheet(shown(patient.folder), images, marked, reference)
+    masks = zip(mask_names(patient), map(lgg.encode_mask, marked), strict=True)
+    try:
+        write_bytes(out / f"{patient.folder}.png", png(sheet))
+        write_folder(out / patient.folder, dict(masks))
+    except DiskFullError as error:
+        raise DiskFullError(
+            f"The disk is full: the masks of {patient.folder} were not written to {out}. Those of"
+            " other patients are kept. Make room, and give the same command again: it goes on."
+        ) from error

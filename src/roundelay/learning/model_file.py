@@ -52,7 +52,7 @@ def read_model(path: Path) -> tuple[nn.Module, InferenceSettings, dict[str, Any]
 
     Raises ModelError for anything else.
     """
-    path = _find(path)
+    path = find_model(path)
     try:
         with safetensors.safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
@@ -74,7 +74,8 @@ def read_model(path: Path) -> tuple[nn.Module, InferenceSettings, dict[str, Any]
     return load_model(encoder, arrays), settings, header
 
 
-def _find(path: Path) -> Path:
+def find_model(path: Path) -> Path:
+    """The file itself, or that of a run folder with one model. Raises ModelError."""
     if not path.is_dir():
         return path
     found = sorted([*path.glob("model.safetensors"), *path.glob("arms/*/model.safetensors")])

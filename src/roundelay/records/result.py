@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from roundelay.data.left_out import LeftOut
 from roundelay.data.survey import TEST, VALIDATION
 from roundelay.data.tables import write_table
 from roundelay.errors import MissingExtraError
@@ -43,7 +44,8 @@ class ArmResult:
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """A finished run; `scores` by the label of the arm, validation patients first."""
+    """A finished run; `scores` by the label of the arm, validation patients first; `left_out` says
+    what was left out of the folder of patients, or noticed there."""
 
     folder: Path
     name: str
@@ -52,6 +54,7 @@ class RunResult:
     arms: tuple[ArmResult, ...]
     judgement: Judgement
     scores: dict[str, tuple[PatientScore, ...]]
+    left_out: tuple[LeftOut, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """What summary.json holds."""
@@ -59,6 +62,7 @@ class RunResult:
             "name": self.name,
             "study": self.study,
             "synthetic": self.synthetic,
+            "left_out": [one.as_json() for one in self.left_out],
             "arms": [asdict(arm) for arm in self.arms],
             **self.judgement.as_json(),
         }
@@ -110,6 +114,7 @@ def result_of(run: Run) -> RunResult:
         arms=tuple(_arm_result(run, arm) for arm in run.arms),
         judgement=run.judgement,
         scores={arm.label: arm.every_score for arm in run.arms},
+        left_out=tuple(LeftOut.from_json(one) for one in run.record.get("left_out", ())),
     )
 
 

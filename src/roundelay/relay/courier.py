@@ -52,7 +52,8 @@ class Courier(Protocol):
         """The baton as whoever runs the study may read it: itself, or opened; else still sealed."""
 
     def facts(self) -> Mapping[str, Any]:
-        """What run.json records of the network that batons cross; a resumed run has the same."""
+        """What run.json records: of the network that batons cross, which a resumed run has in
+        common; or, after the survey, what was left out of the folder of patients."""
 
     def close(self) -> None:
         """End what was started."""

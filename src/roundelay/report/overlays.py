@@ -2,7 +2,6 @@
 
 import io
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,12 +19,11 @@ SIDE, GAP = 224, 4
 
 
 def draw_sheet(
-    path: Path,
     title: str,
     images: NDArray[np.uint8],
     marked: NDArray[np.bool_],
     reference: NDArray[np.bool_] | None,
-) -> None:
+) -> NDArray[np.uint8]:
     """All slices of a patient, FLAIR, with the contours of prediction and (if any) reference."""
     height, width = images.shape[1:3]
     rows = -(-len(images) // COLUMNS)
@@ -43,7 +41,7 @@ def draw_sheet(
         corner = (i % COLUMNS) * width, 24 + (i // COLUMNS) * height
         sheet.paste(Image.fromarray(tile), corner)
         pen.text((corner[0] + 6, corner[1] + 4), str(i + 1), fill=(160, 160, 160))
-    sheet.save(path)
+    return np.asarray(sheet)
 
 
 def contour(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -1,10 +1,12 @@
 """Leave every hospital out of training in turn: a run for each, and one page over all of them."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from roundelay.errors import RunFolderError, StudyError
+from roundelay.data.survey import TEST
+from roundelay.errors import RunFolderError, StudyError, UserError
 from roundelay.files.places import refuse_place
 from roundelay.files.writing import write_json
 from roundelay.records.contents import read_run
@@ -13,8 +15,9 @@ from roundelay.records.left_out import combine_left_out, summarize_left_out
 from roundelay.report.left_out import lay_left_out
 from roundelay.report.page import write_page
 from roundelay.running.events import Noticed, OnEvent
-from roundelay.running.run import run_study
-from roundelay.site.cohort import open_sites
+from roundelay.running.prepare import prepared
+from roundelay.running.run import nobody_watches, run_study
+from roundelay.running.run_plan import lay_arms
 from roundelay.study.names import file_name
 from roundelay.study.study import Study
 
@@ -43,25 +46,42 @@ def run_leaving_out(
             f"evaluation.leave_out = {study.evaluation.leave_out!r} leaves out one site, but all"
             " are to be left out in turn. Take the key out of the study, or the option away."
         )
-    sites = list(open_sites(study.data))
-    if len(sites) < 2:
-        raise StudyError(f"There is one site only ({sites[0]}): leaving it out leaves none.")
     refuse_place(out, images=study.data.root)
     if not resume and out.exists() and any(out.iterdir()):
         raise RunFolderError(
             f"{out} isn't empty. Go on with it by --resume, or choose another --out."
         )
+    sites = _checked_sites(study, out, device)
     summary: dict[str, Any] = {}
     for number, site in enumerate(sites, start=1):
         on_site(site, number, len(sites))
-        evaluation = study.evaluation.model_copy(update={"leave_out": site})
-        without_site = study.model_copy(update={"evaluation": evaluation})
-        run_study(
-            without_site, out / file_name(site), resume=resume, device=device, on_event=on_event
-        )
+        place = out / file_name(site)
+        run_study(_without(study, site), place, resume=resume, device=device, on_event=on_event)
         summary = _take_together(out, sites, on_event)
     write_json(out / SUMMARY, summary)
     return summary
+
+
+def _without(study: Study, site: str) -> Study:
+    evaluation = study.evaluation.model_copy(update={"leave_out": site})
+    return study.model_copy(update={"evaluation": evaluation})
+
+
+def _checked_sites(study: Study, out: Path, device: str) -> list[str]:
+    """The sites. Raises UserError where a run without one of them would be refused: that is not to
+    be found out after the runs before it were trained."""
+    with prepared(study, out / ".none", device=device, on_step=nobody_watches) as ready:
+        surveys = ready.plan.surveys
+    if len(surveys) < 2:
+        (only,) = surveys
+        raise StudyError(f"There is one site only ({only}): leaving it out leaves none.")
+    for site, survey in surveys.items():
+        testing = dict.fromkeys(survey.patients, 0) | {TEST: sum(survey.patients.values())}
+        try:
+            lay_arms(_without(study, site), {**surveys, site: replace(survey, patients=testing)})
+        except UserError as error:
+            raise type(error)(f"With {site} left out: {error}") from error
+    return list(surveys)
 
 
 def _take_together(out: Path, sites: Sequence[str], on_event: OnEvent) -> dict[str, Any]:

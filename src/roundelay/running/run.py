@@ -1,7 +1,7 @@
 """Run a study: open the courier, lay the arms, run each, finish the run folder."""
 
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,22 +9,17 @@ from roundelay.couriers import open_courier
 from roundelay.data.survey import TEST
 from roundelay.errors import LedgerError
 from roundelay.files.mishap import explained
-from roundelay.learning.process import computing
-from roundelay.plan.cost import check_room
 from roundelay.records.contents import Run, read_run, read_samples
-from roundelay.records.layout import begin_run, locked, open_run
+from roundelay.records.layout import begin_run, locked
 from roundelay.records.result import RunResult, result_of, write_result
 from roundelay.relay.courier import Courier
 from roundelay.report.refresh import Refresh, draw_or_say
 from roundelay.running.arm import run_arm
 from roundelay.running.events import Event, Noticed, OnEvent
 from roundelay.running.pictures import pictures_or_say
-from roundelay.running.run_plan import RunPlan, lay_run
-from roundelay.running.starting import machine_for
+from roundelay.running.prepare import CourierOf, prepared
+from roundelay.running.run_plan import RunPlan
 from roundelay.study.study import Study
-
-CourierOf = Callable[..., Courier]
-"""Opens a courier: ``courier_of(study, home=, machine=, on_step=)``."""
 
 
 def nobody_watches(_: Event) -> None:
@@ -47,17 +42,15 @@ def run_study(
     written where the user can mend it, and SiteError where a site failed. Threads and deterministic
     mode of the process are as found afterwards.
     """
-    with computing(study.courier.threads, deterministic=study.recipe.deterministic):
-        record = open_run(study, out, resume=resume)
-        machine = machine_for(study, record, device)
-        opened = courier_of(study, home=out / "sites", machine=machine, on_step=on_event)
-        with closing(opened) as courier:
-            plan = lay_run(study, courier, machine)
-            check_room(out, plan.arms, plan.baton_bytes, keep_all=study.keep == "all")
-            with locked(out):
-                begin_run(study, out, record, plan.facts)
-                with _going(out):
-                    return _run_arms(plan, out, courier, on_event)
+    with (
+        prepared(
+            study, out, resume=resume, device=device, on_step=on_event, courier_of=courier_of
+        ) as ready,
+        locked(out),
+    ):
+        begin_run(study, out, ready.record, ready.plan.facts)
+        with _going(out):
+            return _run_arms(ready.plan, out, ready.courier, on_event)
 
 
 def _run_arms(plan: RunPlan, out: Path, courier: Courier, on_event: OnEvent) -> RunResult:
@@ -83,13 +76,13 @@ def _going(out: Path) -> Iterator[None]:
 
 
 def _finish(plan: RunPlan, out: Path, on_event: OnEvent) -> RunResult:
-    """Read the folder once, and write what it comes to; a picture or page that can't be drawn is
-    said and loses nothing."""
+    """Read the folder once, and write what it comes to, before any picture or page is drawn: one
+    that can't be is said and loses nothing."""
     run = read_run(out)
     _refuse_what_changed(run, plan)
     result = result_of(run)
-    said = _pictures(plan, run)
     write_result(result)
+    said = _pictures(plan, run)
     run = replace(run, finished=True, samples=read_samples(out))
     for text in (said, draw_or_say(out, run)):
         if text:

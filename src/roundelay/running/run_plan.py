@@ -1,7 +1,7 @@
 """What a run does, known before training: its arms, their first weights, what is recorded of it."""
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -9,7 +9,9 @@ from typing import Any
 
 import torch
 
+from roundelay.data.left_out import LeftOut
 from roundelay.data.survey import TEST, VALIDATION, SiteSurvey, cohort_digest
+from roundelay.errors import StudyError
 from roundelay.files.installed import installed_version
 from roundelay.learning.machine import Machine
 from roundelay.plan.arms import Arm, lay
@@ -21,7 +23,6 @@ from roundelay.relay.courier import Courier
 from roundelay.relay.ledger import Header
 from roundelay.running.events import Planned
 from roundelay.running.starting import start_baton
-from roundelay.site.cohort import noticed
 from roundelay.study.study import Study
 
 
@@ -93,17 +94,29 @@ class RunPlan:
         """Between hospitals the images of the pictures are elsewhere."""
         return "network" not in self.facts
 
+    @property
+    def left_out(self) -> tuple[LeftOut, ...]:
+        """What was left out of the folder of patients, or noticed there; between hospitals each
+        says it at home."""
+        return tuple(LeftOut.from_json(one) for one in self.facts.get("left_out", ()))
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """What the user should know before training begins."""
+        return tuple(_notices(self))
+
     def announced(self) -> Planned:
         """What is told before training begins."""
-        notices = noticed(self.study.data) if self.images_at_hand else []
-        notices += weak_places(self.arms, self.surveys)
-        return Planned(self.arms, self.surveys, tuple(notices))
+        return Planned(self.arms, self.surveys, self.notices)
 
 
 def lay_run(study: Study, courier: Courier, machine: Machine) -> RunPlan:
-    """Ask the sites for their numbers and lay every arm."""
+    """Ask the sites for their numbers and lay every arm.
+
+    Raises DataError or StudyError for all that could only be found out after training otherwise.
+    """
     surveys = courier.survey()
-    arms = tuple(lay(study, surveys))
+    arms = lay_arms(study, surveys)
     starts = {seed: start_baton(study, seed) for seed in study.seeds}
     facts = {
         "roundelay": installed_version(),
@@ -119,3 +132,30 @@ def lay_run(study: Study, courier: Courier, machine: Machine) -> RunPlan:
         "sites": [survey.as_json() for survey in surveys.values()],
     }
     return RunPlan(study, surveys, arms, starts, machine, facts | dict(courier.facts()))
+
+
+def lay_arms(study: Study, surveys: Mapping[str, SiteSurvey]) -> tuple[Arm, ...]:
+    """Every arm, for patients with whom all that the study asks for can be done.
+
+    Raises StudyError or DataError where it can't be.
+    """
+    arms = tuple(lay(study, surveys))
+    evaluation = study.evaluation
+    wanted = {"choose": evaluation.choose != "last", "follow": evaluation.follow != "none"}
+    for key in (key for key, needs in wanted.items() if needs):
+        if not any(survey.patients[VALIDATION] for survey in surveys.values()):
+            raise StudyError(
+                f'{key} = "{getattr(evaluation, key)}" needs validation patients, but no site has'
+                f" one: the share of {study.data.split.validation:g} of each site's patients is"
+                " less than half a patient, or the table gives none. Make data.split.validation"
+                f" larger, or take {key} out."
+            )
+    return arms
+
+
+def _notices(plan: RunPlan) -> Iterator[str]:
+    yield from map(str, plan.left_out)
+    yield from weak_places(plan.arms, plan.surveys)
+    if not any(survey.patients[TEST] for survey in plan.surveys.values()):
+        pictures = " and no pictures" if plan.study.evaluation.samples else ""
+        yield f"No site has a test patient: there will be no test scores{pictures}."

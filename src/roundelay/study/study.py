@@ -42,8 +42,7 @@ class Study(Section):
             raise ValueError("an arm or a seed is named twice")
         if self.evaluation.follow != "none" and not self.data.split.validation:
             raise ValueError(f'follow = "{self.evaluation.follow}" needs validation patients')
-        if self.recipe.compare_orders and not {"cwt", "swt"} & set(self.arms):
-            raise ValueError("compare_orders needs the arm cwt or swt")
+        self._agree_on_arms()
         self._agree_on_absence()
         if self.evaluation.choose == "last":
             return self
@@ -55,6 +54,14 @@ class Study(Section):
                 ' average = "last_round", which only the last one has'
             )
         return self
+
+    def _agree_on_arms(self) -> None:
+        if self.recipe.compare_orders and not {"cwt", "swt"} & set(self.arms):
+            raise ValueError("compare_orders needs the arm cwt or swt")
+        # A kept study has every key, also those of arms that it doesn't have, with their default.
+        plain = Recipe.model_fields["fedprox_mu"].default
+        if self.recipe.fedprox_mu != plain and "fedprox" not in self.arms:
+            raise ValueError("fedprox_mu belongs to the arm fedprox, which isn't among the arms")
 
     def _agree_on_absence(self) -> None:
         absent = self.courier.absent

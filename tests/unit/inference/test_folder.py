@@ -1,5 +1,7 @@
 """A finished model on a folder of patients: its masks, its scores, and what is refused."""
 
+import errno
+import os
 import shutil
 
 import numpy as np
@@ -7,7 +9,7 @@ import pytest
 from PIL import Image
 
 from roundelay.data.formats import lgg
-from roundelay.errors import DataError, ModelError, RunFolderError
+from roundelay.errors import DataError, DiskFullError, ModelError, RunFolderError
 from roundelay.evaluation.scores import score_patient
 from roundelay.evaluation.summary import summarize
 from roundelay.inference import evaluation, prediction
@@ -79,7 +81,7 @@ def test_masks_have_the_names_the_grid_and_the_values_of_the_inputs_layout(cohor
 
 def test_every_patient_has_a_sheet_and_is_told_of_once(cohort, predicted):
     out, sheets, told = predicted
-    patients = lgg.find_patients(cohort)
+    patients = lgg.find_patients(cohort).patients
 
     assert sheets == [out / f"{patient.folder}.png" for patient in patients]
     assert names(out, "*.png") == {sheet.name for sheet in sheets}
@@ -91,7 +93,7 @@ def test_scores_are_those_of_the_masks_that_are_written(model, cohort, predicted
         score_patient(
             p.id, p.site, "outside", volume(predicted[0], p), volume(cohort, p)
         )
-        for p in lgg.find_patients(cohort)
+        for p in lgg.find_patients(cohort).patients
     ]  # fmt: skip
     told = []
 
@@ -167,3 +169,196 @@ def test_what_is_no_model_is_refused(cohort, tmp_path, data):
 
     with pytest.raises(ModelError, match="is not a model of Roundelay"):
         evaluate_model(tmp_path / "m.safetensors", cohort)
+
+
+def tree(folder):
+    return {p.name: p.read_bytes() for p in folder.rglob("*") if p.suffix in (".tif", ".png")}
+
+
+def lost(name):
+    def damage(path):
+        path.write_bytes(b"")
+        return "is empty"
+
+    def mask(path):
+        path.with_name(f"{path.stem}_mask.tif").write_bytes(b"no")
+        return "can't be read"
+
+    return {"an image": damage, "a mask": mask}[name]
+
+
+@pytest.mark.parametrize("kind", ["an image", "a mask"])
+def test_the_last_patients_files_are_looked_at_before_the_first_is_scored(
+    kind, model, cohort, tmp_path
+):
+    shutil.copytree(cohort, tmp_path / "data")
+    says = lost(kind)(sorted((tmp_path / "data").glob("*/*_2.tif"))[-1])
+    told = []
+
+    with pytest.raises(DataError, match=says):
+        evaluate_model(model, tmp_path / "data", on_patient=lambda *done: told.append(done))
+
+    assert told == []
+
+
+def test_the_last_patients_files_are_looked_at_before_the_first_mask_is_written(
+    model, cohort, tmp_path
+):
+    shutil.copytree(cohort, tmp_path / "data")
+    sorted((tmp_path / "data").glob("*/*_2.tif"))[-1].write_bytes(b"")
+
+    with pytest.raises(DataError, match="is empty"):
+        predict_folder(model, tmp_path / "data", tmp_path / "OUT")
+
+    assert not (tmp_path / "OUT").exists()
+
+
+@pytest.mark.parametrize("breaks", ["at a sheet", "at a mask", "before any"])
+def test_what_breaks_later_leaves_no_half_patient_and_a_second_try_goes_on(
+    breaks, model, cohort, predicted, tmp_path, monkeypatch
+):
+    out, calls = tmp_path / "OUT", []
+    name = {"at a sheet": "draw_sheet", "at a mask": "write_folder", "before any": "predict"}[
+        breaks
+    ]
+    real = getattr(prediction, name)
+
+    def broken(*arguments):
+        calls.append(name)
+        if len(calls) == 2:
+            raise RuntimeError("power cut")
+        return real(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(prediction, name, broken)
+        with pytest.raises(RuntimeError, match="power cut"):
+            predict_folder(model, cohort, out)
+    there = [path for path in out.iterdir() if path.is_dir()]
+    assert [len([*path.iterdir()]) for path in there] == [4]
+
+    found = []
+    predict_folder(model, cohort, out, on_found=found.append)
+
+    assert (found[0].patients, found[0].finished) == (3, 1)
+    assert tree(out) == tree(predicted[0])
+    assert not list(out.glob("*unfinished*")) and not list(out.rglob("*.tmp"))
+
+
+def test_what_a_kill_left_is_cleared_away(model, cohort, predicted, tmp_path):
+    out = tmp_path / "OUT"
+    predict_folder(model, cohort, out)
+    (gone,) = [path for path in out.iterdir() if "EAST" in path.name and path.is_dir()]
+    gone.rename(out / ".unfinished-4711")
+    (out / ".prediction.json.4711.tmp").write_bytes(b"{")
+
+    predict_folder(model, cohort, out)
+
+    assert tree(out) == tree(predicted[0])
+    assert {path.name for path in out.iterdir() if path.name.startswith(".")} <= {".lock"}
+
+
+def test_only_the_same_model_and_patients_are_gone_on_with(model, cohort, tmp_path):
+    out = tmp_path / "OUT"
+    predict_folder(model, cohort, out)
+    before = tree(out)
+    (tmp_path / "other.safetensors").write_bytes(model.read_bytes())
+    shutil.copytree(cohort, tmp_path / "more")
+    path = sorted((tmp_path / "more").glob("*/*_2.tif"))[0]
+    Image.fromarray(255 - np.asarray(Image.open(path))).save(path)
+    plan = study(model={"encoder": "resnet18"}, data={"size": 64})
+    write_model(tmp_path / "another.safetensors", final_model(start_baton(plan, 0)), plan)
+
+    predict_folder(tmp_path / "other.safetensors", cohort, out)  # the same bytes elsewhere
+    with pytest.raises(RunFolderError, match="differ in patients"):
+        predict_folder(model, tmp_path / "more", out)
+    with pytest.raises(RunFolderError, match="differ in model"):
+        predict_folder(tmp_path / "another.safetensors", cohort, out)
+    assert tree(out) == before
+
+    next(out.glob("*/*_mask.tif")).unlink()
+    with pytest.raises(RunFolderError, match="isn't whole"):
+        predict_folder(model, cohort, out)
+
+
+def test_a_full_disk_is_said_and_the_same_command_goes_on(
+    model, cohort, predicted, tmp_path, monkeypatch
+):
+    out, syncs = tmp_path / "OUT", []
+
+    def fsync(descriptor):
+        syncs.append(descriptor)
+        if len(syncs) > 9:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fsync)
+        with pytest.raises(DiskFullError, match=r"masks of .* were not written.*it goes on"):
+            predict_folder(model, cohort, out)
+    assert len([path for path in out.iterdir() if path.is_dir()]) <= 1
+
+    predict_folder(model, cohort, out)
+
+    assert tree(out) == tree(predicted[0])
+
+
+def test_paths_may_be_texts(model, cohort, predicted, tmp_path):
+    predict_folder(str(model), str(cohort), str(tmp_path / "OUT"))
+    found = evaluate_model(str(model), str(cohort))
+
+    assert tree(tmp_path / "OUT") == tree(predicted[0])
+    assert len(found.scores) == 3
+
+
+def test_masks_that_can_not_be_drawn_are_said_and_stop_no_prediction(
+    model, cohort, predicted, tmp_path
+):
+    shutil.copytree(cohort, tmp_path / "data")
+    masks = sorted((tmp_path / "data").glob("*/*_mask.tif"))
+    masks[0].write_bytes(b"no")
+    masks[-1].unlink()
+    found = []
+
+    predict_folder(model, tmp_path / "data", tmp_path / "OUT", on_found=found.append)
+
+    assert {name: data for name, data in tree(tmp_path / "OUT").items() if "mask" in name} == {
+        name: data for name, data in tree(predicted[0]).items() if "mask" in name
+    }
+    said = [one.reason for one in found[0].left_out]
+    assert ["some of their slices" in said[0], "can't be used" in said[1], len(said)] == [1, 1, 2]
+
+
+def test_two_dates_of_a_patient_are_predicted_but_not_scored_as_two(model, cohort, tmp_path):
+    shutil.copytree(cohort, tmp_path / "data")
+    folder = sorted((tmp_path / "data").glob("*EAST*"))[0]
+    later = folder.with_name(f"{folder.name[:-8]}20300101")
+    later.mkdir()
+    for path in folder.iterdir():
+        picture = np.asarray(Image.open(path))[::-1]
+        Image.fromarray(picture).save(later / path.name.replace(folder.name, later.name))
+
+    sheets = predict_folder(model, tmp_path / "data", tmp_path / "OUT")
+    assert {folder.name, later.name} <= {path.stem for path in sheets}
+    with pytest.raises(DataError, match="has two folders"):
+        evaluate_model(model, tmp_path / "data")
+
+
+def test_one_picture_under_two_patients_is_not_scored(model, cohort, tmp_path):
+    shutil.copytree(cohort, tmp_path / "data")
+    east = sorted((tmp_path / "data").glob("*EAST*/*_2.tif"))[0]
+    north = sorted((tmp_path / "data").glob("*NORTH*/*_3.tif"))[0]
+    shutil.copy(east, north)
+
+    with pytest.raises(DataError, match="same picture stands under two patients"):
+        evaluate_model(model, tmp_path / "data")
+
+
+def test_predictions_among_the_patients_are_no_patients(model, cohort, tmp_path):
+    shutil.copytree(cohort, tmp_path / "data")
+    predict_folder(model, tmp_path / "data", tmp_path / "data" / "MASKS")
+    found = []
+
+    predict_folder(model, tmp_path / "data", tmp_path / "data" / "MASKS", on_found=found.append)
+    evaluate_model(model, tmp_path / "data", on_found=found.append)
+
+    assert [one.finished for one in found] == [3, 0]
+    assert all("hold predictions" in str(one.left_out[0]) for one in found)

@@ -31,7 +31,7 @@ def read(patient):
 def test_the_toy_has_the_layout_of_the_lgg_set(tmp_path):
     root = make_toy(tmp_path / "toy", patients=COUNTS)
 
-    patients = find_patients(root)
+    patients = find_patients(root).patients
     assert [p.id for p in patients] == [
         "PHANTOM_EAST_0001",
         "PHANTOM_NORTH_0001",
@@ -46,7 +46,7 @@ def test_the_toy_has_the_layout_of_the_lgg_set(tmp_path):
 def test_the_toy_has_lesions_in_half_of_the_slices_bright_in_channel_1(tmp_path):
     root = make_toy(tmp_path / "toy", patients=COUNTS)
 
-    for patient in find_patients(root):
+    for patient in find_patients(root).patients:
         images, masks = read(patient)
         assert masks.any((1, 2)).sum() == 3
         assert images[masks][:, 1].mean() > images[~masks & (images[..., 1] > 30)][:, 1].mean() + 40
@@ -97,7 +97,7 @@ def test_a_folder_with_anything_else_is_refused_and_left_alone(tmp_path):
 def test_an_empty_folder_is_filled(tmp_path):
     (tmp_path / "toy").mkdir()
 
-    assert len(find_patients(make_toy(tmp_path / "toy", patients=COUNTS))) == 3
+    assert len(find_patients(make_toy(tmp_path / "toy", patients=COUNTS)).patients) == 3
 
 
 def test_what_fails_half_way_leaves_nothing(tmp_path, monkeypatch):
@@ -150,7 +150,7 @@ def test_the_phantom_is_read_as_the_lgg_set_is(tmp_path):
     root = make_phantom(tmp_path / "a", patients={"WEST": 1, "LAKE": 1}, slices=6)
     again = make_phantom(tmp_path / "b", patients={"WEST": 1, "LAKE": 1}, slices=6)
 
-    lake, west = (read(patient) for patient in find_patients(root))
+    lake, west = (read(patient) for patient in find_patients(root).patients)
     assert digests(root) == digests(again)
     assert west[0].shape == (6, 256, 256, 3)
     assert 0 < west[1].any((1, 2)).sum() < 6

@@ -6,149 +6,154 @@ Buda, Saha, Mazurowski, Computers in Biology and Medicine 109 (2019).
 """
 
 import re
-import warnings
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image, TiffImagePlugin
-
+from roundelay.data.formats.listing import Listing, list_folder
+from roundelay.data.formats.places import find_place, holds_predictions
+from roundelay.data.formats.slices import (
+    FOLDER,
+    HIDDEN,
+    ODD,
+    Slices,
+    holds_slices,
+    read_slices,
+    refuse_unmasked,
+    same_name,
+)  # fmt: skip
+from roundelay.data.formats.tiff import encode_mask, read_image, read_mask
+from roundelay.data.left_out import Found, counted, refuse
 from roundelay.data.patients import Patient
 from roundelay.data.tables import read_attributes
 from roundelay.errors import DataError
 from roundelay.study.names import PatientId, SiteName
 
+__all__ = ["encode_mask", "find_patients", "read_image", "read_mask"]
+
+EMPTY = "Patients' folders without a slice, left out"
+UNFIT = "Folders with slices, named otherwise than <A>_<site>_<number>, left out"
+PREDICTED = "Folders that hold predictions, skipped"
+OTHER = "Other folders, left out"
+BESIDE = "Files beside the patients' folders, not read"
+LATE = "Patients whose slices begin at a higher number than the first of the others"
+
+_ABOUT = re.compile(r"(readme|license|licence|synthetic)\b.*", re.IGNORECASE)
+"""Files that are for people."""
+
 ATTRIBUTES = "data.csv"
 
-_FOLDER = re.compile(r"(?P<id>[^_]+_(?P<site>[^_]+)_[^_]+)(_.*)?")
-
-_SLICE = re.compile(r"_(?P<number>\d+)(?P<mask>_mask)?\.tiff?$", re.IGNORECASE)
+Met = Iterator[tuple[str, str]]
 
 
-def find_patients(root: Path, *, masks: bool = True) -> tuple[Patient, ...]:
-    """All patients by the names of folders and files; no image is opened.
+def find_patients(root: Path, *, masks: bool = True) -> Found:
+    """All patients by the names of folders and files, and what was left out; no image is opened.
 
-    With `masks`, every slice must have one. `root` may also be the folder above. Raises DataError.
+    With `masks`, every slice must have one, and no patient two folders; without, they are given
+    where all slices have one. `root` may also be the folder above. Raises DataError naming every
+    folder in which it isn't plain what belongs to whom.
     """
-    if not root.is_dir():
+    place = find_place(root)
+    listing = list_folder(place)
+    met = list(_around(root, place))
+    found: list[Slices] = []
+    faults: list[str] = []
+    for folder in listing.folders:
+        try:
+            if FOLDER.fullmatch(folder.name) and holds_slices(folder):
+                found.append(slices := read_slices(folder))
+                _names(slices)
+                if masks:
+                    refuse_unmasked(slices)
+            else:
+                met.append(_without_patient(folder))
+        except DataError as error:
+            faults.append(str(error))
+    if masks:
+        faults += _twice(found)
+    refuse(faults)
+    met += [
+        one for slices in found for one in (*slices.met, *slices.gaps(), *_unused(slices, masks))
+    ]
+    attributes = read_attributes(place / ATTRIBUTES)
+    patients = tuple(_patient(slices, attributes, masks) for slices in found)
+    return Found(patients, counted((*met, *_late(found))))
+
+
+def _around(root: Path, place: Path) -> Met:
+    """What stands beside the patients' folders, and beside the folder that holds them."""
+    yield from _beside(list_folder(place), read=[ATTRIBUTES])
+    if place != root:
+        above = list_folder(root)
+        yield from _beside(above, read=[])
+        yield from ((OTHER, folder.name) for folder in above.folders if folder != place)
+
+
+def _beside(listing: Listing, *, read: list[str]) -> Met:
+    yield from ((HIDDEN, path.name) for path in listing.hidden)
+    yield from ((ODD, path.name) for path in listing.odd)
+    others = (path.name for path in listing.files if path.name not in read)
+    yield from ((BESIDE, name) for name in others if not _ABOUT.fullmatch(name))
+
+
+def _without_patient(folder: Path) -> tuple[str, str]:
+    """Why a folder is left out. Raises DataError where its slices lie one level deeper."""
+    if holds_predictions(folder):
+        return PREDICTED, folder.name
+    if not FOLDER.fullmatch(folder.name):
+        return (UNFIT if holds_slices(folder) else OTHER), folder.name
+    deeper = [inner for inner in list_folder(folder).folders if holds_slices(inner)]
+    if deeper:
         raise DataError(
-            f"There is no folder {root}. Give the folder that holds the patients' folders."
+            f"The slices of {folder} lie one level deeper, in {deeper[0].name}. Images and masks of"
+            " a patient stand side by side in the patient's folder."
         )
-    folders = _patient_folders(root)
-    attributes = read_attributes(folders[0].parent / ATTRIBUTES)
-    patients: dict[str, Patient] = {}
-    for folder in folders:
-        patient = _patient(folder, attributes, masks)
-        if patient.id in patients:
-            raise DataError(
-                f"Patient {patient.id} has two folders, {patients[patient.id].folder} and"
-                f" {folder.name}: they could come to stand in two splits. Keep one of them."
+    return EMPTY, folder.name
+
+
+def _twice(found: list[Slices]) -> Iterator[str]:
+    """A sentence for each patient with two folders; names that differ in case alone are one."""
+    before: dict[str, Path] = {}
+    for slices in found:
+        name, _ = _names(slices)
+        first = before.setdefault(same_name(name), slices.folder)
+        if first != slices.folder:
+            yield (
+                f"Patient {name} has two folders, {first.name} and {slices.folder.name}: they could"
+                " come to stand in two splits. Keep one of them."
             )
-        patients[patient.id] = patient
-    return tuple(patients.values())
 
 
-def read_image(path: Path) -> NDArray[np.uint8]:
-    """One slice, uint8 ``[height, width, 3]``. Raises DataError for anything else."""
-    pixels, mode = _read(path)
-    if mode != "RGB" or pixels.dtype != np.uint8:
-        raise DataError(
-            f"{path} has mode {mode}; expected 8 bits and three channels"
-            " (pre-contrast, FLAIR, post-contrast). Convert it and try again."
-        )
-    return pixels
+def _unused(slices: Slices, masks: bool) -> Met:
+    return iter(()) if masks else slices.unpaired()
 
 
-def read_mask(path: Path, shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    """One mask, bool ``[height, width]``, of the image's shape. Raises DataError."""
-    pixels, mode = _read(path)
-    if mode not in ("L", "1", "P") or pixels.ndim != 2:
-        raise DataError(f"The mask {path} has mode {mode}; expected one channel of 8 bits.")
-    if pixels.shape != shape:
-        raise DataError(
-            f"The mask {path} is {pixels.shape[0]} x {pixels.shape[1]}, its image"
-            f" {shape[0]} x {shape[1]}. Both must have one size."
-        )
-    values = np.unique(pixels)
-    if not (set(values.tolist()) <= {0, 255} or set(values.tolist()) <= {0, 1}):
-        shown = ", ".join(str(value) for value in values[:6])
-        raise DataError(f"The mask {path} holds the values {shown}; expected 0 and 255 alone.")
-    return pixels > 0
+def _late(found: list[Slices]) -> Met:
+    first = min((slices.numbers[0] for slices in found), default=0)
+    for slices in found:
+        if slices.numbers[0] > first:
+            yield LATE, f"{slices.folder.name}, at {slices.numbers[0]} and not {first}"
 
 
-def write_mask(path: Path, mask: NDArray[np.bool_]) -> None:
-    """Write one mask as the format has it: uint8, 0 or 255."""
-    Image.fromarray(mask.astype(np.uint8) * np.uint8(255)).save(path, compression="tiff_deflate")
-
-
-def _read(path: Path) -> tuple[NDArray[Any], str]:
+def _names(slices: Slices) -> tuple[PatientId, SiteName]:
+    """The patient and the institution that a folder is named after. Raises DataError."""
+    name = FOLDER.fullmatch(slices.folder.name)
+    assert name is not None
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            with Image.open(path) as image:
-                depth = (
-                    image.tag_v2.get(258)
-                    if isinstance(image, TiffImagePlugin.TiffImageFile)
-                    else None
-                )
-                mode = (
-                    image.mode
-                    if not depth or max(depth) <= 8
-                    else f"{image.mode} of {max(depth)} bits"
-                )
-                return np.asarray(image), mode
-    except FileNotFoundError as error:
-        raise DataError(f"{path} is missing.") from error
-    except (OSError, SyntaxError, ValueError, TypeError, EOFError, Warning) as error:
+        return PatientId(name["id"]), SiteName(name["site"])
+    except ValueError as error:
         raise DataError(
-            f"{path} can't be read as an image ({error}): truncated or damaged?"
+            f"The name of the folder {str(slices.folder)!a}: {error}. Rename it."
         ) from error
 
 
-def _patient_folders(root: Path) -> list[Path]:
-    for folder in (root, *sorted(p for p in root.iterdir() if p.is_dir())):
-        found = [p for p in sorted(folder.iterdir()) if p.is_dir() and _is_patient(p)]
-        if found:
-            return found
-    raise DataError(
-        f"{root} holds no patient: expected folders such as TCGA_CS_4941_19960909 with"
-        " TCGA_CS_4941_19960909_1.tif in them."
-    )
-
-
-def _is_patient(folder: Path) -> bool:
-    return bool(_FOLDER.fullmatch(folder.name)) and any(
-        _SLICE.search(p.name) for p in folder.iterdir()
-    )
-
-
-def _patient(folder: Path, attributes: dict[str, dict[str, str]], with_masks: bool) -> Patient:
-    images: dict[int, Path] = {}
-    masks: dict[int, Path] = {}
-    for path in folder.iterdir():
-        if match := _SLICE.search(path.name):
-            (masks if match["mask"] else images)[int(match["number"])] = path
-    if not images:
-        raise DataError(f"{folder} has masks but no images.")
-    if with_masks and (missing := sorted(images.keys() ^ masks.keys())):
-        which = "no masks" if not masks else f"an image or a mask missing for slice {missing[0]}"
-        raise DataError(
-            f"{folder} has {which}. Every slice N needs ..._N.tif and ..._N_mask.tif"
-            " for training and scoring."
-        )
-    name = _FOLDER.fullmatch(folder.name)
-    assert name is not None
-    order = sorted(images)
-    try:
-        patient, site = PatientId(name["id"]), SiteName(name["site"])
-    except ValueError as error:
-        raise DataError(f"The name of the folder {str(folder)!a}: {error}. Rename it.") from error
+def _patient(slices: Slices, attributes: dict[str, dict[str, str]], with_masks: bool) -> Patient:
+    (patient, site), order = _names(slices), slices.numbers
+    masked = with_masks or slices.images.keys() <= slices.masks.keys()
     return Patient(
         id=patient,
         site=site,
-        folder=folder.name,
-        images=tuple(images[n] for n in order),
-        masks=tuple(masks[n] for n in order if n in masks) if with_masks else (),
+        folder=slices.folder.name,
+        images=tuple(slices.images[n] for n in order),
+        masks=tuple(slices.masks[n] for n in order) if masked else (),
         attributes=attributes.get(patient, {}),
     )

@@ -12,6 +12,7 @@ from string import Template
 import psutil
 
 from roundelay.data.formats.lgg import find_patients
+from roundelay.data.left_out import LeftOut
 from roundelay.errors import NetworkError
 from roundelay.files.writing import write_bytes
 from roundelay.network.flare.extra import flare
@@ -34,8 +35,11 @@ ENDING = """The FLARE process ended by itself (code {code}). The last lines of {
 {tail}"""
 
 
-def prepare_site(kit: Path, data: Path, format_: str, policy: Path | None) -> str:
-    """Check the hospital's patients and policy, and note them in the kit; return the site's name.
+def prepare_site(
+    kit: Path, data: Path, format_: str, policy: Path | None
+) -> tuple[str, tuple[LeftOut, ...]]:
+    """Check the hospital's patients and policy, and note them in the kit; return the site's name,
+    and what was left out of the folder of patients.
 
     Raises NetworkError or DataError before anything is written.
     """
@@ -43,7 +47,7 @@ def prepare_site(kit: Path, data: Path, format_: str, policy: Path | None) -> st
         raise NetworkError(f"{kit} is the kit of a {found}, not of a site.")
     if format_ != "lgg":
         raise NetworkError(f"--format {format_!r} is not known. Known: lgg.")
-    patients = find_patients(data.resolve())
+    cohort = find_patients(data.resolve())
     home = kit / HOME
     if policy is not None:
         read_policy(policy)
@@ -54,8 +58,8 @@ def prepare_site(kit: Path, data: Path, format_: str, policy: Path | None) -> st
         write_bytes(home / POLICY, policy.read_bytes())
     name = site_name(kit)
     write_settings(home, Settings(name, str(data.resolve()), format_))
-    audit(home, asked="start", patients=len(patients), policy=policy is not None)
-    return name
+    audit(home, asked="start", patients=len(cohort.patients), policy=policy is not None)
+    return name, cohort.left_out
 
 
 def start_kit(kit: Path, role: str, *, threads: int | None = None) -> int:

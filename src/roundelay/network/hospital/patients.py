@@ -20,7 +20,7 @@ def own_patients(settings: Settings, study: Study) -> tuple[Patient, ...]:
         raise RefusedError(
             f"The study reads the format {study.data.format}; this hospital has {settings.format}."
         )
-    found = lgg.find_patients(Path(settings.root))
+    found = lgg.find_patients(Path(settings.root)).patients
     return tuple(replace(patient, site=SiteName(settings.name)) for patient in found)
 
 

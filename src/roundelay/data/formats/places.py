@@ -1,0 +1,93 @@
+"""Which folder holds the patients' folders: the one given, or one in it; never one of several."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from roundelay.data.formats.listing import list_folder
+from roundelay.data.formats.slices import FOLDER, holds_slices
+from roundelay.errors import DataError
+
+PREDICTION = "prediction.json"
+"""What ``roundelay predict`` leaves beside its masks: they are no patients."""
+
+DEEP, MANY = 3, 5000
+"""How far below the root patients are looked for, and in how many folders at most."""
+
+
+def find_place(root: Path) -> Path:
+    """The folder, `root` or one in it, that holds the patients' folders.
+
+    Raises DataError where there are none, or several such folders, or where it lies deeper.
+    """
+    try:
+        if not root.is_dir():
+            raise DataError(
+                f"There is no folder {root}. Give the folder that holds the patients' folders."
+            )
+    except OSError as error:
+        raise DataError(f"{root} can't be reached: {error.strerror or error}.") from error
+    places = list(_places(root))
+    if not places:
+        raise DataError(_nothing(root))
+    if len(places) > 1:
+        raise DataError(_several(root, places))
+    if len(places[0].relative_to(root).parts) > 1:
+        raise DataError(
+            f"{root} holds no patients' folders; {places[0]} does, further below. Give that folder."
+        )
+    return places[0]
+
+
+def _places(root: Path) -> Iterator[Path]:
+    """All folders that hold patients' folders, from the root on, a patient's own left out."""
+    queue, looked_into = [(root, 0)], 0
+    while queue:
+        folder, depth = queue.pop(0)
+        inner = [path for path in list_folder(folder).folders if not holds_predictions(path)]
+        others = [path for path in inner if not _is_patient(path)]
+        if len(others) < len(inner):
+            yield folder
+        looked_into += len(others)
+        if looked_into > MANY:
+            raise DataError(
+                f"{root} holds more than {MANY} folders that are no patients'. Give the folder that"
+                " holds the patients' folders and nothing else."
+            )
+        if depth < DEEP:
+            queue += [(path, depth + 1) for path in others]
+
+
+def holds_predictions(folder: Path) -> bool:
+    """Whether ``roundelay predict`` wrote what a folder holds."""
+    return any(path.name == PREDICTION for path in list_folder(folder).files)
+
+
+def _is_patient(folder: Path) -> bool:
+    return bool(FOLDER.fullmatch(folder.name)) and holds_slices(folder)
+
+
+def _several(root: Path, places: Sequence[Path]) -> str:
+    named = ", ".join("itself" if path == root else str(path.relative_to(root)) for path in places)
+    other = next(path for path in places if path != root)
+    return (
+        f"{root} holds patients in {len(places)} folders: {named}. Who trains and who tests is not"
+        " read from folders, and one of them may be a copy. Put all patients' folders side by side"
+        ' in one folder, with sites = "table:FILE.csv" (patient, site, split) where the split is'
+        f" given; or give one of them, such as {other}, and move what is not meant away."
+    )
+
+
+def _nothing(root: Path) -> str:
+    if holds_slices(root):
+        if FOLDER.fullmatch(root.resolve().name):
+            return f"{root} is one patient's folder. Give the folder above it."
+        return (
+            f"{root} holds slices itself, but no patient's folder. Each patient needs one, such as"
+            " TCGA_CS_4941_19960909 with TCGA_CS_4941_19960909_1.tif in it."
+        )
+    unfit = [path.name for path in list_folder(root).folders if holds_slices(path)]
+    met = f" {unfit[0]} has slices, but not such a name." if unfit else ""
+    return (
+        f"{root} holds no patient: expected folders such as TCGA_CS_4941_19960909 with"
+        f" TCGA_CS_4941_19960909_1.tif in them.{met}"
+    )

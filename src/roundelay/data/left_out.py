@@ -1,0 +1,65 @@
+"""What was found in a folder of patients, and what was left out or noticed there, and why."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from roundelay.data.patients import Patient
+from roundelay.errors import DataError
+
+SHOWN = 20
+"""Faults that are named one by one; of more the number is said."""
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """One reason, how often it was met, and the first thing it was met with."""
+
+    reason: str
+    count: int
+    example: str
+
+    def __str__(self) -> str:
+        first = "" if self.count == 1 else "the first: "
+        return f"{self.reason}: {self.count} ({first}{self.example})."
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "LeftOut":
+        return cls(**value)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A folder's patients, and all in it that is not of them."""
+
+    patients: tuple[Patient, ...]
+    left_out: tuple[LeftOut, ...]
+
+
+def counted(met: Iterable[tuple[str, str]]) -> tuple[LeftOut, ...]:
+    """Pairs of a reason and a thing as one value for each reason, in the order of the reasons."""
+    found: dict[str, list[str]] = {}
+    for reason, thing in met:
+        found.setdefault(reason, []).append(thing)
+    return tuple(LeftOut(reason, len(things), shown(things[0])) for reason, things in found.items())
+
+
+def shown(name: str) -> str:
+    """A name of a file on one line: what can't be printed is escaped."""
+    escaped = (c.encode("unicode_escape", "surrogatepass").decode() for c in name)
+    return "".join(
+        plain if plain.isprintable() else code for plain, code in zip(name, escaped, strict=True)
+    )
+
+
+def refuse(faults: list[str]) -> None:
+    """Raise DataError where there are faults: all of them, up to a screenful."""
+    if len(faults) == 1:
+        raise DataError(faults[0])
+    if faults:
+        more = [f"and {len(faults) - SHOWN} more."] if len(faults) > SHOWN else []
+        listed = "\n".join(f"  {fault}" for fault in [*faults[:SHOWN], *more])
+        raise DataError(f"The data have {len(faults)} faults:\n{listed}\nMend them and try again.")

@@ -1,0 +1,65 @@
+"""The patients that a finished model is used on: all their files looked at before any is used."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from roundelay.data.formats import lgg
+from roundelay.data.left_out import Found, LeftOut
+from roundelay.data.opening import read_patients
+from roundelay.data.remarks import remarks_of
+from roundelay.errors import DataError, RunFolderError
+
+
+@dataclass(frozen=True, slots=True)
+class LookedAt:
+    """A folder after all its files were looked at, and before the first patient's turn: how many
+    patients, what was left out or noticed, and how many an earlier try has finished."""
+
+    patients: int
+    left_out: tuple[LeftOut, ...]
+    finished: int = 0
+
+
+OnFound = Callable[[LookedAt], None]
+
+OnPatient = Callable[[int, int], None]
+
+UNREADABLE = "Patients with masks that can't be used, which are not drawn"
+
+
+def nobody_is_told(_found: LookedAt) -> None:
+    """Nobody is told."""
+
+
+def nobody_watches(_done: int, _total: int) -> None:
+    """Nobody watches."""
+
+
+def read_folder(data: Path, format: str, *, masks: bool) -> Found:
+    """The patients of a folder in one of the known layouts, every file of them opened.
+
+    Where no `masks` are needed, those that can't be used are left out. Raises DataError naming
+    every faulty file.
+    """
+    if format != "lgg":
+        raise RunFolderError(f"--format {format} is unknown; it is lgg.")
+    found = lgg.find_patients(data, masks=masks)
+    if masks:
+        opened = read_patients(found.patients)
+        return Found(opened, found.left_out + remarks_of(opened))
+    bare = read_patients([replace(patient, masks=()) for patient in found.patients])
+    usable, faults = [], []
+    for patient, wanted in zip(bare, found.patients, strict=True):
+        try:
+            usable.append(read_patients([wanted])[0] if wanted.masks else patient)
+        except DataError as error:
+            usable.append(patient)
+            faults.append(str(error))
+    return Found(tuple(usable), (*found.left_out, *remarks_of(usable), *_unreadable(faults)))
+
+
+def _unreadable(faults: Sequence[str]) -> tuple[LeftOut, ...]:
+    if not faults:
+        return ()
+    return (LeftOut(UNREADABLE, len(faults), faults[0].rstrip(".")),)

@@ -1,0 +1,54 @@
+"""All that is looked at before training, for `check` and `run` alike: what one refuses, both do."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from roundelay.couriers import open_courier
+from roundelay.learning.process import computing
+from roundelay.plan.cost import check_room
+from roundelay.plan.progress import OnStep
+from roundelay.records.layout import open_run
+from roundelay.relay.courier import Courier
+from roundelay.running.run_plan import RunPlan, lay_run
+from roundelay.running.starting import machine_for
+from roundelay.study.study import Study
+
+CourierOf = Callable[..., Courier]
+"""Opens a courier: ``courier_of(study, home=, machine=, on_step=)``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A study of which nothing is left to refuse; `record` is that of a run to go on with."""
+
+    plan: RunPlan
+    courier: Courier
+    record: Mapping[str, Any] | None
+
+
+@contextmanager
+def prepared(
+    study: Study,
+    out: Path,
+    *,
+    resume: bool = False,
+    device: str = "auto",
+    on_step: OnStep,
+    courier_of: CourierOf = open_courier,
+) -> Iterator[Prepared]:
+    """Parse study, folder, sites and first weights, and lay the arms; write nothing.
+
+    The courier is open, and threads and deterministic mode are the study's, until the context is
+    left. Raises UserError where the user can mend it.
+    """
+    with computing(study.courier.threads, deterministic=study.recipe.deterministic):
+        record = open_run(study, out, resume=resume)
+        machine = machine_for(study, record, device)
+        opened = courier_of(study, home=out / "sites", machine=machine, on_step=on_step)
+        with closing(opened) as courier:
+            plan = lay_run(study, courier, machine)
+            check_room(out, plan.arms, plan.baton_bytes, keep_all=study.keep == "all")
+            yield Prepared(plan, courier, record)
