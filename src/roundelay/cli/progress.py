@@ -132,7 +132,7 @@ class PatientsWatch:
         """Every file was looked at."""
         self.looked_at = found
         for one in found.left_out if not self._quiet else ():
-            err.print(f"Note: {one}", markup=False)
+            notice(f"Note: {one}")
 
     def patient(self, done: int, total: int) -> None:
         """A patient is done."""

@@ -134,7 +134,7 @@ def test_what_lies_in_the_place_of_the_masks_is_left_alone(cohort, tmp_path, ful
     mine.write_text("precious")
 
     # No model is there either: the folder is looked at first.
-    with pytest.raises(RunFolderError, match=r"OUT isn't empty\. Choose another --out"):
+    with pytest.raises(RunFolderError, match=r"OUT (isn't empty\.|is a file\.).* another --out"):
         predict_folder(tmp_path / "none.safetensors", cohort, out)
 
     assert mine.read_text() == "precious"
@@ -354,11 +354,11 @@ def test_one_picture_under_two_patients_is_not_scored(model, cohort, tmp_path):
 
 def test_predictions_among_the_patients_are_no_patients(model, cohort, tmp_path):
     shutil.copytree(cohort, tmp_path / "data")
-    predict_folder(model, tmp_path / "data", tmp_path / "data" / "MASKS")
+    predict_folder(model, cohort, tmp_path / "data" / "MASKS")
     found = []
 
-    predict_folder(model, tmp_path / "data", tmp_path / "data" / "MASKS", on_found=found.append)
+    predict_folder(model, tmp_path / "data", tmp_path / "MASKS", on_found=found.append)
     evaluate_model(model, tmp_path / "data", on_found=found.append)
 
-    assert [one.finished for one in found] == [3, 0]
+    assert [one.patients for one in found] == [3, 3]
     assert all("hold predictions" in str(one.left_out[0]) for one in found)
