@@ -16,10 +16,10 @@ from roundelay.evaluation.summary import Summary, by_patient, summarize
 from roundelay.plan.cost import planned_bytes
 from roundelay.plan.itinerary import Leg
 from roundelay.records.arm import model_digest, read_legs, read_validations
-from roundelay.records.layout import SAMPLES, SCORES, SUMMARY, read_record, study_of
+from roundelay.records.arm_claims import arm_problems
+from roundelay.records.layout import SAMPLES, SCORES, SUMMARY, arm_folder, read_record, study_of
 from roundelay.records.traffic import passed_bytes
-from roundelay.records.verification import verify_arm
-from roundelay.relay.ledger import read_ledger
+from roundelay.relay.chain import read_chain
 from roundelay.relay.receipt import Receipt, absence_statements
 from roundelay.study.sections import RELAYS
 from roundelay.study.study import Study
@@ -138,22 +138,24 @@ class Run:
         return next((arm for arm in self.arms if arm.name in RELAYS), None)
 
 
-def read_run(place: Path) -> Run:
-    """Read a run folder, at any moment of its life. Raises RunFolderError where it is none."""
+def read_run(place: Path, *, verified: bool = True) -> Run:
+    """Read a run folder, at any moment of its life. Raises RunFolderError where it is none.
+
+    Its problems are what of the arms' ledgers, batons and ends failed, where that is `verified`.
+    """
     record = read_record(place)
     study = study_of(place)
     arms, problems = [], []
     finished = (place / SUMMARY).exists()
     split = TEST if any(site["patients"][TEST] for site in record["sites"]) else VALIDATION
     for label in record["arms"]:
-        if not (place / "arms" / label / "ledger.jsonl").exists():
+        folder = arm_folder(place, label)
+        if not (folder / "ledger.jsonl").exists():
             continue
+        if verified:
+            problems += [f"{label}: {problem}" for problem in arm_problems(place, label)]
         try:
-            verify_arm(place, label)
-        except LedgerError as error:
-            problems.append(f"{label}: {error}")
-        try:
-            arms.append(_read_arm(place / "arms" / label, split))
+            arms.append(_read_arm(folder, split))
         except (LedgerError, OSError, ValueError, KeyError, TypeError) as error:
             problems.append(f"{label} can't be shown: {error}")
     return Run(
@@ -162,7 +164,8 @@ def read_run(place: Path) -> Run:
 
 
 def _read_arm(place: Path, split: str) -> ArmRun:
-    legs, lines = read_legs(place), read_ledger(place / "ledger.jsonl")
+    legs, chain = read_legs(place), read_chain(place / "ledger.jsonl")
+    lines = chain.lines
     done: dict[str, Any] = {"chosen_leg": None, "scores": []}
     if (place / SCORES).exists():
         done = json.loads((place / SCORES).read_text(encoding="utf-8"))
@@ -184,7 +187,7 @@ def _read_arm(place: Path, split: str) -> ArmRun:
         chosen_leg=done["chosen_leg"],
         scores=tuple(score for score in every_score if score.split == split),
         every_score=every_score,
-        head=str(lines[-1]["digest"]),
+        head=chain.head,
     )
 
 

@@ -16,12 +16,16 @@ from roundelay.study.file import read_study, to_toml
 from roundelay.study.study import Study
 
 RECORD, STUDY, SUMMARY, SCORES = "run.json", "study.toml", "summary.json", "scores.json"
+PATIENTS, CLOSING = "patients.csv", "closing.json"
 
 MODEL, SEALED_MODEL = "model.safetensors", "model.sealed"
 SAMPLES = Path("samples", "samples.json")
 """The list of what the pictures show: written after them."""
 
 LOCK = ".lock"
+
+FORMAT = 2
+"""Of the folder, in run.json: from this one on ledgers and runs have a last line."""
 
 SAME = ("study", "cohort", "threads", "network")
 """What a resumed run must have in common with its beginning, to give the same bytes."""
@@ -30,11 +34,17 @@ SAME = ("study", "cohort", "threads", "network")
 def open_run(study: Study, out: Path, *, resume: bool) -> dict[str, Any] | None:
     """What the folder records of a run to go on with, or None for a new run; writes nothing.
 
-    Raises RunFolderError where `out` holds something else, or a run of another study.
+    Raises RunFolderError where `out` holds something else, or a run of another study, and where
+    nothing is there to `resume`.
     """
     begun = (out / RECORD).exists()
     if out.exists() and not out.is_dir():
         raise RunFolderError(f"{out} is a file. Choose a folder for the run.")
+    if resume and not is_begun(out):
+        raise RunFolderError(
+            f"There is nothing to resume at {out}: no run was begun there. Leave --resume away to"
+            " begin one, or give the folder of the run that was stopped."
+        )
     if not resume or not begun:
         if out.exists() and not all(_left_by_a_beginning(p, study) for p in out.iterdir()):
             hint = " Go on with it by --resume, or choose" if begun else " Choose"
@@ -89,10 +99,11 @@ def begin_run(
         for key in SAME:
             then, now = record.get(key), facts.get(key)
             if then != now:
+                mend = f"Write threads = {then} into [courier] of the study" * (key == "threads")
                 raise RunFolderError(
                     f"The {key} of {out} changed since the run began"
                     f" ({_short(then)} then, {_short(now)} now): it can't be resumed"
-                    " to the same bytes. Restore it, or choose another --out."
+                    f" to the same bytes. {mend or 'Restore it'}, or choose another --out."
                 )
         return
     write_text(out / STUDY, f"{_heading(study)}\n{to_toml(study)}")
@@ -120,9 +131,25 @@ def arm_folders(out: Path) -> list[Path]:
     return places
 
 
+def is_begun(out: Path) -> bool:
+    """Whether anything lies there, be it what a beginning that was cut off left."""
+    return out.is_dir() and any(out.iterdir())
+
+
+def is_finished(out: Path) -> bool:
+    """Whether a run came to its end; one of an earlier version ends in summary.json."""
+    last = CLOSING if read_record(out).get("format") == FORMAT else SUMMARY
+    return (out / SUMMARY).exists() and (out / last).exists()
+
+
+def arm_folder(out: Path, label: str) -> Path:
+    """Where an arm's files lie."""
+    return out / "arms" / label
+
+
 def begin_arm(out: Path, arm: Arm) -> Path:
     """The arm's folder, with its itinerary written before training begins."""
-    place = out / "arms" / arm.label
+    place = arm_folder(out, arm.label)
     if not (place / "itinerary.json").exists():
         write_json(place / "itinerary.json", as_json(arm.legs))
     return place

@@ -7,7 +7,7 @@ from typing import Any
 from roundelay.errors import RunFolderError, StudyError
 from roundelay.files.writing import write_json
 from roundelay.records.contents import read_run
-from roundelay.records.layout import RECORD, SUMMARY
+from roundelay.records.layout import RECORD, SUMMARY, is_begun
 from roundelay.records.left_out import combine_left_out, summarize_left_out
 from roundelay.report.left_out import lay_left_out
 from roundelay.report.page import write_page
@@ -42,6 +42,10 @@ def run_leaving_out(
     sites = list(open_sites(study.data))
     if len(sites) < 2:
         raise StudyError(f"There is one site only ({sites[0]}): leaving it out leaves none.")
+    if resume and not is_begun(out):
+        raise RunFolderError(
+            f"There is nothing to resume at {out}: no run was begun there. Leave --resume away."
+        )
     if not resume and out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise RunFolderError(
             f"{out} isn't empty. Go on with it by --resume, or choose another --out."
@@ -51,7 +55,10 @@ def run_leaving_out(
         on_site(site, number, len(sites))
         evaluation = study.evaluation.model_copy(update={"leave_out": site})
         without_site = study.model_copy(update={"evaluation": evaluation})
-        run_study(without_site, out / site, resume=resume, device=device, on_event=on_event)
+        run_study(
+            without_site, out / site, resume=resume and is_begun(out / site), device=device,
+            on_event=on_event,
+        )  # fmt: skip
         summary = _take_together(out, sites, on_event)
     write_json(out / SUMMARY, summary)
     return summary

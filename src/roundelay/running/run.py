@@ -1,18 +1,21 @@
 """Run a study: open the courier, lay the arms, run each, finish the run folder."""
 
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from roundelay.couriers import open_courier
 from roundelay.data.survey import TEST
 from roundelay.errors import LedgerError
 from roundelay.learning.process import computing
 from roundelay.plan.cost import check_room
+from roundelay.records.closing import close_run
 from roundelay.records.contents import Run, read_run, read_samples
-from roundelay.records.layout import begin_run, locked, open_run
+from roundelay.records.layout import RECORD, begin_run, is_finished, locked, open_run
 from roundelay.records.result import RunResult, result_of, write_result
+from roundelay.records.resuming import changed_software, note_changed, say_changed
 from roundelay.relay.courier import Courier
 from roundelay.report.refresh import Refresh, draw_or_say
 from roundelay.running.arm import run_arm
@@ -46,20 +49,39 @@ def run_study(
     written where the user can mend it, and SiteError where a site failed. Threads and deterministic
     mode of the process are as found afterwards.
     """
-    with computing(study.courier.threads, deterministic=study.recipe.deterministic):
+    settings = computing(study.courier.threads, deterministic=study.recipe.deterministic)
+    with settings, ExitStack() as held:
+        if resume and (out / RECORD).exists():
+            held.enter_context(locked(out))  # before anything of it is read
         record = open_run(study, out, resume=resume)
         machine = machine_for(study, record, device)
         opened = courier_of(study, home=out / "sites", machine=machine, on_step=on_event)
-        with closing(opened) as courier:
-            plan = lay_run(study, courier, machine)
-            check_room(out, plan.arms, plan.baton_bytes, keep_all=study.keep == "all")
-            with locked(out):
-                begin_run(study, out, record, plan.facts)
-                on_event(plan.announced())
-                refresh = Refresh(out, lambda text: on_event(Noticed(text)))
-                for arm in plan.arms:
-                    run_arm(plan.of(arm), out, courier, refresh, on_event)
-                return _finish(plan, out, on_event)
+        courier = held.enter_context(closing(opened))
+        plan = lay_run(study, courier, machine)
+        if record is None or not is_finished(out):
+            check_room(out, plan.room_needed)
+        if record is None:
+            held.enter_context(locked(out))
+            open_run(study, out, resume=False)  # nobody began here in the meantime
+        begin_run(study, out, record, plan.facts)
+        _say_other_software(out, record, plan, on_event)
+        on_event(plan.announced())
+        refresh = Refresh(out, lambda text: on_event(Noticed(text)))
+        for arm in plan.arms:
+            run_arm(plan.of(arm), out, courier, refresh, on_event)
+        return _finish(plan, out, on_event)
+
+
+def _say_other_software(
+    out: Path, record: Mapping[str, Any] | None, plan: RunPlan, on_event: OnEvent
+) -> None:
+    """A run that goes on under other software says so, and records it where it computes more."""
+    if record is None or not (changed := changed_software(record, plan.facts)):
+        return
+    finished = is_finished(out)
+    on_event(Noticed(say_changed(record, changed, finished=finished)))
+    if not finished:
+        note_changed(out, record, changed)
 
 
 def _finish(plan: RunPlan, out: Path, on_event: OnEvent) -> RunResult:
@@ -67,9 +89,11 @@ def _finish(plan: RunPlan, out: Path, on_event: OnEvent) -> RunResult:
     said and loses nothing."""
     run = read_run(out)
     _refuse_what_changed(run, plan)
-    result = result_of(run)
-    said = _pictures(plan, run)
-    write_result(result)
+    result, said = result_of(run), ""
+    if not is_finished(out):
+        said = _pictures(plan, run)
+        write_result(result)
+        close_run(out, {arm.label: arm.head for arm in run.arms})
     run = replace(run, finished=True, samples=read_samples(out))
     for text in (said, draw_or_say(out, run)):
         if text:

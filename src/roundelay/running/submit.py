@@ -25,11 +25,11 @@ def submit_study(
     the kit is not a coordinator's.
     """
     refuse_unfit_study(study)
-    known: dict[str, Any] = {"run": secrets.token_hex(8), "roster": None}
-    if resume and (out / RECORD).exists():
-        known = _network_of(out)
 
     def courier_of(study: Study, **_: Any) -> HospitalsCourier:
+        known: dict[str, Any] = {"run": secrets.token_hex(8), "roster": None}
+        if resume and (out / RECORD).exists():  # the folder is ours by now: it is locked
+            known = _network_of(out)
         settings = study.courier
         transport = FlareTransport(
             kit, known["run"], patience=settings.patience, stuck_after=settings.stuck_after
