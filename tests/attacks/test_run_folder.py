@@ -25,7 +25,7 @@ from toy_runs import (
     run_toy,
 )
 
-CHAIN = "every line of the ledger follows"
+CHAIN = "every line follows"
 OF_ARM = "its ledger is of this arm"
 PLANNED = "its itinerary is the plan"
 VISITS = "every visit is one that was planned"

@@ -33,7 +33,7 @@ def claims_on_ledger(arm: ArmEvidence) -> list[Claim]:
     return [
         tried(arm.label, text, partial(check, arm))
         for text, check in (
-            ("every line of the ledger follows from the one before it", _chain),
+            ("every line follows from the one before it", _chain),
             ("its ledger is of this arm, study and cohort", _of_this_arm),
             ("its itinerary is the plan that the ledger began with", _plan),
             ("every visit is one that was planned, with its patients, slices and steps", _visits),

@@ -45,6 +45,13 @@ def say_changed(record: Mapping[str, Any], changed: Mapping[str, Any], *, finish
     )
 
 
+def told_of(entry: Mapping[str, Any]) -> str:
+    """One resume under other software, as run.json records it."""
+    now = ", ".join(f"{name} {entry[key]}" for key, name in SOFTWARE.items() if key in entry)
+    legs = ", ".join(f"{label} {done}" for label, done in entry["after_legs"].items())
+    return f"with {now} after these legs: {legs}"
+
+
 def note_changed(out: Path, record: Mapping[str, Any], changed: Mapping[str, Any]) -> None:
     """Record in run.json what is another from here on, and after how many legs of each arm."""
     legs = {label: _legs_done(arm_folder(out, label)) for label in record["arms"]}

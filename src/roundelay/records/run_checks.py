@@ -1,8 +1,5 @@
 """What a run's own files say, held against study, numbers and arms; each raises LedgerError."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from roundelay.data.survey import cohort_digest
 from roundelay.errors import LedgerError
 from roundelay.plan.itinerary import as_json
@@ -11,7 +8,7 @@ from roundelay.records.closing import read_closing, refuse_other_files, run_file
 from roundelay.records.contents import read_samples
 from roundelay.records.evidence import OLDER, RunEvidence
 from roundelay.records.layout import CLOSING, SAMPLES, STUDY
-from roundelay.records.resuming import RESUMED, SOFTWARE
+from roundelay.records.resuming import RESUMED, told_of
 
 
 def check_study(run: RunEvidence) -> None:
@@ -118,7 +115,7 @@ def check_samples(run: RunEvidence) -> None:
 def check_software(run: RunEvidence) -> None:
     """The same software and machines from beginning to end, as run.json and receipts state."""
     if resumed := run.record.get(RESUMED):
-        told = "; ".join(_resumed(entry) for entry in resumed)
+        told = "; ".join(told_of(entry) for entry in resumed)
         raise CantBeChecked(f"it was resumed: {told}")
     machines: dict[str, set[str]] = {}
     begun = (own for label in run.record["arms"] if (own := run.arm(label)).there)
@@ -129,9 +126,3 @@ def check_software(run: RunEvidence) -> None:
     for site, found in machines.items():
         if len(found) > 1:
             raise CantBeChecked(f"{site} states {' and '.join(sorted(found))}")
-
-
-def _resumed(entry: Mapping[str, Any]) -> str:
-    now = ", ".join(f"{name} {entry[key]}" for key, name in SOFTWARE.items() if key in entry)
-    legs = ", ".join(f"{label} {done}" for label, done in entry["after_legs"].items())
-    return f"with {now} after these legs: {legs}"
