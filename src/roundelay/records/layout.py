@@ -53,7 +53,8 @@ def open_run(study: Study, out: Path, *, resume: bool) -> dict[str, Any] | None:
     record = read_record(out)
     if record["study"] != study.digest:
         raise RunFolderError(
-            f"{out} was begun with another study ({_differences(study, out)}).\n"
+            f"{out} was begun with another study ({_differences(study, out)}), by Roundelay"
+            f" {record.get('roundelay', '?')} with PyTorch {record.get('torch', '?')}.\n"
             f"Resume it with its own study ({out / STUDY}), or choose another --out."
         )
     return record
