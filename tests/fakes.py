@@ -1,20 +1,26 @@
 """Toy couriers whose numbers one computes by hand, and the run folder that one of them leaves."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import safetensors.numpy
 
-from roundelay.data.survey import TEST
+from roundelay.data.survey import TEST, VALIDATION, SiteSurvey, cohort_digest
 from roundelay.evaluation.scores import PatientScore, score_patient
 from roundelay.files.writing import write_bytes
+from roundelay.learning.model_header import model_metadata
 from roundelay.plan.arms import Arm, lay
 from roundelay.plan.itinerary import Leg, Stop, digest
 from roundelay.records.arm import write_curve, write_scores
+from roundelay.records.closing import close_arm, close_run
 from roundelay.records.contents import read_run
-from roundelay.records.layout import MODEL, begin_arm, begin_run
+from roundelay.records.layout import FORMAT, MODEL, begin_arm, begin_run
 from roundelay.records.result import result_of, write_result
+from roundelay.relay.aggregation import final_model
 from roundelay.relay.baton import Baton, join
 from roundelay.relay.courier import Scoring, Visit
 from roundelay.relay.ledger import Header, Ledger
@@ -30,7 +36,7 @@ START = join(model={"w": np.zeros(1)})
 def receipt(stop: Stop, received: Baton, returned: Baton) -> Receipt:
     return Receipt(
         stop=stop.index, site=stop.site, round=stop.round, task=stop.task,
-        received=received.digest, returned=returned.digest, patients=1, slices=stop.slice_count,
+        received=received.digest, returned=returned.digest, patients=3, slices=stop.slice_count,
         slice_visits=stop.slice_visits, steps=stop.steps, loss=None, seconds=0.0,
         sent_bytes=len(received.data), returned_bytes=len(returned.data), machine="toy",
     )  # fmt: skip
@@ -86,8 +92,8 @@ class Footprints:
         """Nothing was opened."""
 
 
-def toy_ledger(folder: Path, arm: Arm) -> Ledger:
-    header = Header(arm.label, "study", digest(arm.legs), "cohort", START.digest)
+def toy_ledger(folder: Path, arm: Arm, study: str = "study", cohort: str = "cohort") -> Ledger:
+    header = Header(arm.label, study, digest(arm.legs), cohort, START.digest)
     return Ledger(folder, header, keep=None)
 
 
@@ -102,32 +108,51 @@ def write_run(
 
     `scores_of` says what each arm's test patients score, where the toy's own scores won't do.
     """
-    cohort = surveys(dict(sizes))
-    arms = lay(plan, cohort)
+    sites = scored_surveys(sizes=sizes)
+    arms, cohort = lay(plan, sites), cohort_digest(sites)
     facts = {
-        "roundelay": "0",
+        "format": FORMAT,
+        **{name: version(name) for name in ("roundelay", "numpy", "scipy")},
         "torch": "0",
         "python": "0",
         "study": plan.digest,
-        "cohort": "cohort",
+        "cohort": cohort,
         "synthetic": False,
         "machine": {"device": "toy", "bfloat16": False},
         "threads": 1,
         "arms": [arm.label for arm in arms],
-        "sites": [survey.as_json() for survey in cohort.values()],
+        "sites": [survey.as_json() for survey in sites.values()],
     }
     begin_run(plan, out, None, facts)
     for arm in arms:
         place, courier = begin_arm(out, arm), Footprints()
-        ledger = toy_ledger(place, arm)
+        ledger = toy_ledger(place, arm, plan.digest, cohort)
         final = relay(START, arm, courier, ledger)
-        write_bytes(place / MODEL, final.data)
+        model = safetensors.numpy.save(final_model(final), model_metadata(plan))
+        write_bytes(place / MODEL, model)
         write_curve(place, ledger.receipts)
         scoring = Scoring(arm.label, len(arm.legs) - 1, TEST)
         scores = scores_of(arm) if scores_of else courier.evaluate(final, list(sizes), scoring)
         scores = [_with(score, attributes.get(score.patient, {})) for score in scores]
         write_scores(place, scores, chosen_leg=len(arm.legs) - 1)
-    write_result(result_of(read_run(out)))
+        close_arm(place, ledger)
+    run = read_run(out)
+    write_result(result_of(run))
+    close_run(out, {arm.label: arm.head for arm in run.arms})
+
+
+def scored_surveys(validation: int = 0, sizes: Mapping[str, int] = SIZES) -> dict[str, SiteSurvey]:
+    """Surveys of sites with the patients that Footprints scores: two a site, of one slice each."""
+    counts = {TEST: 2, VALIDATION: validation}
+    return {
+        site: replace(
+            one,
+            patients={**one.patients, **counts},
+            slices={**one.slices, **counts},
+            tumour_slices={**one.tumour_slices, **counts},
+        )
+        for site, one in surveys(dict(sizes)).items()
+    }
 
 
 def _with(score: PatientScore, attributes: Mapping[str, str]) -> PatientScore:

@@ -25,9 +25,10 @@ from roundelay.phantom.cohort import make_toy
 from roundelay.plan.progress import Step, Waiting
 from roundelay.records.layout import read_record
 from roundelay.records.signatures import check_signatures
-from roundelay.records.verification import verify_arm
+from roundelay.records.verification import verify_arm, verify_run
 from roundelay.relay import ledger
 from roundelay.relay.baton import Baton
+from roundelay.relay.chain import read_chain
 from roundelay.relay.ledger import read_ledger
 from roundelay.running.run import run_study
 from surveys import study
@@ -164,6 +165,15 @@ def test_the_hospitals_keep_the_model_that_the_coordinator_cannot_read(expected,
         assert ours in [p.read_bytes() for p in (home / "models").iterdir()]
 
 
+def test_all_that_was_run_between_hospitals_verifies(expected, sealed):
+    found = verify_run(sealed.out)
+
+    model = {c.text: c.outcome for c in found.claims if c.about == "cwt-0" and "model" in c.text}
+    assert model["the model is the one of that hand-over"] == "checked"
+    assert found.signed_receipts == sum(map(len, batons(sealed.out).values()))
+    assert verify_run(expected[0]).signed_receipts == 0
+
+
 def test_a_visit_is_made_once_however_often_it_is_asked_for(sealed):
     site, request = sealed.seen["train"]
     home = sealed.net.homes[site]
@@ -280,6 +290,8 @@ def test_a_site_that_is_absent_is_skipped_where_the_study_says_so(data, tmp_path
     assert absent[0]["received"] == absent[0]["returned"]
     assert len(receipts) == 3
     assert any(isinstance(e, Waiting) and "skipped" in e.why for e in events)
+    # The coordinator signed for the site that wasn't there: that is no hospital's word.
+    assert verify_run(out).signed_receipts == 2
 
 
 def test_a_site_that_is_away_is_put_off_to_later_in_its_round(data, tmp_path):
@@ -308,8 +320,8 @@ def test_a_site_that_is_away_is_put_off_to_later_in_its_round(data, tmp_path):
     assert word["signer"] == "coordinator" and word["statement"]["receipt"]["task"] == "deferred"
     assert (word["statement"]["receipt"]["site"], word["statement"]["leg"]) == ("EAST", 0)
     assert any(isinstance(e, Waiting) and "put off" in e.why for e in events)
-    assert verify_arm(out, "cwt-0") == lines[-1]["digest"]
-    assert check_signatures(read_record(out), "cwt-0", read_ledger(place / "ledger.jsonl")) == 6
+    assert verify_arm(out, "cwt-0") == read_chain(place / "ledger.jsonl").head
+    assert verify_run(out).signed_receipts == 6
     assert "put off to later in the round" in (out / "report.html").read_text()
 
 
@@ -394,6 +406,8 @@ def test_fedavg_runs_between_hospitals_where_nothing_is_sealed(data, tmp_path):
     net = network(tmp_path / "net", data)
     net.run(plan, tmp_path / "RUN", on_event=approving(net, plan))
     assert batons(tmp_path / "RUN") == batons(plan_here)
+    found = {run: verify_run(run) for run in (tmp_path / "RUN", plan_here)}
+    assert [one.signed_receipts for one in found.values()] == [6, 0]
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,17 @@
 """``roundelay ledger``: who trained when on what, and what is proven. Needs no torch."""
 
+from collections import Counter
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from roundelay.cli import show
 from roundelay.cli.options import JsonOption
+
+if TYPE_CHECKING:
+    from roundelay.records.verification import Verification
 
 app = typer.Typer(help="Who trained when on what; what is proven.", no_args_is_help=True)
 RunArgument = Annotated[Path, typer.Argument(help="A run folder.")]
@@ -16,11 +21,11 @@ RunArgument = Annotated[Path, typer.Argument(help="A run folder.")]
 def show_ledger(run: RunArgument, json_: JsonOption = False) -> None:
     """Every visit of every arm."""
     from roundelay.records.layout import LEDGER, arm_folders
-    from roundelay.relay.ledger import read_ledger
+    from roundelay.relay.chain import read_chain
 
-    found = {label: read_ledger(place / LEDGER) for label, place in arm_folders(run).items()}
+    found = {label: read_chain(place / LEDGER) for label, place in arm_folders(run).items()}
     if json_:
-        show.json_line(found)
+        show.json_line({label: chain.lines for label, chain in found.items()})
         return
     columns = [
         "stop",
@@ -34,49 +39,49 @@ def show_ledger(run: RunArgument, json_: JsonOption = False) -> None:
         "from",
         "to",
     ]
-    for label, lines in found.items():
-        show.table(label, columns, [_row(r) for line in lines[1:] for r in line["receipts"]])
-        show.line(f"head {lines[-1]['digest']}\n")
+    for label, chain in found.items():
+        show.table(label, columns, [_row(r) for line in chain.legs for r in line["receipts"]])
+        show.line(f"head {chain.head}\n")
 
 
 @app.command("verify")
 def verify_ledger(run: RunArgument, json_: JsonOption = False) -> None:
-    """Check chains, hand-overs, plans and batons; say what that can't prove."""
+    """Look at all that a run claims: one line each, checked or not, and why."""
+    from roundelay.errors import LedgerError
     from roundelay.records.layout import read_record
-    from roundelay.records.verification import verify_run
+    from roundelay.records.verification import check_run
 
-    found = verify_run(run)
-    record = read_record(run)
+    found = check_run(run)
     if json_:
-        show.json_line(
-            {"verified": True, "heads": dict(found.heads), "signed_receipts": found.signed_receipts}
+        show.json_line({"verified": not found.failed, **asdict(found)})
+    else:
+        _say(found, read_record(run).get("network"))
+    if found.failed:
+        raise LedgerError(
+            f"{len(found.failed)} of {len(found.claims)} claims failed: {run} is not what it was"
+            " when it was written. Compare it with a copy held elsewhere."
         )
-        return
+
+
+def _say(found: "Verification", network: Any) -> None:
+    for claim in found.claims:
+        show.line(str(claim))
+    counts = Counter(claim.outcome for claim in found.claims)
+    show.line(
+        f"\n{counts['checked']} checked, {counts['unchecked']} can't be checked,"
+        f" {counts['failed']} failed."
+    )
+    if isinstance(network, dict) and not found.failed:
+        from roundelay.network.wire.keys import fingerprint
+
+        show.line(f"{found.signed_receipts} receipts are signed by hospitals, with these keys:")
+        for name, public in network["roster"].items():
+            show.line(f"  {name:<16}{fingerprint(public)}")
+    show.line("Compare these heads with those that somebody else noted down:")
     for label, head in found.heads.items():
-        show.line(f"{label}: every line follows from the one before it. Head {head}")
-    if "network" in record:
-        _say_signed(found.signed_receipts, record["network"])
-        return
-    show.line(
-        "Proven: nothing was altered, dropped, swapped or added within these ledgers and batons.\n"
-        "Not proven: that they were not rewritten as a whole, or cut at the end before the run\n"
-        "was finished. Compare the heads with those that somebody else noted down."
-    )
-
-
-def _say_signed(signed: int, network: dict[str, Any]) -> None:
-    from roundelay.network.wire.keys import fingerprint
-
-    show.line(f"{signed} receipts are signed by the hospitals that they name, with these keys:")
-    for name, public in network["roster"].items():
-        show.line(f"  {name:<16}{fingerprint(public)}")
-    show.line(
-        "Proven: each of these parties signed its receipts, and each baton is the one that the\n"
-        "receipt before it names. Nothing was altered, dropped, swapped or added in between.\n"
-        "Not proven: that a key is a hospital's own (compare the fingerprints with what it says\n"
-        "itself); what a hospital really trained on; that legs of an unfinished run were not cut\n"
-        "at the end (compare the heads with those that somebody else noted down)."
-    )
+        show.line(f"  {label:<16}{head}")
+    if found.head:
+        show.line(f"  {'the whole run':<16}{found.head}")
 
 
 def _row(receipt: dict[str, Any]) -> list[str]:

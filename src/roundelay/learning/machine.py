@@ -128,7 +128,7 @@ def find_machine(precision: str, *, deterministic: bool = False, device: str = "
 
 def _probed() -> tuple[bool, bool]:
     """The fastest setting of this processor, from the cache on disk where it stands there."""
-    key = f"{PROBE_VERSION}/{torch.__version__}/{_processor()}/{torch.get_num_threads()}"
+    key = f"{PROBE_VERSION}/{torch.__version__}/{processor()}/{torch.get_num_threads()}"
     known = _kept()
     if key not in known:
         known[key] = _fastest()
@@ -169,7 +169,8 @@ def _kept() -> dict[str, tuple[bool, bool]]:
         return {}  # nothing is lost: it is measured again
 
 
-def _processor() -> str:
+def processor() -> str:
+    """The processor's model, as the system names it."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))

@@ -11,13 +11,10 @@ from roundelay.data.preprocessing import Preprocessing
 from roundelay.errors import ModelError
 from roundelay.files.arrays import Arrays
 from roundelay.files.writing import write_bytes
+from roundelay.learning.model_header import FORMAT, KEY, model_metadata
 from roundelay.learning.predict import InferenceSettings
 from roundelay.learning.state import load_model
 from roundelay.study.study import Study
-
-KEY = "roundelay"
-
-FORMAT = 2
 
 
 def inference_settings_of(study: Study) -> InferenceSettings:
@@ -30,20 +27,7 @@ def inference_settings_of(study: Study) -> InferenceSettings:
 
 def write_model(path: Path, arrays: Arrays, study: Study) -> None:
     """Write weights and header. Equal weights of one study give equal bytes."""
-    settings = inference_settings_of(study)
-    header = {
-        "format": FORMAT,
-        "encoder": study.model.encoder,
-        "intensity": settings.preprocessing.intensity,
-        "crop": settings.preprocessing.crop,
-        "size": settings.preprocessing.size,
-        "threshold": settings.threshold,
-        "test_time_augmentation": settings.test_time_augmentation,
-        "study": study.digest,
-        "synthetic": study.data.format == "phantom",
-    }
-    # One key alone: safetensors doesn't promise the order of several.
-    metadata = {KEY: json.dumps(header, sort_keys=True)}
+    metadata = model_metadata(study)
     write_bytes(path, safetensors.numpy.save(dict(sorted(arrays.items())), metadata))
 
 

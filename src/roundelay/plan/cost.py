@@ -8,11 +8,9 @@ from pathlib import Path
 from roundelay.errors import DiskFullError
 from roundelay.plan.arms import Arm
 from roundelay.plan.itinerary import Leg
+from roundelay.plan.keeping import kept, kept_always
 from roundelay.study.sections import PARALLEL, RELAYS
 from roundelay.study.study import Study
-
-KEPT = 3
-"""Batons and models an arm leaves on the disk at most, when only the last ones are kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,15 +24,47 @@ class Cost:
     baton_bytes: int
 
 
-def check_room(out: Path, arms: Sequence[Arm], baton_bytes: int, *, keep_all: bool) -> None:
-    """Raise DiskFullError where the run folder will not fit on the disk."""
-    copies = sum((len(arm.legs) if keep_all else KEPT) + 1 for arm in arms)
+SEALED = 4096
+"""An envelope is longer than what it holds: a head, and a wrapped key for each who may open it."""
+
+
+def room_needed(
+    study: Study, arms: Sequence[Arm], model_bytes: int, *, between_hospitals: bool
+) -> int:
+    """Bytes that a whole run writes: batons and models of every arm, and what stays at sites here.
+
+    A baton carries what the study sends with the weights. An arm keeps the batons of `kept`, where
+    all stay also those that were merged; the next one is written before another goes.
+    """
+    recipe = study.recipe
+    moments = 2 * model_bytes
+    full = model_bytes + moments * (recipe.optimiser_state == "travel")
+    full += model_bytes * (recipe.average != "none") + SEALED * between_hospitals
+    sealed = between_hospitals and study.courier.seal == "sites"
+    needed = full
+    for arm in arms:
+        legs = len(arm.legs)
+        stay = kept(kept_always(study, arm.legs), legs)
+        needed += full * (len(stay) if stay is not None else legs + _merged(arm))
+        needed += full if sealed else model_bytes
+        if recipe.optimiser_state == "stay" and not between_hospitals:
+            needed += 2 * moments * len({stop.site for leg in arm.legs for stop in leg.stops})
+    return needed
+
+
+def _merged(arm: Arm) -> int:
+    return sum(len(leg.stops) for leg in arm.legs if len(leg.stops) > 1 and leg.task == "train")
+
+
+def check_room(out: Path, needed: int) -> None:
+    """Raise DiskFullError where what is still to be written does not fit on the disk."""
+    there = (p for room in ("arms", "sites") for p in (out / room).rglob("*") if p.is_file())
     above = next(p for p in (out, *out.absolute().parents) if p.exists())
-    free, needed = shutil.disk_usage(above).free, copies * baton_bytes
+    free, needed = shutil.disk_usage(above).free, needed - sum(p.stat().st_size for p in there)
     if needed > free:
         raise DiskFullError(
-            f"The run needs about {needed / 1e9:.1f} GB at {out}; {free / 1e9:.1f} GB are free."
-            " Nothing was written. Make room or choose another --out."
+            f"The run needs about {needed / 1e9:.1f} GB more at {out}; {free / 1e9:.1f} GB are"
+            " free. Nothing was written. Make room or choose another --out."
         )
 
 

@@ -19,21 +19,26 @@ from roundelay.plan.itinerary import Leg, Stop, as_json, legs_from_json
 from roundelay.records.layout import MODEL, SCORES, SEALED_MODEL
 from roundelay.relay.receipt import Receipt
 
-VALIDATIONS = "validation.json"
+VALIDATIONS, CURVE = "validation.json", "curve.csv"
 
 
 def write_curve(place: Path, receipts: Sequence[Receipt]) -> None:
-    """curve.csv: a row a visit."""
+    """Write curve.csv."""
+    write_text(place / CURVE, curve_text(receipts))
+
+
+def curve_text(receipts: Sequence[Receipt]) -> str:
+    """What curve.csv holds: a row a visit."""
     rows = [
         [r.stop + 1, r.round, r.site, r.task, r.steps, r.slice_visits, r.loss, r.seconds]
         for r in receipts
     ]
     columns = ["stop", "round", "site", "task", "steps", "slice_visits", "loss", "seconds"]
-    write_text(place / "curve.csv", write_table(columns, rows))
+    return write_table(columns, rows)
 
 
 def write_scores(place: Path, scores: Sequence[PatientScore], *, chosen_leg: int) -> None:
-    """The last file of an arm: where it stands, the arm is done."""
+    """The last file of an arm; its ledger is closed after it."""
     write_json(place / SCORES, {"chosen_leg": chosen_leg, "scores": [s.as_json() for s in scores]})
 
 

@@ -18,6 +18,7 @@ from roundelay.files.reading import read_json
 from roundelay.plan.cost import planned_bytes
 from roundelay.plan.itinerary import Leg
 from roundelay.records.arm import model_digest, read_legs, read_scored, read_validations
+from roundelay.records.arm_claims import arm_problems
 from roundelay.records.layout import (
     LEDGER,
     SAMPLES,
@@ -27,8 +28,7 @@ from roundelay.records.layout import (
     study_of,
 )
 from roundelay.records.traffic import passed_bytes
-from roundelay.records.verification import verify_arm
-from roundelay.relay.ledger import read_ledger
+from roundelay.relay.chain import read_chain
 from roundelay.relay.receipt import Receipt, absence_statements
 from roundelay.study.sections import RELAYS
 from roundelay.study.study import Study
@@ -161,8 +161,11 @@ class Run:
         return next((arm for arm in self.arms if arm.name in RELAYS), None)
 
 
-def read_run(place: Path) -> Run:
-    """Read a run folder, at any moment of its life. Raises RunFolderError where it is none."""
+def read_run(place: Path, *, verified: bool = True) -> Run:
+    """Read a run folder, at any moment of its life. Raises RunFolderError where it is none.
+
+    Its problems are what of the arms' ledgers, batons and ends failed, where that is `verified`.
+    """
     record = read_record(place)
     study = study_of(place)
     arms, problems = [], []
@@ -172,10 +175,8 @@ def read_run(place: Path) -> Run:
         folder = arm_folder(place, label)
         if not (folder / LEDGER).exists():
             continue
-        try:
-            verify_arm(place, label)
-        except LedgerError as error:
-            problems.append(f"{label}: {error}")
+        if verified:
+            problems += [f"{label}: {problem}" for problem in arm_problems(place, label)]
         try:
             arms.append(_read_arm(folder, label, split))
         except (LedgerError, OSError, ValueError, KeyError, TypeError) as error:
@@ -186,7 +187,8 @@ def read_run(place: Path) -> Run:
 
 
 def _read_arm(place: Path, label: str, split: str) -> ArmRun:
-    legs, lines = read_legs(place), read_ledger(place / LEDGER)
+    legs, chain = read_legs(place), read_chain(place / LEDGER)
+    lines = chain.lines
     chosen_leg, every_score = read_scored(place) or (None, ())
     first = legs[0].stops[0]
     name, _, order = first.arm.partition("-")
@@ -205,7 +207,7 @@ def _read_arm(place: Path, label: str, split: str) -> ArmRun:
         chosen_leg=chosen_leg,
         scores=tuple(score for score in every_score if score.split == split),
         every_score=every_score,
-        head=str(lines[-1]["digest"]),
+        head=chain.head,
     )
 
 

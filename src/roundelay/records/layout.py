@@ -20,6 +20,7 @@ from roundelay.study.names import file_name
 from roundelay.study.study import Study
 
 RECORD, STUDY, SUMMARY, SCORES = "run.json", "study.toml", "summary.json", "scores.json"
+PATIENTS, CLOSING = "patients.csv", "closing.json"
 
 ARMS, LEDGER = "arms", "ledger.jsonl"
 
@@ -57,6 +58,8 @@ class _Record(BaseModel):
 
 
 RECORDED = TypeAdapter(_Record)
+FORMAT = 2
+"""Of the folder, in run.json: from this one on ledgers and runs have a last line."""
 
 SAME = ("study", "cohort", "threads", "network")
 """What a resumed run must have in common with its beginning, to give the same bytes."""
@@ -65,10 +68,16 @@ SAME = ("study", "cohort", "threads", "network")
 def open_run(study: Study, out: Path, *, resume: bool) -> dict[str, Any] | None:
     """What the folder records of a run to go on with, or None for a new run; writes nothing.
 
-    Raises RunFolderError where `out` holds something else, or a run of another study.
+    Raises RunFolderError where `out` holds something else, or a run of another study, and where
+    nothing is there to `resume`.
     """
     refuse_place(out, images=study.data.root)
     begun = (out / RECORD).exists()
+    if resume and not is_begun(out):
+        raise RunFolderError(
+            f"There is nothing to resume at {out}: no run was begun there. Leave --resume away to"
+            " begin one, or give the folder of the run that was stopped."
+        )
     if not resume or not begun:
         if out.exists() and not all(_left_by_a_beginning(p, study) for p in out.iterdir()):
             hint = " Go on with it by --resume, or choose" if begun else " Choose"
@@ -77,7 +86,8 @@ def open_run(study: Study, out: Path, *, resume: bool) -> dict[str, Any] | None:
     record = read_record(out)
     if record["study"] != study.digest:
         raise RunFolderError(
-            f"{out} was begun with another study ({_differences(study, out)}).\n"
+            f"{out} was begun with another study ({_differences(study, out)}), by Roundelay"
+            f" {record.get('roundelay', '?')} with PyTorch {record.get('torch', '?')}.\n"
             f"Resume it with its own study ({out / STUDY}), or choose another --out."
         )
     return record
@@ -123,10 +133,11 @@ def begin_run(
         for key in SAME:
             then, now = record.get(key), facts.get(key)
             if then != now:
+                mend = f"Write threads = {then} into [courier] of the study" * (key == "threads")
                 raise RunFolderError(
                     f"The {key} of {out} changed since the run began"
                     f" ({_short(then)} then, {_short(now)} now): it can't be resumed"
-                    " to the same bytes. Restore it, or choose another --out."
+                    f" to the same bytes. {mend or 'Restore it'}, or choose another --out."
                 )
         return
     write_text(out / STUDY, f"{_heading(study)}\n{to_toml(study)}")
@@ -161,6 +172,17 @@ def arm_folders(out: Path) -> dict[str, Path]:
     if not begun:
         raise LedgerError(f"{out} holds no ledger ({ARMS}/*/{LEDGER}). Give a run folder.")
     return begun
+
+
+def is_begun(out: Path) -> bool:
+    """Whether anything lies there, be it what a beginning that was cut off left."""
+    return out.is_dir() and any(out.iterdir())
+
+
+def is_finished(out: Path) -> bool:
+    """Whether a run came to its end; one of an earlier version ends in summary.json."""
+    last = CLOSING if read_record(out).get("format") == FORMAT else SUMMARY
+    return (out / SUMMARY).exists() and (out / last).exists()
 
 
 def begin_arm(out: Path, arm: Arm) -> Path:

@@ -1,145 +1,153 @@
-"""Whether a run folder is what its ledgers vouch for."""
+"""What `roundelay ledger verify` says of a run folder: every claim, checked or not, and why."""
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
-
-from pydantic import BaseModel, TypeAdapter
 
 from roundelay.errors import LedgerError
-from roundelay.files.reading import read_json
-from roundelay.plan.itinerary import Leg, open_legs
-from roundelay.plan.itinerary import digest as itinerary_digest
-from roundelay.records.arm import model_digest, read_legs
-from roundelay.records.layout import (
-    LEDGER,
-    SCORES,
-    SUMMARY,
-    arm_folder,
-    arm_folders,
-    read_record,
+from roundelay.records.arm_claims import arm_problems, claims_on_end, claims_on_ledger
+from roundelay.records.claims import CantBeChecked, Claim, tried
+from roundelay.records.closing import read_closing
+from roundelay.records.evidence import ArmEvidence, RunEvidence
+from roundelay.records.layout import CLOSING, SAMPLES
+from roundelay.records.result_checks import ComputedAgain, check_patients_file, check_summary
+from roundelay.records.run_checks import (
+    check_arms,
+    check_closing_record,
+    check_cohort,
+    check_plan,
+    check_same_patients,
+    check_samples,
+    check_software,
+    check_starts,
+    check_study,
 )
 from roundelay.records.signatures import check_signatures
-from roundelay.relay.ledger import file_name, read_baton, read_ledger, sealed_as
-from roundelay.relay.receipt import absence_statements
 
-
-class _Row(BaseModel):
-    label: str
-    head: str
-    model: str
-
-
-class _Summary(BaseModel):
-    arms: list[_Row]
-
-
-_SUMMARY = TypeAdapter(_Summary)
-
-
-def verify_arm(out: Path, label: str) -> str:
-    """Check an arm's ledger, plan, batons, end and summary; return the ledger's head.
-
-    Raises LedgerError naming what does not fit.
-    """
-    place = arm_folder(out, label)
-    legs = read_legs(place)
-    lines = verify(place, legs=legs, itinerary=itinerary_digest(legs))
-    if (place / SCORES).exists() and len(lines) - 1 < len(legs):
-        raise LedgerError(
-            f"{place / 'ledger.jsonl'} ends after {len(lines) - 1} of {len(legs)} legs, but the arm"
-            " is finished: lines were cut."
-        )
-    head = str(lines[-1]["digest"])
-    if (out / SUMMARY).exists():
-        rows = read_json(out / SUMMARY, _SUMMARY, LedgerError)["arms"]
-        model = model_digest(place)
-        for row in rows:
-            if row["label"] == label and (row["head"], row["model"]) != (head, model):
-                raise LedgerError(f"{out / SUMMARY} notes another head or model for {label}.")
-    return head
+NEVER_CHECKED = (
+    ("the first weights are those that the study's seed gives",
+     "that needs PyTorch, and the file of weights where the study names one"),
+    ("report.html and figures show these figures",
+     "they are drawn anew from the run folder: roundelay report RUN"),
+    ("the run was not rewritten as a whole, nor cut before it was finished",
+     "no chain shows that by itself: compare the heads with those that somebody else noted down"),
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """What was verified: the head of every arm's ledger, and how many receipts hospitals signed."""
+    """What was looked at: every claim with its outcome, in the order in which they are told.
+
+    `heads` has the digest of every ledger's last line by arm, `head` that of the whole run, where
+    it is finished: compare them with copies held elsewhere. `signed_receipts` are those that the
+    hospitals themselves signed.
+    """
 
     heads: dict[str, str]
     signed_receipts: int
+    claims: tuple[Claim, ...]
+    head: str | None = None
+
+    @property
+    def failed(self) -> tuple[Claim, ...]:
+        """The claims that do not hold."""
+        return tuple(claim for claim in self.claims if claim.outcome == "failed")
 
 
 def verify_run(out: Path | str) -> Verification:
-    """Check every arm of a run folder, and between hospitals the signatures too.
+    """Look at all claims of a run folder, all of its arms, and between hospitals the signatures.
 
-    Raises LedgerError naming what does not fit, RunFolderError where `out` is no run.
+    Raises LedgerError naming every claim that failed, RunFolderError where `out` is no run.
     """
-    out = Path(out)
-    arms = arm_folders(out)
-    heads = {label: verify_arm(out, label) for label in arms}
-    record, signed = read_record(out), 0
-    if "network" in record:
-        lines = {label: read_ledger(place / LEDGER) for label, place in arms.items()}
-        signed = sum(check_signatures(record, label, found) for label, found in lines.items())
-    return Verification(heads, signed)
+    found = check_run(Path(out))
+    if found.failed:
+        raise LedgerError("\n".join(str(claim) for claim in found.failed))
+    return found
 
 
-def verify(folder: Path, *, legs: Sequence[Leg], itinerary: str) -> list[dict[str, Any]]:
-    """Check an arm's folder: chain, plan, hand-overs and every baton kept. Raises LedgerError.
-
-    Can't show: a wholesale rewrite, or whole legs cut from the end of a run that isn't finished.
-    """
-    path = folder / "ledger.jsonl"
-    lines = read_ledger(path)
-    if lines[0]["itinerary"] != itinerary:
-        raise LedgerError(f"{folder / 'itinerary.json'} is not the plan that {path} began with.")
-    sent, run = lines[0]["start"], list[int]()
-    for line in lines[1:]:
-        leg = _leg_of(path, line, open_legs(legs, run))
-        _check_leg(path, line, leg, sent)
-        sent = line["baton"]
-        run.append(leg.index)
-    by_name = {file_name(line["baton"], sealed=sealed_as(line) != ""): line for line in lines[1:]}
-    for kept in sorted((folder / "batons").glob("[!.]*")):
-        if kept.name in by_name:
-            read_baton(kept.parent, by_name[kept.name])
-        # One baton without its line is what a kill between the two writes leaves behind.
-        elif (folder / "scores.json").exists():
-            raise LedgerError(
-                f"{kept} stands in no line of {path}: lines were cut, or it was added."
-            )
-    return lines
-
-
-def _leg_of(path: Path, line: dict[str, Any], turn: Sequence[Leg]) -> Leg:
-    """The planned leg of a line: the next one, or one before which others were put off."""
-    deferred = {statement["statement"]["leg"] for statement in absence_statements(line, "deferred")}
-    for leg in turn:
-        if leg.index == line["leg"]:
-            return leg
-        if leg.index not in deferred:
-            break
-    raise LedgerError(f"{path}: leg {line['leg'] + 1} was run out of turn, or was not planned.")
+def check_run(out: Path) -> Verification:
+    """As `verify_run`, with what failed among the claims."""
+    if not (out / "arms").is_dir():
+        raise LedgerError(f"{out} holds no ledger (arms/*/ledger.jsonl). Give a run folder.")
+    run = RunEvidence(out)
+    claims, heads, signed = _claims_on_run(run), {}, 0
+    for label in run.record["arms"]:
+        arm = run.arm(label)
+        if not arm.there:
+            claims.append(tried(label, "it has begun", lambda: _not_yet(run)))
+            continue
+        claims += [*claims_on_ledger(arm), *claims_on_end(arm)]
+        if (head := _head_of(arm)) is not None:
+            heads[label] = head
+        if run.network is not None:
+            claim, count = _signatures(run, arm)
+            claims, signed = [*claims, claim], signed + count
+    claims += [Claim("", text, "unchecked", why) for text, why in NEVER_CHECKED]
+    if run.network is not None:
+        claims.append(
+            Claim("", "each key is its hospital's own", "unchecked",
+                  "a key names nobody: compare the fingerprints with what the hospital says itself")
+        )  # fmt: skip
+    return Verification(heads, signed, tuple(claims), _head(run))
 
 
-def _check_leg(path: Path, line: dict[str, Any], leg: Leg, sent: str) -> None:
-    planned = [(stop.index, stop.site, stop.slice_visits) for stop in leg.stops]
-    stated = [(r["stop"], r["site"], r["slice_visits"]) for r in line["receipts"]]
-    absent = [r["task"] == "absent" for r in line["receipts"]]
-    planned = [(*p[:2], 0) if a else p for p, a in zip(planned, absent, strict=False)] + planned[
-        len(absent) :
+def verify_arm(out: Path, label: str) -> str:
+    """The head of an arm's ledger. Raises LedgerError naming what of ledger, plan, batons or last
+    line does not fit."""
+    if problems := arm_problems(out, label):
+        raise LedgerError("\n".join(problems))
+    return RunEvidence(out).arm(label).chain.head
+
+
+def _claims_on_run(run: RunEvidence) -> list[Claim]:
+    """Those on its own files; each check is of this run, or of what its arms come to."""
+    again = ComputedAgain(run)
+    checks: list[tuple[str, Callable[[RunEvidence], None]]] = [
+        ("study.toml is the study of run.json", check_study),
+        ("the sites' numbers in run.json are those of the cohort", check_cohort),
+        ("run.json names every arm of the study, and no other is there", check_arms),
+        ("every itinerary is the one that study and sites give", check_plan),
+        ("all arms of a seed began with the same weights", check_starts),
+        ("one software on one machine computed all of it", check_software),
+        ("all arms scored the same patients", check_same_patients),
+        ("closing.json names every head and file, and none was altered", check_closing_record),
     ]
-    if planned != stated:
-        raise LedgerError(
-            f"{path}, leg {leg.index + 1}: the visits are not those that were planned."
-        )
-    if any(receipt["received"] != sent for receipt in line["receipts"]):
-        raise LedgerError(
-            f"{path}, leg {leg.index + 1}: a site began with other weights than sent."
-        )
-    if (
-        len(stated) == 1
-        and leg.task == "train"
-        and line["receipts"][0]["returned"] != line["baton"]
-    ):
-        raise LedgerError(f"{path}, leg {leg.index + 1}: the baton is not the one returned.")
+    if (run.out / SAMPLES).exists():
+        checks.append(("the list of pictures shows what was scored", check_samples))
+    return [
+        *(tried("", text, partial(check, run)) for text, check in checks),
+        tried("", "summary.json is what scores and ledgers come to", partial(check_summary, again)),
+        tried("", "patients.csv is what the scores come to", partial(check_patients_file, again)),
+    ]
+
+
+def _not_yet(run: RunEvidence) -> None:
+    if run.finished:
+        raise LedgerError("its ledger is missing, but the run is finished.")
+    raise CantBeChecked("not yet: its ledger isn't there")
+
+
+def _signatures(run: RunEvidence, arm: ArmEvidence) -> tuple[Claim, int]:
+    counted = []
+
+    def check() -> None:
+        lines = arm.known_chain.lines
+        counted.append(check_signatures(run.record, arm.label, lines))
+
+    claim = tried(arm.label, "every receipt is signed by the hospital that it names", check)
+    return claim, sum(counted)
+
+
+def _head_of(arm: ArmEvidence) -> str | None:
+    try:
+        return arm.chain.head
+    except LedgerError:
+        return None
+
+
+def _head(run: RunEvidence) -> str | None:
+    try:
+        return str(read_closing(run.out)["digest"]) if (run.out / CLOSING).exists() else None
+    except LedgerError:
+        return None

@@ -3,12 +3,12 @@
 ``ledger.jsonl`` holds one canonical JSON object a line (sorted keys, no spaces). Every line carries
 the digest of the line before it (``previous``) and of itself (``digest``, over the line without
 that key). The first line names study, itinerary, cohort and the start baton; each further line is
-a leg: its receipts and the digest of the baton that goes on.
+a leg: its receipts and the digest of the baton that goes on. The last line of a finished arm closes
+the ledger: the digests of the files that people quote.
 """
 
 import hashlib
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,10 @@ from roundelay.errors import LedgerError
 from roundelay.files.canonical import canonical_json
 from roundelay.files.writing import write_bytes
 from roundelay.plan.itinerary import Leg
+from roundelay.plan.keeping import kept
 from roundelay.relay.baton import Baton
+from roundelay.relay.chain import FIRST_PREVIOUS, chained, read_chain
 from roundelay.relay.receipt import Receipt, proof_of
-
-FIRST_PREVIOUS = "0" * 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +45,15 @@ class Ledger:
         self.path = folder / "ledger.jsonl"
         self.batons = folder / "batons"
         self._keep = keep
+        self.closing: Mapping[str, str] | None = None
         if self.path.exists():
-            self.lines = read_ledger(self.path)
+            chain = read_chain(self.path)
+            self.lines, self.closing, self._head = chain.lines, chain.closing, chain.head
             if (found := _header(self.lines)) != header:
                 raise LedgerError(_other_header(self.path, found, header))
         else:
-            self.lines = [_sealed(asdict(header) | {"ledger": 1}, FIRST_PREVIOUS)]
-            self._write()
+            self.lines, self._head = [], FIRST_PREVIOUS
+            self._add(asdict(header) | {"ledger": 1})
 
     @property
     def legs_done(self) -> int:
@@ -65,7 +67,7 @@ class Ledger:
     @property
     def head(self) -> str:
         """The digest to compare with one held elsewhere."""
-        return str(self.lines[-1]["digest"])
+        return self._head
 
     @property
     def receipts(self) -> list[Receipt]:
@@ -83,13 +85,18 @@ class Ledger:
         return read_baton(self.batons, self.lines[number + 1])
 
     def append(
-        self, leg: Leg, receipts: Sequence[Receipt], baton: Baton, proofs: Sequence[Any] = ()
-    ) -> None:
+        self, leg: Leg, receipts: Sequence[Receipt], baton: Baton, proofs: Sequence[Any] = (),
+        merged: Sequence[Baton] = (),
+    ) -> None:  # fmt: skip
         """Write the baton, then the line that vouches for it, then drop batons no longer needed.
 
-        `proofs` are the sites' signed statements, where they sign.
+        `proofs` are the sites' signed statements, where they sign; `merged` the batons that this
+        one was made of: they stay where all do, so that it can be computed again.
         """
-        write_bytes(self.batons / file_name(baton.digest, sealed=baton.sealed), baton.data)
+        if self.closing is not None:
+            raise LedgerError(f"{self.path} is closed: its arm is finished.")
+        for one in (baton, *(merged if self._keep is None else ())):
+            write_bytes(self.batons / file_name(one.digest, sealed=one.sealed), one.data)
         entry = {
             "leg": leg.index,
             "receipts": [asdict(receipt) for receipt in receipts],
@@ -97,63 +104,33 @@ class Ledger:
         }
         if any(proofs):
             entry["proofs"] = list(proofs)
-        self.lines.append(_sealed(entry, self.head))
-        self._write()
+        self._add(entry)
         self._prune()
 
-    def _write(self) -> None:
-        write_bytes(self.path, b"".join(canonical_json(line) + b"\n" for line in self.lines))
+    def close(self, files: Mapping[str, str]) -> None:
+        """Write the last line: the digests of the arm's files, by name."""
+        self._add({"closing": dict(files)})
+
+    def _add(self, entry: Mapping[str, Any]) -> None:
+        line = chained(entry, self._head)
+        lines = [*self.lines, line]
+        write_bytes(self.path, b"".join(canonical_json(one) + b"\n" for one in lines))
+        self._head = str(line["digest"])
+        if "closing" in line:
+            self.closing = line["closing"]
+        else:
+            self.lines = lines
 
     def _prune(self) -> None:
-        if self._keep is None:
-            return
-        kept = {*self._keep, self.legs_done - 1, self.legs_done - 2}
-        needed = {line["baton"] for number, line in enumerate(self.lines[1:]) if number in kept}
+        needed = vouched_for(self.lines[1:], kept(self._keep, self.legs_done))
         for path in self.batons.iterdir():
             if path.stem not in needed:
                 path.unlink()
 
 
 def read_ledger(path: Path) -> list[dict[str, Any]]:
-    """All lines of a ledger whose chain holds. Raises LedgerError naming the first bad line."""
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise LedgerError(f"{path} can't be read: {error.strerror}.") from error
-    if not data.endswith(b"\n"):
-        raise LedgerError(f"{path} is cut: its last line has no end.")
-    lines: list[dict[str, Any]] = []
-    for number, raw in enumerate(data[:-1].split(b"\n"), start=1):
-        previous = lines[-1]["digest"] if lines else FIRST_PREVIOUS
-        if problem := _problem(raw, previous, first=not lines):
-            raise LedgerError(
-                f"{path}, line {number}: {problem}.\nThis ledger was changed after it was written."
-                " Compare it with a copy held elsewhere; the run can't go on from it."
-            )
-        lines.append(json.loads(raw))
-    return lines
-
-
-def _sealed(entry: dict[str, Any], previous: str) -> dict[str, Any]:
-    entry = entry | {"previous": previous}
-    return entry | {"digest": hashlib.sha256(canonical_json(entry)).hexdigest()}
-
-
-def _problem(raw: bytes, previous: str, *, first: bool) -> str | None:
-    try:
-        line = json.loads(raw)
-        entry = {key: value for key, value in line.items() if key != "digest"}
-        if canonical_json(line) != raw:
-            return "it is not spelled as it was written"
-        if line["digest"] != hashlib.sha256(canonical_json(entry)).hexdigest():
-            return "its bytes do not give its digest"
-        if line["previous"] != previous:
-            return "it does not follow from the line before it"
-        if ("leg" in line) == first:
-            return "a leg is missing before it"
-    except (ValueError, KeyError, AttributeError, TypeError, RecursionError):
-        return "it is not a line of a ledger"
-    return None
+    """The first line and the legs of a ledger whose chain holds. Raises LedgerError."""
+    return read_chain(path).lines
 
 
 def _header(lines: Sequence[dict[str, Any]]) -> Header:
@@ -162,10 +139,24 @@ def _header(lines: Sequence[dict[str, Any]]) -> Header:
 
 def _other_header(path: Path, found: Header, wanted: Header) -> str:
     differ = [key for key in Header.__slots__ if getattr(found, key) != getattr(wanted, key)]
+    if differ == ["start"]:
+        return (
+            f"{path} began with other first weights than are drawn here now: another PyTorch, or"
+            " another file of weights.\nGo on with the one that it began with (run.json names the"
+            " version), or choose another --out."
+        )
     return (
         f"{path} began with another {' and '.join(differ)}.\n"
         "Go on with the study and the data that it began with, or choose another --out."
     )
+
+
+def vouched_for(legs: Sequence[Mapping[str, Any]], numbers: frozenset[int] | None) -> set[str]:
+    """The digests of the batons of these hand-overs; of all that any line names where None."""
+    if numbers is not None:
+        return {line["baton"] for number, line in enumerate(legs) if number in numbers}
+    merged = {receipt["returned"] for line in legs for receipt in line["receipts"]}
+    return merged | {line["baton"] for line in legs}
 
 
 def file_name(digest: str, *, sealed: bool) -> str:

@@ -27,9 +27,11 @@ def relay(
         visits = courier.train(baton, leg.stops)
         for stop, visit in zip(leg.stops, visits, strict=True):
             check_handover(stop, visit, sent=baton)
-        baton = aggregate(leg, baton, [visit.baton for visit in visits])
-        proofs = [visit.baton.proof for visit in visits]
-        ledger.append(leg, [visit.receipt for visit in visits], baton, proofs)
+        returned = [visit.baton for visit in visits]
+        baton = aggregate(leg, baton, returned)
+        merged = [one for one in returned if one is not baton]
+        proofs = [one.proof for one in returned]
+        ledger.append(leg, [visit.receipt for visit in visits], baton, proofs, merged)
         if after_leg is not None:
             after_leg(ledger.legs_done - 1, leg, baton)
     return baton

@@ -3,6 +3,7 @@
 from roundelay.data.survey import TRAIN
 from roundelay.plan.exposure import THE_COORDINATOR, subtractors
 from roundelay.records.contents import ArmRun, Run
+from roundelay.records.resuming import RESUMED, told_of
 from roundelay.report.blocks import Block, Cell, Items, Section, Table, Text, cells
 from roundelay.report.figures import colour_of
 from roundelay.study.sections import PARALLEL, RELAYS
@@ -189,6 +190,7 @@ def provenance_section(run: Run) -> Section:
         ("seeds", ", ".join(str(seed) for seed in run.study.seeds)),
         ("encoder", f"{run.study.model.encoder}, weights {run.study.model.weights}"),
     ]  # fmt: skip
+    facts += [("resumed", told_of(entry)) for entry in record.get(RESUMED, [])]
     if run.study.evaluation.leave_out:
         facts.append(("left out", f"{run.study.evaluation.leave_out}: it never trained"))
     sites = [

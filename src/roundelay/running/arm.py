@@ -8,7 +8,8 @@ from roundelay.files.writing import write_bytes
 from roundelay.learning.model_file import write_model
 from roundelay.plan.itinerary import Leg
 from roundelay.records.arm import write_curve, write_scores
-from roundelay.records.layout import MODEL, SCORES, SEALED_MODEL, begin_arm
+from roundelay.records.closing import all_written, close_arm
+from roundelay.records.layout import MODEL, SCORES, SEALED_MODEL, begin_arm, is_finished
 from roundelay.relay.aggregation import final_model, goes_home
 from roundelay.relay.baton import Baton
 from roundelay.relay.courier import Courier, Scoring
@@ -43,6 +44,8 @@ def run_arm(
         ]
         write_curve(place, ledger.receipts)
         write_scores(place, scores, chosen_leg=chosen)
+    if not is_finished(out):  # one of an earlier version stays as it is
+        close_arm(place, ledger)
     on_event(ArmDone(plan.arm))
 
 
@@ -70,7 +73,7 @@ def _steps_done(plan: ArmPlan, ledger: Ledger) -> int:
 
 
 def _is_done(plan: ArmPlan, place: Path, ledger: Ledger) -> bool:
-    if not (place / SCORES).exists():
+    if not (place / SCORES).exists() or (ledger.closing is None and not all_written(place)):
         return False
     if ledger.legs_done < len(plan.arm.legs):
         raise LedgerError(

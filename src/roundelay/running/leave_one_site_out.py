@@ -10,7 +10,7 @@ from roundelay.errors import RunFolderError, StudyError, UserError
 from roundelay.files.places import refuse_place
 from roundelay.files.writing import write_json
 from roundelay.records.contents import read_run
-from roundelay.records.layout import RECORD, SUMMARY
+from roundelay.records.layout import RECORD, SUMMARY, is_begun
 from roundelay.records.left_out import combine_left_out, summarize_left_out
 from roundelay.report.left_out import lay_left_out
 from roundelay.report.page import write_page
@@ -47,6 +47,10 @@ def run_leaving_out(
             " are to be left out in turn. Take the key out of the study, or the option away."
         )
     refuse_place(out, images=study.data.root)
+    if resume and not is_begun(out):
+        raise RunFolderError(
+            f"There is nothing to resume at {out}: no run was begun there. Leave --resume away."
+        )
     if not resume and out.exists() and any(out.iterdir()):
         raise RunFolderError(
             f"{out} isn't empty. Go on with it by --resume, or choose another --out."
@@ -56,7 +60,10 @@ def run_leaving_out(
     for number, site in enumerate(sites, start=1):
         on_site(site, number, len(sites))
         place = out / file_name(site)
-        run_study(_without(study, site), place, resume=resume, device=device, on_event=on_event)
+        run_study(
+            _without(study, site), place, resume=resume and is_begun(place), device=device,
+            on_event=on_event,
+        )  # fmt: skip
         summary = _take_together(out, sites, on_event)
     write_json(out / SUMMARY, summary)
     return summary

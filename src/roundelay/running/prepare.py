@@ -10,7 +10,7 @@ from roundelay.couriers import open_courier
 from roundelay.learning.process import computing
 from roundelay.plan.cost import check_room
 from roundelay.plan.progress import OnStep
-from roundelay.records.layout import open_run
+from roundelay.records.layout import is_finished, open_run
 from roundelay.relay.courier import Courier
 from roundelay.running.run_plan import RunPlan, lay_run
 from roundelay.running.starting import machine_for
@@ -50,5 +50,6 @@ def prepared(
         opened = courier_of(study, home=out / "sites", machine=machine, on_step=on_step)
         with closing(opened) as courier:
             plan = lay_run(study, courier, machine)
-            check_room(out, plan.arms, plan.baton_bytes, keep_all=study.keep == "all")
+            if record is None or not is_finished(out):
+                check_room(out, plan.room_needed)
             yield Prepared(plan, courier, record)

@@ -1,17 +1,20 @@
 """Run a study: open the courier, lay the arms, run each, finish the run folder."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from roundelay.couriers import open_courier
 from roundelay.data.survey import TEST
 from roundelay.errors import LedgerError
 from roundelay.files.mishap import explained
+from roundelay.records.closing import close_run
 from roundelay.records.contents import Run, read_run, read_samples
-from roundelay.records.layout import begin_run, locked
+from roundelay.records.layout import RECORD, begin_run, is_finished, locked, open_run
 from roundelay.records.result import RunResult, result_of, write_result
+from roundelay.records.resuming import changed_software, note_changed, say_changed
 from roundelay.relay.courier import Courier
 from roundelay.report.refresh import Refresh, draw_or_say
 from roundelay.running.arm import run_arm
@@ -42,14 +45,20 @@ def run_study(
     written where the user can mend it, and SiteError where a site failed. Threads and deterministic
     mode of the process are as found afterwards.
     """
-    with (
-        prepared(
-            study, out, resume=resume, device=device, on_step=on_event, courier_of=courier_of
-        ) as ready,
-        locked(out),
-    ):
+    with ExitStack() as held:
+        if resume and (out / RECORD).exists():
+            held.enter_context(locked(out))  # before anything of it is read
+        ready = held.enter_context(
+            prepared(
+                study, out, resume=resume, device=device, on_step=on_event, courier_of=courier_of
+            )
+        )
+        if ready.record is None:
+            held.enter_context(locked(out))
+            open_run(study, out, resume=False)  # nobody began here in the meantime
         begin_run(study, out, ready.record, ready.plan.facts)
         with _going(out):
+            _say_other_software(out, ready.record, ready.plan, on_event)
             return _run_arms(ready.plan, out, ready.courier, on_event)
 
 
@@ -75,14 +84,28 @@ def _going(out: Path) -> Iterator[None]:
         ) from error
 
 
+def _say_other_software(
+    out: Path, record: Mapping[str, Any] | None, plan: RunPlan, on_event: OnEvent
+) -> None:
+    """A run that goes on under other software says so, and records it where it computes more."""
+    if record is None or not (changed := changed_software(record, plan.facts)):
+        return
+    finished = is_finished(out)
+    on_event(Noticed(say_changed(record, changed, finished=finished)))
+    if not finished:
+        note_changed(out, record, changed)
+
+
 def _finish(plan: RunPlan, out: Path, on_event: OnEvent) -> RunResult:
     """Read the folder once, and write what it comes to, before any picture or page is drawn: one
     that can't be is said and loses nothing."""
     run = read_run(out)
     _refuse_what_changed(run, plan)
-    result = result_of(run)
-    write_result(result)
-    said = _pictures(plan, run)
+    result, said = result_of(run), ""
+    if not is_finished(out):
+        write_result(result)
+        said = _pictures(plan, run)
+        close_run(out, {arm.label: arm.head for arm in run.arms})
     run = replace(run, finished=True, samples=read_samples(out))
     for text in (said, draw_or_say(out, run)):
         if text:

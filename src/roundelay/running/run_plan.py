@@ -4,6 +4,7 @@ import platform
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,13 @@ from roundelay.data.left_out import LeftOut
 from roundelay.data.survey import TEST, VALIDATION, SiteSurvey, cohort_digest
 from roundelay.errors import StudyError
 from roundelay.files.installed import installed_version
-from roundelay.learning.machine import Machine
+from roundelay.learning.machine import Machine, processor
 from roundelay.plan.arms import Arm, lay
+from roundelay.plan.cost import room_needed
 from roundelay.plan.exposure import weak_places
 from roundelay.plan.itinerary import digest
-from roundelay.records.layout import arm_folder
+from roundelay.plan.keeping import kept_always
+from roundelay.records.layout import FORMAT, arm_folder
 from roundelay.relay.baton import Baton
 from roundelay.relay.courier import Courier
 from roundelay.relay.ledger import Header
@@ -43,9 +46,7 @@ class ArmPlan:
     @property
     def keep(self) -> frozenset[int] | None:
         """The hand-overs whose batons stay in the run folder; None: all of them."""
-        if self.study.keep == "all":
-            return None
-        return frozenset(self.arm.round_ends if self.chooses else ())
+        return kept_always(self.study, self.arm.legs)
 
     @cached_property
     def header(self) -> Header:
@@ -90,6 +91,13 @@ class RunPlan:
         return len(self.starts[self.study.seeds[0]].data)
 
     @property
+    def room_needed(self) -> int:
+        """Bytes that the whole run writes."""
+        return room_needed(
+            self.study, self.arms, self.baton_bytes, between_hospitals=not self.images_at_hand
+        )
+
+    @property
     def images_at_hand(self) -> bool:
         """Between hospitals the images of the pictures are elsewhere."""
         return "network" not in self.facts
@@ -119,9 +127,13 @@ def lay_run(study: Study, courier: Courier, machine: Machine) -> RunPlan:
     arms = lay_arms(study, surveys)
     starts = {seed: start_baton(study, seed) for seed in study.seeds}
     facts = {
+        "format": FORMAT,
         "roundelay": installed_version(),
         "torch": torch.__version__,
+        "numpy": version("numpy"),
+        "scipy": version("scipy"),
         "python": platform.python_version(),
+        "processor": processor(),
         "study": study.digest,
         "cohort": cohort_digest(surveys),
         "synthetic": study.data.format == "phantom",

@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from roundelay.errors import RunFolderError
+import torch
+
+from roundelay.errors import RunFolderError, UserError
 from roundelay.learning.machine import Machine, find_device, find_machine
 from roundelay.learning.networks import build_unet
 from roundelay.learning.pretrained import load_encoder
@@ -36,8 +38,16 @@ def machine_for(
             f"This run was begun on the device {machine.device} and can't go on with --device"
             f" {device} to the same bytes. Leave --device away, or choose another --out."
         )
-    if "network" not in record:  # between hospitals each one computes where it can
+    if "network" in record:  # between hospitals each one computes where it can
+        return machine
+    try:
         find_device(machine.device)
+    except UserError as error:
+        raise RunFolderError(
+            f"This run was begun on the device {machine.device}, which isn't there now, as PyTorch"
+            f" {torch.__version__} sees this machine. Go on with it on a machine that has one, or"
+            " begin anew with another --out."
+        ) from error
     return machine
 
 

@@ -32,7 +32,6 @@ def submit_study(
     if (role := kit_role(kit)) != COORDINATOR:
         raise NetworkError(f"{kit} is the kit of a {role}; a study is submitted by a coordinator.")
     note = _note(kit, out, study)
-    known = _network_of(out) if resume and (out / RECORD).exists() else _named(note)
 
     def watch(event: Event) -> None:
         if isinstance(event, Planned):  # run.json has its name from now on
@@ -40,6 +39,8 @@ def submit_study(
         on_event(event)
 
     def courier_of(study: Study, **_: Any) -> HospitalsCourier:
+        # The folder is ours by now: it is locked.
+        known = _network_of(out) if resume and (out / RECORD).exists() else _named(note)
         settings = study.courier
         transport = FlareTransport(
             kit, known["run"], patience=settings.patience, stuck_after=settings.stuck_after

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from roundelay.data.survey import VALIDATION
 from roundelay.errors import RefusedError
+from roundelay.evaluation.choosing import best_leg
 from roundelay.evaluation.forgetting import Validation
 from roundelay.evaluation.summary import site_means
 from roundelay.files.writing import write_json
@@ -69,11 +70,5 @@ class ValidationMatrix:
             self.after_leg(last, arm.legs[ledger.legs_run[last]], ledger.baton_of(last))
 
     def best_leg(self, arm: Arm, choose: str) -> int:
-        """The end of a round whose model is best, by the mean over sites or by the worst site."""
-
-        def value(row: Validation) -> float:
-            dices = row.dice.values()
-            return min(dices) if choose == "worst-site" else sum(dices) / len(dices)
-
-        ends = [row for row in self.rows if row.leg in arm.round_ends]
-        return max(ends, key=lambda row: (value(row), -row.leg)).leg
+        """The end of a round whose model is best."""
+        return best_leg(self.rows, arm.round_ends, choose)

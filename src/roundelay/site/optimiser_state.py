@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from roundelay.errors import LedgerError, VisitError
 from roundelay.files.arrays import Arrays
 from roundelay.files.writing import write_bytes
 from roundelay.plan.itinerary import Stop
@@ -14,9 +15,21 @@ def _state_file(site: LocalSite, stop: Stop, index: int) -> Path:
 
 
 def kept_state(site: LocalSite, stop: Stop) -> Arrays:
+    """The memory of the last visit here. Raises VisitError where it is gone or damaged."""
     if site.study.recipe.optimiser_state != "stay" or stop.previous_here is None:
         return {}
-    return Baton(_state_file(site, stop, stop.previous_here).read_bytes()).arrays()
+    file = _state_file(site, stop, stop.previous_here)
+    try:
+        return Baton(file.read_bytes()).arrays()
+    except (OSError, LedgerError) as error:
+        found = "can't be read" if file.exists() else "isn't there"
+        raise VisitError(
+            f"{stop}: the optimiser's memory of this site's last visit"
+            f" ({file.parent.name}/{file.name}) {found}, and this study keeps it at the site"
+            ' (optimiser_state = "stay"). Put it back where the site keeps what stays with it (on'
+            " one machine the folder sites of the run) and go on with --resume, or begin anew with"
+            " another --out."
+        ) from error
 
 
 def keep_state(site: LocalSite, stop: Stop, state: Arrays) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from roundelay.errors import DataError, DiskFullError, StudyError
 from roundelay.plan.arms import lay
-from roundelay.plan.cost import check_room
+from roundelay.plan.cost import check_room, room_needed
 from roundelay.plan.exposure import exposed, subtractors, weak_places
 from surveys import SIZES, study, survey, surveys
 
@@ -46,12 +46,49 @@ def test_a_site_with_one_patient_is_named_where_it_stands_weakly():
     assert not weak_places(lay(plan, surveys()), surveys())
 
 
+MODEL_BYTES = 1000
+
+
+def room(*, arms=("cwt",), between_hospitals=False, courier=None, **sections):
+    top = {"arms": arms, **sections.pop("top", {})}
+    recipe = {"rounds": 2, "epochs": 1, **sections.pop("recipe", {})}
+    plan = study(top=top, recipe=recipe, courier=courier or {}, **sections)
+    arms = lay(plan, surveys())
+    return room_needed(plan, arms, MODEL_BYTES, between_hospitals=between_hospitals) / MODEL_BYTES
+
+
+def test_the_room_is_what_is_written_not_copies_of_the_first_model():
+    """Two batons, the one that is being written, and the model; and what the study adds to them."""
+    assert room() == 2 + 1 + 1
+    assert room(arms=("cwt", "fedavg")) == 1 + 2 * 3
+    assert room(recipe={"optimiser_state": "travel"}) == 3 * 3 + 1
+    assert room(recipe={"average": "ema"}) == 3 * 2 + 1
+    assert room(recipe={"rounds": 4}, evaluation={"choose": "best"}) == (3 + 2) + 1 + 1
+    assert room(top={"keep": "all"}) == 2 * 3 + 1 + 1
+    assert room(arms=("fedavg",), top={"keep": "all"}) == 2 + 2 * 3 + 1 + 1
+    assert room(recipe={"optimiser_state": "stay"}) == 4 + 3 * 2 * 2
+    assert room(recipe={"optimiser_state": "stay"}, between_hospitals=True) == pytest.approx(
+        4, abs=20
+    )
+    assert room(recipe={"optimiser_state": "travel"}, between_hospitals=True) > 4 * 3
+
+
 def test_a_run_that_will_not_fit_is_refused_before_it_begins(tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=10**6))
 
     with pytest.raises(DiskFullError, match="Nothing was written"):
-        check_room(tmp_path / "run", [laid()], 10**6, keep_all=False)
-    check_room(tmp_path / "run", [laid()], 1000, keep_all=True)
+        check_room(tmp_path / "run", 10**6 + 1)
+    check_room(tmp_path / "run", 10**6)
+
+
+def test_what_is_there_already_needs_no_room(tmp_path, monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=10))
+    (tmp_path / "arms" / "cwt-0").mkdir(parents=True)
+    (tmp_path / "arms" / "cwt-0" / "model.safetensors").write_bytes(bytes(100))
+
+    check_room(tmp_path, 110)
+    with pytest.raises(DiskFullError, match="more at"):
+        check_room(tmp_path, 111)
 
 
 def test_a_site_without_training_slices_is_refused():

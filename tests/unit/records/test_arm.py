@@ -5,12 +5,13 @@ import hashlib
 
 import pytest
 
-from fakes import ADDS, toy_ledger, write_run
+from fakes import ADDS, write_run
 from roundelay.evaluation.scores import PatientScore
-from roundelay.plan.arms import lay
 from roundelay.records.arm import model_digest, read_validations
 from roundelay.records.contents import read_run
-from surveys import SIZES, study, surveys
+from roundelay.relay.chain import read_chain
+from roundelay.relay.receipt import Receipt
+from surveys import SIZES, study
 
 PLAN = study(
     top={"arms": ("cwt", "fedavg"), "seeds": (0, 1)},
@@ -28,13 +29,13 @@ def run(module_path):
 
 def test_a_finished_arm_is_read_back(run):
     place = run / "arms" / "cwt-0-given"
-    ledger = toy_ledger(place, lay(PLAN, surveys())[0])
+    chain = read_chain(place / "ledger.jsonl")
 
     found = read_run(run).arms[0]
 
     assert [receipt.site for receipt in found.receipts] == [*SIZES, *SIZES]
-    assert list(found.receipts) == ledger.receipts
-    assert (found.label, found.head, found.chosen_leg) == (LABELS[0], ledger.head, 5)
+    assert list(found.receipts) == [Receipt(**r) for line in chain.legs for r in line["receipts"]]
+    assert (found.label, found.head, found.chosen_leg) == (LABELS[0], chain.head, 5)
     assert [s.patient for s in found.scores] == [f"{s}-{n}" for s in SIZES for n in (0, 1)]
     assert found.scores[0].attributes == SAID["NORTH-0"]
     model = (place / "model.safetensors").read_bytes()

@@ -5,11 +5,12 @@ import shutil
 
 import pytest
 
-from fakes import toy_ledger, write_run
+from fakes import write_run
 from roundelay.errors import LedgerError, RunFolderError
-from roundelay.plan.arms import lay
-from roundelay.records.verification import verify_arm, verify_run
-from surveys import study, surveys
+from roundelay.records.verification import check_run, verify_arm, verify_run
+from roundelay.relay.chain import read_chain
+from surveys import study
+from toy_runs import rechain
 
 PLAN = study(top={"arms": ("cwt", "fedavg")}, recipe={"rounds": 2, "epochs": 1})
 LABELS = ("cwt-0", "fedavg-0")
@@ -27,10 +28,7 @@ def run(finished, tmp_path):
 
 
 def test_an_untouched_run_verifies_to_the_heads_of_its_ledgers(finished):
-    heads = [
-        toy_ledger(finished / "arms" / label, arm).head
-        for label, arm in zip(LABELS, lay(PLAN, surveys()), strict=True)
-    ]
+    heads = [read_chain(finished / "arms" / label / "ledger.jsonl").head for label in LABELS]
 
     assert [verify_arm(finished, label) for label in LABELS] == heads
 
@@ -87,12 +85,12 @@ def test_every_kept_baton_and_the_model_are_vouched_for(run, label):
     kept = [*(run / "arms" / label / "batons").iterdir()]
     kept.append(run / "arms" / label / "model.safetensors")
 
-    assert len(kept) == (7 if label == "cwt-0" else 3)
+    assert len(kept) == (7 if label == "cwt-0" else 9)
     for path in kept:
         honest = path.read_bytes()
         for attack in (honest[:-1], honest + b"\0", bytes([honest[0] ^ 1]) + honest[1:]):
             path.write_bytes(attack)
-            with pytest.raises(LedgerError, match=r"was altered|another head or model"):
+            with pytest.raises(LedgerError, match="was altered"):
                 verify_arm(run, label)
         path.write_bytes(honest)
     assert verify_arm(run, label)
@@ -116,8 +114,10 @@ def test_a_baton_that_stands_in_no_line_is_found_in_a_finished_arm_alone(run):
     with pytest.raises(LedgerError, match="stands in no line"):
         verify_arm(run, "cwt-0")
     # What a kill between baton and line leaves.
-    (place / "scores.json").unlink()
-    (run / "summary.json").unlink()
+    for path in (place / "scores.json", run / "summary.json", run / "closing.json"):
+        path.unlink()
+    lines = (place / "ledger.jsonl").read_bytes().splitlines(keepends=True)
+    (place / "ledger.jsonl").write_bytes(b"".join(lines[:-1]))
     assert verify_arm(run, "cwt-0")
 
 
@@ -125,7 +125,7 @@ def test_a_baton_that_stands_in_no_line_is_found_in_a_finished_arm_alone(run):
 def test_lines_cut_from_the_end_of_a_finished_arm_are_found(run, left):
     ledger = run / "arms" / "cwt-0" / "ledger.jsonl"
     lines = ledger.read_bytes().splitlines(keepends=True)
-    assert len(lines) == 7
+    assert len(lines) == 8
     ledger.write_bytes(b"".join(lines[:left]))
     shutil.rmtree(run / "arms" / "cwt-0" / "batons")  # so that no baton gives them away
 
@@ -137,14 +137,15 @@ def test_lines_cut_from_the_end_of_a_finished_arm_are_found(run, left):
 @pytest.mark.parametrize("key", ["head", "model"])
 def test_a_summary_that_notes_another_head_or_model_is_found(run, label, key):
     path = run / "summary.json"
-    honest = json.loads(path.read_text())["arms"]
-    rows = [{**row, key: "0" * 64} if row["label"] == label else row for row in honest]
-    path.write_text(json.dumps({"arms": rows}))
+    values = json.loads(path.read_text())
+    values["arms"] = [
+        {**row, key: "0" * 64} if row["label"] == label else row for row in values["arms"]
+    ]
+    path.write_text(json.dumps(values))
 
-    with pytest.raises(LedgerError, match=f"another head or model for {label}"):
-        verify_arm(run, label)
-    other = LABELS[1 - LABELS.index(label)]
-    assert verify_arm(run, other)
+    with pytest.raises(LedgerError, match=rf"summary.json says otherwise at arms.\d.{key}"):
+        verify_run(run)
+    assert all(verify_arm(run, label) for label in LABELS)
 
 
 def test_a_whole_run_is_verified_at_once(run):
@@ -152,7 +153,69 @@ def test_a_whole_run_is_verified_at_once(run):
 
     assert list(found.heads) == list(LABELS)
     assert found.heads["cwt-0"] == verify_arm(run, "cwt-0")
+    assert found.head == json.loads((run / "closing.json").read_text())["digest"]
     assert found.signed_receipts == 0
+    assert not found.failed
+
+
+def test_a_run_that_goes_on_has_claims_that_come_later(run):
+    for path in (run / "summary.json", run / "closing.json"):
+        path.unlink()
+    shutil.rmtree(run / "arms" / "fedavg-0")
+
+    found = verify_run(run)
+
+    later = {c.text: c.why for c in found.claims if "finished" in c.why or "not yet" in c.why}
+    assert later == {
+        "closing.json names every head and file, and none was altered": "the run isn't finished",
+        "summary.json is what scores and ledgers come to": "the run isn't finished",
+        "patients.csv is what the scores come to": "the run isn't finished",
+        "all arms scored the same patients": "the arm isn't finished",
+        "it has begun": "not yet: its ledger isn't there",
+    }
+
+
+def test_a_run_of_an_older_version_says_what_it_never_noted(run):
+    """It closed neither ledgers nor runs, and its record names no format."""
+    (run / "closing.json").unlink()
+    record = json.loads((run / "run.json").read_text())
+    (run / "run.json").write_text(json.dumps({k: v for k, v in record.items() if k != "format"}))
+    for label in LABELS:
+        ledger = run / "arms" / label / "ledger.jsonl"
+        lines = ledger.read_bytes().splitlines(keepends=True)
+        ledger.write_bytes(b"".join(lines[:-1]))
+    heads = [read_chain(run / "arms" / label / "ledger.jsonl").head for label in LABELS]
+    summary = json.loads((run / "summary.json").read_text())
+    for row, head in zip(summary["arms"], heads, strict=True):
+        row["head"] = head
+    (run / "summary.json").write_text(json.dumps(summary))
+
+    found = verify_run(run)
+
+    assert sum("older version" in claim.why for claim in found.claims) == 3
+    assert list(found.heads.values()) == heads and found.head is None
+
+
+def test_a_mean_of_several_sites_is_computed_again_where_its_parts_are_kept(run):
+    text = "what several sites returned was merged as the study says"
+    place = run / "arms" / "fedavg-0"
+
+    def outcome():
+        return next(c for c in check_run(run).claims if (c.about, c.text) == ("fedavg-0", text))
+
+    assert outcome().outcome == "checked"
+    line = json.loads((place / "ledger.jsonl").read_text().splitlines()[1])
+    returned = place / "batons" / f"{line['receipts'][0]['returned']}.safetensors"
+    returned.rename(run / "aside")
+    assert outcome().outcome == "unchecked" and "leg 1" in outcome().why
+    (run / "aside").rename(returned)
+
+    def other_mean(entries):
+        digests = [r["returned"] for r in entries[1]["receipts"]]
+        entries[1]["baton"] = digests[0]
+
+    rechain(place, other_mean)
+    assert outcome().outcome == "failed"
 
 
 def test_a_folder_without_ledgers_is_no_run(tmp_path):

@@ -120,7 +120,7 @@ def test_a_run_whose_device_is_gone_is_refused_but_not_where_hospitals_compute(p
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     record = {"machine": Machine("cuda", False, False).as_json()}
 
-    with pytest.raises(UserError, match="The device cuda isn't there"):
+    with pytest.raises(RunFolderError, match=r"begun on the device cuda, which isn't there now"):
         machine_for(plan, record)
     assert machine_for(plan, record | {"network": {}}).device == "cuda"
 

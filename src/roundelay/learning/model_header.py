@@ -1,0 +1,26 @@
+"""What the header of model.safetensors says of a study; read and written without PyTorch."""
+
+import json
+
+from roundelay.study.study import Study
+
+KEY = "roundelay"
+
+FORMAT = 2
+
+
+def model_metadata(study: Study) -> dict[str, str]:
+    """The file's metadata: all that prediction needs to know of the study."""
+    header = {
+        "format": FORMAT,
+        "encoder": study.model.encoder,
+        "intensity": study.data.intensity,
+        "crop": study.data.crop,
+        "size": study.data.size,
+        "threshold": study.evaluation.threshold,
+        "test_time_augmentation": study.evaluation.test_time_augmentation,
+        "study": study.digest,
+        "synthetic": study.data.format == "phantom",
+    }
+    # One key alone: safetensors doesn't promise the order of several.
+    return {KEY: json.dumps(header, sort_keys=True)}

@@ -1,0 +1,126 @@
+"""Every claim on one arm of a run."""
+
+from functools import partial
+from pathlib import Path
+
+from roundelay.errors import LedgerError
+from roundelay.plan.itinerary import Leg
+from roundelay.plan.itinerary import digest as itinerary_digest
+from roundelay.plan.keeping import kept, kept_always
+from roundelay.records.arm_checks import (
+    check_batons,
+    check_handovers,
+    check_merged,
+    check_nobody_was_away,
+    check_patients,
+    check_visits,
+)
+from roundelay.records.claims import CantBeChecked, Claim, tried
+from roundelay.records.end_checks import (
+    check_choice,
+    check_closing,
+    check_curve,
+    check_model,
+    check_no_leg_is_missing,
+    check_scores,
+    check_validations,
+)
+from roundelay.records.evidence import ArmEvidence, RunEvidence
+
+
+def claims_on_ledger(arm: ArmEvidence) -> list[Claim]:
+    """What its ledger, plan, batons and last line show."""
+    return [
+        tried(arm.label, text, partial(check, arm))
+        for text, check in (
+            ("every line follows from the one before it", _chain),
+            ("its ledger is of this arm, study and cohort", _of_this_arm),
+            ("its itinerary is the plan that the ledger began with", _plan),
+            ("every visit is one that was planned, with its patients, slices and steps", _visits),
+            ("every site began with what the one before it handed over", _handovers),
+            ("the batons that must be kept are there, and none was altered", _batons),
+            ("the ledger's last line names the arm's files, and none was altered", check_closing),
+            ("no leg is missing at the end", check_no_leg_is_missing),
+        )
+    ]
+
+
+def _chain(arm: ArmEvidence) -> object:
+    return arm.chain
+
+
+def _ledger(arm: ArmEvidence) -> Path:
+    return arm.place / "ledger.jsonl"
+
+
+def _of_this_arm(arm: ArmEvidence) -> None:
+    first, record = arm.known_chain.lines[0], arm.run.record
+    wanted = {"arm": arm.label, "study": record.get("study"), "cohort": record.get("cohort")}
+    for key, value in wanted.items():
+        if first[key] != value:
+            raise LedgerError(f"{_ledger(arm)} began with another {key} than run.json names.")
+
+
+def _plan(arm: ArmEvidence) -> None:
+    if arm.known_chain.lines[0]["itinerary"] != itinerary_digest(arm.legs):
+        raise LedgerError(
+            f"{arm.place / 'itinerary.json'} is not the plan that {_ledger(arm)} began with."
+        )
+
+
+def _visits(arm: ArmEvidence) -> None:
+    chain = arm.known_chain
+    check_visits(_ledger(arm), chain, arm.known_legs)
+    if arm.run.network is None:
+        check_nobody_was_away(_ledger(arm), chain)
+    check_patients(_ledger(arm), chain, arm.run.known_surveys)
+
+
+def _handovers(arm: ArmEvidence) -> None:
+    check_handovers(_ledger(arm), arm.known_chain, arm.known_legs)
+
+
+def _batons(arm: ArmEvidence) -> None:
+    chain = arm.known_chain
+    always = kept_always(arm.run.known_study, arm.known_legs)
+    check_batons(arm.place, chain, kept(always, len(chain.legs)), done=arm.done)
+
+
+def _merged(arm: ArmEvidence) -> None:
+    check_merged(arm.place, arm.known_chain, arm.known_legs)
+
+
+def _from_images(_: ArmEvidence) -> None:
+    raise CantBeChecked("that needs the images, which stay at their sites")
+
+
+def claims_on_end(arm: ArmEvidence) -> list[Claim]:
+    """What its model, choice and scores show."""
+    several = [("what several sites returned was merged as the study says", _merged)]
+    return [
+        tried(arm.label, text, partial(check, arm))
+        for text, check in (
+            *several * any(leg.task == "recalibrate" or len(leg.stops) > 1 for leg in _legs(arm)),
+            ("the hand-over whose model is taken is the one that the study's rule chooses",
+             check_choice),
+            ("the model is the one of that hand-over", check_model),
+            ("validation.json has the patients and hand-overs that it must have",
+             check_validations),
+            ("every patient is scored, and each Dice is that of its counted pixels", check_scores),
+            ("curve.csv holds what the receipts state", check_curve),
+            ("the counted pixels are those of model and images", _from_images),
+        )
+    ]  # fmt: skip
+
+
+def _legs(arm: ArmEvidence) -> tuple[Leg, ...]:
+    try:
+        return arm.legs
+    except LedgerError:
+        return ()
+
+
+def arm_problems(out: Path, label: str) -> list[str]:
+    """What of an arm's ledger, plan, batons and last line failed; empty where nothing did."""
+    arm = RunEvidence(out).arm(label)
+    return [one.why for one in claims_on_ledger(arm) if one.outcome == "failed"]

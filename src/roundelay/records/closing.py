@@ -1,0 +1,102 @@
+"""The last lines of a run: the digests of what people quote, of each arm and of the whole.
+
+An arm's ledger ends in a line that names the arm's files. `closing.json` ends the run: the head of
+every arm's ledger, and the files that stand beside the arms. So one digest, the run's head, vouches
+for all of them.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from roundelay.errors import LedgerError
+from roundelay.files.canonical import digest_of
+from roundelay.files.writing import write_json
+from roundelay.records.arm import CURVE, VALIDATIONS
+from roundelay.records.layout import (
+    CLOSING,
+    MODEL,
+    PATIENTS,
+    RECORD,
+    SAMPLES,
+    SCORES,
+    SEALED_MODEL,
+    STUDY,
+    SUMMARY,
+)
+from roundelay.relay.ledger import Ledger
+
+ALWAYS = (SCORES, CURVE)
+OF_THE_RUN = (STUDY, RECORD, PATIENTS, SUMMARY)
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def arm_files(place: Path) -> list[str]:
+    """The files of a finished arm that its ledger's last line names."""
+    model = SEALED_MODEL if (place / SEALED_MODEL).exists() else MODEL
+    validation = [VALIDATIONS] if (place / VALIDATIONS).exists() else []
+    return sorted([model, *ALWAYS, *validation])
+
+
+def all_written(place: Path) -> bool:
+    """Whether an arm has every file that its ledger's last line names."""
+    return all((place / name).exists() for name in arm_files(place))
+
+
+def close_arm(place: Path, ledger: Ledger) -> None:
+    """Write the last line of an arm's ledger; nothing where it stands there."""
+    if ledger.closing is None:
+        ledger.close({name: file_digest(place / name) for name in arm_files(place)})
+
+
+def run_files(out: Path) -> list[str]:
+    """The files beside the arms that end a run, with the pictures that it has."""
+    pictures = sorted(p for p in (out / SAMPLES.parent).glob("*") if p.is_file())
+    return [*OF_THE_RUN, *(p.relative_to(out).as_posix() for p in pictures)]
+
+
+def close_run(out: Path, heads: Mapping[str, str]) -> None:
+    """Write closing.json, the last file of a run; `heads` are those of the arms' ledgers."""
+    files = {name: file_digest(out / name) for name in run_files(out)}
+    values = {"heads": dict(heads), "files": files}
+    write_json(out / CLOSING, {**values, "digest": digest_of(values)})
+
+
+def read_closing(out: Path) -> dict[str, Any]:
+    """closing.json, whose own digest holds. Raises LedgerError."""
+    path = out / CLOSING
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        rest = {key: values[key] for key in ("heads", "files")}
+        found, stated = digest_of(rest), values["digest"]
+        texts = [t for part in rest.values() for pair in part.items() for t in pair]
+    except OSError as error:
+        raise LedgerError(f"{path} can't be read: {error.strerror}.") from error
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise LedgerError(f"{path} holds what no run's last line holds.") from error
+    if found != stated or len(values) != 3 or not all(isinstance(text, str) for text in texts):
+        raise LedgerError(f"{path} was changed: its values do not give its digest.")
+    return {**rest, "digest": found}
+
+
+def refuse_other_files(folder: Path, named: Mapping[str, str], expected: Iterable[str]) -> None:
+    """Raise LedgerError unless these files, and no others, are as their digests say."""
+    wanted = set(expected)
+    if more := sorted(set(named) ^ wanted):
+        where = "named, but not there" if more[0] in named else "there, but not named"
+        raise LedgerError(f"{folder / more[0]} is {where}.")
+    for name in sorted(wanted):
+        path = folder / name
+        if not path.is_file():
+            raise LedgerError(f"{path} is missing.")
+        if (found := file_digest(path)) != named[name]:
+            raise LedgerError(
+                f"{path} was altered: its digest is {found[:12]} now, {named[name][:12]} was noted."
+            )

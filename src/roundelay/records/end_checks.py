@@ -1,0 +1,171 @@
+"""What stands at the end of an arm, model, choice, scores, held against its ledger and plan."""
+
+import hashlib
+from math import isclose
+
+import numpy as np
+import safetensors
+
+from roundelay.data.survey import TEST, VALIDATION
+from roundelay.errors import LedgerError
+from roundelay.evaluation.choosing import best_leg
+from roundelay.evaluation.scores import PatientScore
+from roundelay.files.arrays import Arrays
+from roundelay.learning.model_header import model_metadata
+from roundelay.plan.legs import followed, round_ends
+from roundelay.records.arm import CURVE, curve_text
+from roundelay.records.arm_checks import legs_run
+from roundelay.records.claims import CantBeChecked
+from roundelay.records.closing import arm_files, refuse_other_files
+from roundelay.records.evidence import OLDER, ArmEvidence
+from roundelay.records.layout import MODEL, SCORES, SEALED_MODEL
+from roundelay.relay.aggregation import final_model
+from roundelay.relay.baton import digest_of_parts
+from roundelay.relay.ledger import file_name, read_baton, sealed_as
+from roundelay.relay.receipt import Receipt
+
+
+def check_closing(arm: ArmEvidence) -> None:
+    """The ledger's last line names every file of the arm's end, and each is as it says."""
+    chain = arm.known_chain
+    if chain.closing is not None:
+        refuse_other_files(arm.place, chain.closing, arm_files(arm.place))
+        return
+    arm.must_be_done()
+    if arm.run.older:
+        raise CantBeChecked(OLDER)
+    if not arm.run.finished:
+        raise CantBeChecked("the arm isn't finished: its last line is still to come")
+    raise LedgerError(f"{arm.place / 'ledger.jsonl'} has no last line: it was cut.")
+
+
+def check_no_leg_is_missing(arm: ArmEvidence) -> None:
+    chain, legs = arm.finished_chain, arm.known_legs
+    if len(chain.legs) < len(legs):
+        raise LedgerError(
+            f"{arm.place / 'ledger.jsonl'} ends after {len(chain.legs)} of {len(legs)} legs, but"
+            " the arm is finished: lines were cut."
+        )
+
+
+def check_choice(arm: ArmEvidence) -> None:
+    """The hand-over whose model is taken is the one that the study's rule chooses."""
+    chosen, legs = arm.chosen_leg, arm.known_legs
+    rule = arm.run.known_study.evaluation.choose
+    wanted = len(legs) - 1
+    if rule != "last":
+        wanted = best_leg(arm.validations, round_ends(legs), rule)
+    if chosen != wanted:
+        raise LedgerError(
+            f"{arm.place / SCORES} names hand-over {chosen + 1}, but choose = {rule!r} takes"
+            f" {wanted + 1}."
+        )
+
+
+def check_model(arm: ArmEvidence) -> None:
+    """The model is what the chosen hand-over's baton predicts with, and its header the study's."""
+    line = arm.finished_chain.legs[arm.known_choice]
+    sealed = arm.place / SEALED_MODEL
+    if sealed.exists():
+        if hashlib.sha256(sealed.read_bytes()).hexdigest() != sealed_as(line):
+            raise LedgerError(f"{sealed} is not the chosen hand-over's baton.")
+        return
+    study = arm.run.known_study
+    with safetensors.safe_open(arm.place / MODEL, framework="numpy") as file:
+        metadata = file.metadata()
+        arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    if not arm.run.older and metadata != model_metadata(study):
+        raise LedgerError(f"The header of {arm.place / MODEL} is not what the study says.")
+    if digest_of_parts(model=arrays) != line["baton"]:
+        _compare_with_baton(arm, line["leg"], sealed_as(line), line["baton"], arrays)
+
+
+def _compare_with_baton(
+    arm: ArmEvidence, leg: int, sealed: str, digest: str, arrays: Arrays
+) -> None:
+    """A baton of more than the weights: its model is compared where it is kept open."""
+    recipe = arm.run.known_study.recipe
+    alone = recipe.optimiser_state != "travel" and recipe.average == "none"
+    kept = (arm.place / "batons" / file_name(digest, sealed=False)).exists()
+    if not alone and not kept:
+        why = "is sealed" if sealed else "isn't kept"
+        raise CantBeChecked(f"the baton of leg {leg + 1}, which it was taken from, {why}")
+    if kept:
+        wanted = final_model(read_baton(arm.place / "batons", {"baton": digest}))
+        if wanted.keys() == arrays.keys() and all(
+            wanted[n].dtype == arrays[n].dtype and np.array_equal(wanted[n], arrays[n])
+            for n in wanted
+        ):
+            return
+    raise LedgerError(f"{arm.place / MODEL} holds other weights than the chosen hand-over's.")
+
+
+def check_validations(arm: ArmEvidence) -> None:
+    """There is a row for each hand-over that the study follows, of all who have such patients."""
+    surveys, evaluation = arm.run.surveys, arm.run.known_study.evaluation
+    legs = arm.known_legs
+    chain = arm.known_chain
+    with_patients = {s: n for s, one in surveys.items() if (n := one.patients[VALIDATION])}
+    wanted = followed(legs, evaluation) if with_patients else frozenset()
+    run = legs_run(arm.place / "ledger.jsonl", chain, legs)
+    rows = {row.leg: row for row in arm.validations}
+    due = {number for number in wanted if number < len(chain.legs)}
+    if not arm.done:
+        due -= {len(chain.legs) - 1} - set(rows)  # its row comes after its line
+    if set(rows) != due or len(rows) != len(arm.validations):
+        raise LedgerError(f"{arm.place / 'validation.json'} has not a row for each that is due.")
+    for number, row in rows.items():
+        stops = run[number].stops
+        gave = {site: n for site, n in with_patients.items() if site in row.patients}
+        if (row.round, row.patients, row.dice.keys()) != (stops[0].round, gave, gave.keys()) or (
+            gave != with_patients and arm.run.network is None
+        ):
+            raise LedgerError(f"{arm.place / 'validation.json'}, hand-over {number + 1}: the"
+                              " patients are not those of the sites.")  # fmt: skip
+        if not all(0 <= dice <= 1 for dice in row.dice.values()):
+            raise LedgerError(f"{arm.place / 'validation.json'} holds a Dice that is none.")
+
+
+def check_scores(arm: ArmEvidence) -> None:
+    """All patients of every site are scored, and each Dice is that of its counts."""
+    scores, surveys = arm.scores, arm.run.surveys
+    for score in scores:
+        _check_score(arm, score)
+    missing = []
+    for site, survey in surveys.items():
+        for split in (VALIDATION, TEST):
+            own = [s for s in scores if (s.site, s.split) == (site, split)]
+            found = (sum(s.patients for s in own), sum(s.slices for s in own))
+            wanted = (survey.patients[split], survey.slices[split])
+            if not own and wanted[0] and arm.run.network is not None:
+                missing.append(f"{site} gave none of its {wanted[0]} {split} patients'")
+            elif found != wanted:
+                raise LedgerError(
+                    f"{arm.place / SCORES}: {found[0]} {split} patients ({found[1]} slices) of"
+                    f" {site} are scored; it has {wanted[0]} ({wanted[1]})."
+                )
+    if any(s.site not in surveys or s.split not in (VALIDATION, TEST) for s in scores):
+        raise LedgerError(f"{arm.place / SCORES} scores a patient of no site or split.")
+    if missing:
+        raise CantBeChecked("; ".join(missing))
+
+
+def _check_score(arm: ArmEvidence, score: PatientScore) -> None:
+    overlap = score.overlap
+    if score.patients == 1 and (
+        not isclose(score.dice, overlap.dice, rel_tol=1e-12)
+        or bool(score.hd95_missing) != bool(overlap.one_empty)
+    ):
+        raise LedgerError(
+            f"{arm.place / SCORES}: the Dice of a patient of {score.site} is not that of its"
+            " counted pixels."
+        )
+
+
+def check_curve(arm: ArmEvidence) -> None:
+    """curve.csv holds what the receipts state."""
+    chain = arm.finished_chain
+    receipts = [Receipt(**receipt) for line in chain.legs for receipt in line["receipts"]]
+    found = (arm.place / CURVE).read_bytes()
+    if not arm.run.older and found != curve_text(receipts).encode():
+        raise LedgerError(f"{arm.place / CURVE} does not hold what the receipts state.")
