@@ -14,7 +14,7 @@ from roundelay.network.wire.messages import pack, unpack
 from roundelay.network.wire.sealed_baton import hand_over
 from roundelay.network.wire.sealing import seal, unseal
 from roundelay.records.layout import read_record
-from roundelay.records.signatures import check_signatures
+from roundelay.records.signatures import check_signatures, check_survey_signatures
 from roundelay.relay.baton import Baton
 from roundelay.relay.ledger import read_ledger
 from roundelay.running.starting import start_baton
@@ -183,6 +183,15 @@ def test_a_forged_receipt_is_found_though_the_chain_holds(situation, forge):
         record["network"]["roster"]["EAST"]["sign"] = "11" * 32
     with pytest.raises(LedgerError, match=r"forged|isn't signed"):
         check_signatures(record, "swt-0", lines)
+
+
+def test_forged_numbers_of_a_site_are_found(situation):
+    """The numbers of run.json, that the whole itinerary follows from."""
+    record = read_record(situation.out)
+    check_survey_signatures(record)
+    record["sites"][1]["slices"]["train"] += 1
+    with pytest.raises(LedgerError, match="numbers of WEST aren't signed by WEST"):
+        check_survey_signatures(record)
 
 
 def test_an_answer_that_another_site_signed_is_not_taken(west):

@@ -101,3 +101,15 @@ def proposal_digest(study: str, terms: Mapping[str, Any]) -> str:
 def survey_statement(numbers: Mapping[str, Any], run: str, proposal: str) -> dict[str, Any]:
     """What a site signs of its numbers: they are for one run of one study."""
     return {"run": run, "proposal": proposal, "survey": dict(numbers)}
+
+
+def check_survey_signatures(record: Mapping[str, Any]) -> None:
+    """Raise LedgerError unless each site of run.json signed its numbers for this run."""
+    network = record["network"]
+    proposal = proposal_digest(record["study"], network)
+    for numbers in record["sites"]:
+        site = numbers["site"]
+        statement = survey_statement(numbers, network["run"], proposal)
+        signature = str(network["survey_signatures"].get(site, ""))
+        if not signed_by(network["roster"].get(site, {}), canonical_json(statement), signature):
+            raise LedgerError(f"run.json: the numbers of {site} aren't signed by {site}.")

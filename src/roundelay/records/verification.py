@@ -9,7 +9,7 @@ from roundelay.errors import LedgerError
 from roundelay.records.arm_claims import arm_problems, claims_on_end, claims_on_ledger
 from roundelay.records.claims import CantBeChecked, Claim, tried
 from roundelay.records.closing import read_closing
-from roundelay.records.evidence import ArmEvidence, RunEvidence
+from roundelay.records.evidence import OLDER, ArmEvidence, RunEvidence
 from roundelay.records.layout import CLOSING, SAMPLES
 from roundelay.records.result_checks import ComputedAgain, check_patients_file, check_summary
 from roundelay.records.run_checks import (
@@ -23,7 +23,7 @@ from roundelay.records.run_checks import (
     check_starts,
     check_study,
 )
-from roundelay.records.signatures import check_signatures
+from roundelay.records.signatures import check_signatures, check_survey_signatures
 
 NEVER_CHECKED = (
     ("the first weights are those that the study's seed gives",
@@ -113,6 +113,8 @@ def _claims_on_run(run: RunEvidence) -> list[Claim]:
         ("all arms scored the same patients", check_same_patients),
         ("closing.json names every head and file, and none was altered", check_closing_record),
     ]
+    if run.network is not None:
+        checks.append(("every site's numbers in run.json are signed by it", _check_numbers))
     if (run.out / SAMPLES).exists():
         checks.append(("the list of pictures shows what was scored", check_samples))
     return [
@@ -120,6 +122,12 @@ def _claims_on_run(run: RunEvidence) -> list[Claim]:
         tried("", "summary.json is what scores and ledgers come to", partial(check_summary, again)),
         tried("", "patients.csv is what the scores come to", partial(check_patients_file, again)),
     ]
+
+
+def _check_numbers(run: RunEvidence) -> None:
+    if "survey_signatures" not in (run.network or {}):
+        raise CantBeChecked(OLDER)
+    check_survey_signatures(run.record)
 
 
 def _not_yet(run: RunEvidence) -> None:
