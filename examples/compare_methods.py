@@ -49,10 +49,9 @@ def main(folder: Path) -> None:
             print(
                 f"{arm.label}: mean Dice {arm.test.dice_mean:.3f} of {arm.test.patients} patients"
             )
-    for comparison in result.judgement.comparisons:
-        print(comparison)
-        if comparison.no_verdict:
-            print(comparison.no_verdict)
+    found = result.judgement.comparisons
+    for sentence in (*map(str, found), *{one.no_verdict for one in found if one.no_verdict}):
+        print(sentence)
     print(f"heads of the ledgers: {roundelay.verify(result.folder).heads}")
 
 

@@ -17,3 +17,31 @@ def module_path(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     path = tmp_path_factory.mktemp("module")
     yield path
     shutil.rmtree(path)
+
+
+LONGEST = (
+    "end_to_end/test_between_hospitals.py", "couriers/test_hospitals.py", "attacks",
+    "end_to_end/test_command_line.py", "couriers/test_conformance.py",
+    "end_to_end/test_examples.py", "end_to_end", "golden",
+)  # fmt: skip
+"""Files and folders whose tests take longest, in the order in which to begin them."""
+
+SINGLY = ("golden",)
+"""Folders whose tests share nothing: any worker may take the next one."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A file's tests stay on one worker, which makes their fixtures once; long files begin first.
+
+    So the last tests are short ones, and all workers end together.
+    """
+    tests = Path(__file__).parent
+    ranks = {}
+    for item in items:
+        place = item.path.relative_to(tests).as_posix()
+        singly = place.startswith(SINGLY)
+        item.add_marker(pytest.mark.xdist_group(item.name if singly else place))
+        known = (rank for rank, name in enumerate(LONGEST) if place.startswith(name))
+        ranks[item] = next(known, len(LONGEST))
+    items.sort(key=ranks.__getitem__)

@@ -40,7 +40,7 @@ VALUES = [
 
 @pytest.fixture(scope="module")
 def run(module_path):
-    with patch("roundelay.evaluation.summary.RESAMPLES", 19):
+    with patch("roundelay.evaluation.intervals.RESAMPLES", 19):
         run_toy(module_path / "RUN", study(top={"arms": ("swt",)}, courier={"threads": 1}))
     return RunEvidence(module_path / "RUN")
 

@@ -12,6 +12,7 @@ from unittest.mock import patch
 import pytest
 
 from roundelay.cli.app import run_app
+from roundelay.errors import RunFolderError
 from roundelay.files.canonical import digest_of
 from roundelay.records.verification import check_run
 from toy_runs import (
@@ -51,7 +52,7 @@ CLOSING = "closing.json names every head"
 
 @pytest.fixture(scope="module", autouse=True)
 def _few_resamples():
-    with patch("roundelay.evaluation.summary.RESAMPLES", 19):
+    with patch("roundelay.evaluation.intervals.RESAMPLES", 19):
         yield
 
 
@@ -278,7 +279,6 @@ MANIPULATIONS = [
     ("resumes struck out", in_json("run.json", lambda v: v.update(resumed=[])), CLOSING),
     ("a site's numbers in run.json forged",
      in_json("run.json", lambda v: v["sites"][0]["patients"].update(test=900)), COHORT),
-    ("a site's numbers that are none", in_json("run.json", lambda v: v.update(sites=[3])), COHORT),
     ("another cohort in run.json", in_json("run.json", lambda v: v.update(cohort="0")), COHORT),
     ("another study in run.json", in_json("run.json", lambda v: v.update(study="0")), STUDY),
     ("study.toml deleted", on(root, gone, "study.toml"), STUDY),
@@ -332,6 +332,13 @@ def test_a_manipulation_fails_the_claim_that_it_is_of(run, honest, deed, claim):
     assert not honest.failed
     assert any(one.text.startswith(claim) for one in found.failed), list(map(str, found.claims))
     assert all(one.why for one in found.failed)
+
+
+def test_a_record_that_holds_something_else_is_no_runs(run):
+    in_json("run.json", lambda v: v.update(sites=[3]))(run)
+
+    with pytest.raises(RunFolderError, match=r"run\.json is damaged \(sites\.0"):
+        check_run(run)
 
 
 COMPARE_THE_HEAD = [

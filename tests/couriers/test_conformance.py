@@ -57,14 +57,25 @@ def toy(root, kind="here", steps=2):
     )  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def ray_runs(root, module_path):
+    """A courier that started Ray and keeps it: those opened after it find it running."""
+    plan = toy(root, "cluster")
+    first = open_courier(plan, home=module_path, machine=FLOAT32, on_step=lambda _: None)
+    yield
+    first.close()
+
+
 @pytest.fixture
-def opened(root, tmp_path):
+def opened(root, tmp_path, request):
     couriers = []
     before = torch.get_num_threads()
     torch.set_num_threads(1)
 
     def open_one(kind, plan=None, on_step=lambda _: None):
         plan = plan or toy(root, kind)
+        if kind == "cluster":
+            request.getfixturevalue("ray_runs")
         couriers.append(open_courier(plan, home=tmp_path, machine=FLOAT32, on_step=on_step))
         return couriers[-1]
 

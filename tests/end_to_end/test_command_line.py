@@ -10,11 +10,14 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
+from roundelay.cli.app import run_app
 from roundelay.phantom.cohort import make_toy
 
 SITES = {"NORTH": 3, "EAST": 3, "LAKE": 1}
@@ -61,6 +64,23 @@ def home(module_path):
     assert done.returncode == 0, done.stderr
     (place / "summary.out").write_text(done.stdout)
     return place
+
+
+@pytest.fixture
+def typed(monkeypatch, capsys):
+    """The same command in this process, which needn't load PyTorch again."""
+    threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+
+    def run(*arguments, cwd):
+        monkeypatch.chdir(cwd)
+        capsys.readouterr()
+        code = run_app([str(argument) for argument in arguments])
+        said = capsys.readouterr()
+        return SimpleNamespace(returncode=code, stdout=said.out, stderr=said.err)
+
+    yield run
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(deterministic)
 
 
 @pytest.fixture
@@ -116,7 +136,7 @@ def test_a_run_killed_at_any_moment_ends_in_the_same_bytes(home, fresh, ledger_l
 
 
 @pytest.mark.slow
-def test_what_stands_in_test_patients_masks_does_not_touch_a_byte_of_a_model(home, fresh):
+def test_what_stands_in_test_patients_masks_does_not_touch_a_byte_of_a_model(home, fresh, typed):
     for place, poison in ((fresh / "a", False), (fresh / "b", True)):
         shutil.copytree(home / "data", place / "data")
         folders = sorted(p.name for p in (place / "data").iterdir() if p.is_dir())
@@ -136,7 +156,7 @@ def test_what_stands_in_test_patients_masks_does_not_touch_a_byte_of_a_model(hom
                 wrong = np.zeros_like(mask)
                 wrong[20:44, 20:44] = 255 - mask[20:44, 20:44]
                 Image.fromarray(wrong).save(path)
-        done = roundelay("run", "study.toml", "--out", "RUN", cwd=place)
+        done = typed("run", "study.toml", "--out", "RUN", cwd=place)
         assert done.returncode == 0, done.stderr
 
     weights = [_weights(models(p / "RUN")["cwt-0"]) for p in (fresh / "a", fresh / "b")]
@@ -152,7 +172,8 @@ def _weights(data):
 
 
 @pytest.mark.slow
-def test_the_docs_commands_run_as_they_stand(tmp_path):
+def test_the_docs_commands_run_as_they_stand(tmp_path, typed):
+    """As they stand, on a study that is made small where the page says to look at it."""
     make_toy(tmp_path / "kaggle_3m", seed=0, patients={"NORTH": 2, "EAST": 2}, slices=8, size=64)
     page = Path(__file__).parents[2] / "docs" / "tutorial" / "first-study.md"
     blocks = re.findall(r"```sh\n(.*?)```", page.read_text(), re.DOTALL)
@@ -160,16 +181,24 @@ def test_the_docs_commands_run_as_they_stand(tmp_path):
 
     assert len(lines) >= 7
     for line in lines:
-        done = roundelay(*line.split()[1:], cwd=tmp_path)
+        done = typed(*line.split()[1:], cwd=tmp_path)
         assert done.returncode == 0, f"{line}\n{done.stderr}"
         assert done.stdout
+        if line.startswith("roundelay init"):
+            _make_small(tmp_path / "study.toml")
+
+
+def _make_small(path):
+    text = edit(path.read_text(), "size = 96", "size = 32")
+    text = edit(text, "rounds = 4", "rounds = 1\nrecalibration_slices = 8")
+    path.write_text(edit(text, '["cwt", "swt", "pooled", "local"]', '["cwt", "pooled"]'))
 
 
 @pytest.mark.slow
-def test_a_finished_run_resumes_to_its_table_and_a_model_evaluates(home):
-    again = roundelay("run", "study.toml", "--out", "RUN", "--resume", "--json", cwd=home)
+def test_a_finished_run_resumes_to_its_table_and_a_model_evaluates(home, typed):
+    again = typed("run", "study.toml", "--out", "RUN", "--resume", "--json", cwd=home)
     model = "RUN/arms/cwt-0/model.safetensors"
-    scored = roundelay("evaluate", model, "data", "--json", cwd=home)
+    scored = typed("evaluate", model, "data", "--json", cwd=home)
 
     assert json.loads(again.stdout) == json.loads((home / "summary.out").read_text())
     found = json.loads(scored.stdout)
@@ -181,14 +210,14 @@ def test_a_finished_run_resumes_to_its_table_and_a_model_evaluates(home):
 
 
 @pytest.mark.slow
-def test_predictions_have_the_inputs_format(home, tmp_path):
+def test_predictions_have_the_inputs_format(home, tmp_path, typed):
     model = home / "RUN" / "arms" / "cwt-0" / "model.safetensors"
     folder = sorted(p for p in (home / "data").iterdir() if p.is_dir())[0]
     shutil.copytree(folder, tmp_path / "new" / folder.name)
     for path in (tmp_path / "new").rglob("*_mask.tif"):
         path.unlink()
 
-    done = roundelay("predict", str(model), "new", "--out", "MASKS", cwd=tmp_path)
+    done = typed("predict", str(model), "new", "--out", "MASKS", cwd=tmp_path)
 
     assert done.returncode == 0, done.stderr
     masks = sorted((tmp_path / "MASKS" / folder.name).iterdir())
@@ -220,10 +249,10 @@ BAD_STUDIES = [
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("old", "new", "says"), BAD_STUDIES, ids=[b[2][:20] for b in BAD_STUDIES])
-def test_a_study_that_can_be_mended_is_refused_and_nothing_is_written(fresh, old, new, says):
+def test_a_study_that_can_be_mended_is_refused_and_nothing_is_written(fresh, typed, old, new, says):
     (fresh / "study.toml").write_text(edit(STUDY, old, new))
 
-    done = roundelay("run", "study.toml", "--out", "OUT", cwd=fresh)
+    done = typed("run", "study.toml", "--out", "OUT", cwd=fresh)
 
     assert done.returncode == 2, done.stderr
     assert says in done.stderr and "Traceback" not in done.stderr
@@ -232,11 +261,11 @@ def test_a_study_that_can_be_mended_is_refused_and_nothing_is_written(fresh, old
 
 
 @pytest.mark.slow
-def test_damaged_data_is_refused_with_its_name_and_nothing_is_written(fresh):
+def test_damaged_data_is_refused_with_its_name_and_nothing_is_written(fresh, typed):
     path = sorted(fresh.glob("data/*NORTH*/*_2.tif"))[0]
     path.write_bytes(path.read_bytes()[:200])
 
-    done = roundelay("run", "study.toml", "--out", "OUT", cwd=fresh)
+    done = typed("run", "study.toml", "--out", "OUT", cwd=fresh)
 
     assert done.returncode == 2
     assert path.name in done.stderr
@@ -244,7 +273,7 @@ def test_damaged_data_is_refused_with_its_name_and_nothing_is_written(fresh):
 
 
 @pytest.mark.slow
-def test_folders_and_files_that_are_not_ours_are_refused(home, tmp_path):
+def test_folders_and_files_that_are_not_ours_are_refused(home, tmp_path, typed):
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "thesis.txt").write_text("precious")
     (tmp_path / "other.safetensors").write_bytes(b"something else")
@@ -259,7 +288,7 @@ def test_folders_and_files_that_are_not_ours_are_refused(home, tmp_path):
         (["run", study], "--out"),
         (["fly"], "fly"),
     ):
-        done = roundelay(*arguments, cwd=tmp_path)
+        done = typed(*arguments, cwd=tmp_path)
         assert done.returncode == 2, (arguments, done.stderr)
         assert says in done.stderr and "Traceback" not in done.stderr, done.stderr
     assert (tmp_path / "full" / "thesis.txt").read_text() == "precious"
@@ -267,11 +296,11 @@ def test_folders_and_files_that_are_not_ours_are_refused(home, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_changed_study_or_an_edited_ledger_is_not_gone_on_with(home, tmp_path):
+def test_a_changed_study_or_an_edited_ledger_is_not_gone_on_with(home, tmp_path, typed):
     shutil.copytree(home / "RUN", tmp_path / "RUN")
     shutil.copytree(home / "data", tmp_path / "data")
     (tmp_path / "study.toml").write_text(edit(STUDY, "batch = 2", "batch = 3"))
-    changed = roundelay("run", "study.toml", "--out", "RUN", "--resume", cwd=tmp_path)
+    changed = typed("run", "study.toml", "--out", "RUN", "--resume", cwd=tmp_path)
     assert (changed.returncode, "recipe.batch" in changed.stderr) == (2, True)
 
     (tmp_path / "study.toml").write_text(STUDY)
@@ -287,22 +316,22 @@ def test_a_changed_study_or_an_edited_ledger_is_not_gone_on_with(home, tmp_path)
             ["ledger", "verify", "RUN"],
             ["run", "study.toml", "--out", "RUN", "--resume"],
         ):
-            done = roundelay(*arguments, cwd=tmp_path)
+            done = typed(*arguments, cwd=tmp_path)
             assert done.returncode == 2, (arguments, attack[-60:], done.stderr)
             assert "ledger.jsonl" in done.stderr
     ledger.write_bytes(honest)
-    assert roundelay("ledger", "verify", "RUN", cwd=tmp_path).returncode == 0
+    assert typed("ledger", "verify", "RUN", cwd=tmp_path).returncode == 0
 
 
 @pytest.mark.slow
-def test_changed_data_are_not_gone_on_with(home, tmp_path):
+def test_changed_data_are_not_gone_on_with(home, tmp_path, typed):
     shutil.copytree(home / "RUN", tmp_path / "RUN")
     shutil.copytree(home / "data", tmp_path / "data")
     (tmp_path / "study.toml").write_text(STUDY)
     path = sorted(tmp_path.glob("data/*NORTH*/*_2.tif"))[0]
     Image.fromarray(np.zeros((64, 64, 3), np.uint8)).save(path)
 
-    done = roundelay("run", "study.toml", "--out", "RUN", "--resume", cwd=tmp_path)
+    done = typed("run", "study.toml", "--out", "RUN", "--resume", cwd=tmp_path)
 
     assert done.returncode == 2
     assert "The cohort of RUN changed" in done.stderr

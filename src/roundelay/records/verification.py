@@ -10,7 +10,7 @@ from roundelay.records.arm_claims import arm_problems, claims_on_end, claims_on_
 from roundelay.records.claims import CantBeChecked, Claim, tried
 from roundelay.records.closing import read_closing
 from roundelay.records.evidence import OLDER, ArmEvidence, RunEvidence
-from roundelay.records.layout import CLOSING, SAMPLES
+from roundelay.records.layout import ARMS, CLOSING, LEDGER, SAMPLES, read_record
 from roundelay.records.result_checks import ComputedAgain, check_patients_file, check_summary
 from roundelay.records.run_checks import (
     check_arms,
@@ -68,8 +68,9 @@ def verify_run(out: Path | str) -> Verification:
 
 def check_run(out: Path) -> Verification:
     """As `verify_run`, with what failed among the claims."""
-    if not (out / "arms").is_dir():
-        raise LedgerError(f"{out} holds no ledger (arms/*/ledger.jsonl). Give a run folder.")
+    read_record(out)  # else it is no run
+    if not (out / ARMS).is_dir():
+        raise LedgerError(f"{out} holds no ledger ({ARMS}/*/{LEDGER}). Give a run folder.")
     run = RunEvidence(out)
     claims, heads, signed = _claims_on_run(run), {}, 0
     for label in run.record["arms"]:

@@ -148,10 +148,11 @@ def test_without_nilearn_the_extra_is_named(tmp_path, monkeypatch):
 @needs_template
 def test_the_phantom_is_read_as_the_lgg_set_is(tmp_path):
     root = make_phantom(tmp_path / "a", patients={"WEST": 1, "LAKE": 1}, slices=6)
-    again = make_phantom(tmp_path / "b", patients={"WEST": 1, "LAKE": 1}, slices=6)
+    alone = make_phantom(tmp_path / "b", patients={"LAKE": 1}, slices=6)
 
     lake, west = (read(patient) for patient in find_patients(root).patients)
-    assert digests(root) == digests(again)
+    again = {name: digest for name, digest in digests(alone).items() if name.endswith(".tif")}
+    assert len(again) == 12 and again.items() <= digests(root).items()
     assert west[0].shape == (6, 256, 256, 3)
     assert 0 < west[1].any((1, 2)).sum() < 6
     assert (west[0][:, :20, :20] < 60).all()

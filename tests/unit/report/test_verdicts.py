@@ -35,7 +35,7 @@ def scores_of(patients):
 
 def a_run(place, *, seeds, patients):
     plan = study(top={"arms": ("cwt", "swt"), "seeds": seeds})
-    write_run(place, plan, {}, scores_of(patients))
+    write_run(place, plan, {}, scores_of=scores_of(patients))
     return place
 
 

@@ -1,6 +1,8 @@
 """What a run does to the process that calls it, and on what a resumed run computes."""
 
 import json
+from contextlib import contextmanager
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -15,9 +17,11 @@ from roundelay.running.starting import machine_for
 from surveys import study
 
 
-@pytest.fixture
-def plan(tmp_path):
-    data = make_toy(tmp_path / "data", seed=0, patients={"NORTH": 2, "EAST": 2}, slices=2, size=32)
+@pytest.fixture(scope="module")
+def plan(module_path):
+    data = make_toy(
+        module_path / "data", seed=0, patients={"NORTH": 2, "EAST": 2}, slices=2, size=32
+    )
     return study(
         data={
             "root": str(data), "size": 32,
@@ -30,13 +34,29 @@ def plan(tmp_path):
     )  # fmt: skip
 
 
-@pytest.fixture
-def found():
+@contextmanager
+def other_settings():
     """Other settings than the study's; what `state` gives must be the same afterwards."""
     threads = torch.get_num_threads()
     torch.set_num_threads(2)
     yield state()
     torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def found():
+    with other_settings() as settings:
+        yield settings
+
+
+@pytest.fixture(scope="module")
+def ran(plan, module_path):
+    """A run: its folder, and the settings of the process before, at each event, and after."""
+    within = []
+    with other_settings() as before:
+        place = module_path / "RUN"
+        roundelay.run(plan, place, device="cpu", on_event=lambda _: within.append(state()))
+        return SimpleNamespace(place=place, before=before, within=within, after=state())
 
 
 def state():
@@ -45,15 +65,11 @@ def state():
     return torch.get_num_threads(), torch.get_deterministic_debug_mode(), calls.hits + calls.misses
 
 
-def test_a_run_in_a_notebook_leaves_the_process_as_it_found_it(plan, found, tmp_path):
-    within = []
-
-    roundelay.run(plan, tmp_path / "RUN", on_event=lambda _: within.append(state()))
-
-    threads, deterministic, allocator = found
+def test_a_run_in_a_notebook_leaves_the_process_as_it_found_it(ran):
+    threads, deterministic, allocator = ran.before
     assert (threads, deterministic) == (2, 0)
-    assert set(within) == {(1, 2, allocator)}
-    assert state() == found
+    assert set(ran.within) == {(1, 2, allocator)}
+    assert ran.after == ran.before
 
 
 def test_a_run_that_fails_leaves_it_so_too(plan, found, tmp_path):
@@ -85,13 +101,11 @@ def test_the_command_line_keeps_what_training_frees(plan, tmp_path, monkeypatch)
     ):
         assert app.run_app([*command, "--device", "abacus"]) == UserError.exit_code
         assert kept.pop(), command
-    assert {path.name for path in tmp_path.iterdir()} == {"data", "study.toml"}
+    assert {path.name for path in tmp_path.iterdir()} == {"study.toml"}
 
 
-def test_the_record_says_how_the_network_was_computed(plan, tmp_path):
-    roundelay.run(plan, tmp_path / "RUN", device="cpu")
-
-    record = json.loads((tmp_path / "RUN" / "run.json").read_text())
+def test_the_record_says_how_the_network_was_computed(plan, ran):
+    record = json.loads((ran.place / "run.json").read_text())
 
     assert record["machine"] == {
         "device": "cpu", "bfloat16": False, "channels_last": False, "cpu_kernels": False,
