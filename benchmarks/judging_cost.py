@@ -21,7 +21,7 @@ from roundelay.data.preprocessing import Preprocessing
 from roundelay.data.volumes import read_images, read_masks
 from roundelay.evaluation.scores import score_patient
 from roundelay.learning.machine import find_machine
-from roundelay.learning.networks import build_unet
+from roundelay.learning.networks import build_network
 from roundelay.learning.predict import InferenceSettings, predict
 from roundelay.phantom.cohort import make_toy
 from roundelay.running.run import run_study
@@ -31,7 +31,7 @@ from roundelay.study.study import Study
 def time_metrics(data: Path, slices: int, size: int, turns: int) -> dict[str, list[float]]:
     """Seconds of metrics and of prediction over the same slices, by turn."""
     machine = find_machine("auto")
-    network = machine.place(build_unet("resnext50_32x4d", seed=0))
+    network = machine.place(build_network("resnext50_32x4d", seed=0))
     settings = InferenceSettings(Preprocessing("zscore", "brain", size), 0.5, False)
     cases, count = [], 0
     for patient in lgg.find_patients(data).patients:

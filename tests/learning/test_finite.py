@@ -12,7 +12,7 @@ from roundelay.files.toml_file import parse_toml
 from roundelay.learning import fit as fitting
 from roundelay.learning.fit import Hooks, fit
 from roundelay.learning.loss import segmentation_loss
-from roundelay.learning.networks import build_unet
+from roundelay.learning.networks import build_network
 from roundelay.learning.optimiser import make_optimiser
 from roundelay.learning.state import load_model
 from roundelay.plan.arms import lay
@@ -107,7 +107,7 @@ def test_statistics_too_large_for_the_network_are_not_handed_on():
 
 def one_step(recipe, scale=1.0):
     """A step on a batch of noise; the weights before and after, and the gradients as they came."""
-    model = build_unet("resnet18", seed=0)
+    model = build_network("resnet18", seed=0)
     before = {name: weight.detach().clone() for name, weight in model.named_parameters()}
     seen = {}
 
@@ -213,7 +213,7 @@ def packed(parts):
 
 
 def test_a_model_of_another_precision_is_refused():
-    arrays = {n: t.numpy() for n, t in build_unet("resnet18", seed=0).state_dict().items()}
+    arrays = {n: t.numpy() for n, t in build_network("resnet18", seed=0).state_dict().items()}
     arrays["encoder.conv1.weight"] = arrays["encoder.conv1.weight"].astype(np.float64)
 
     with pytest.raises(ModelError, match=r"encoder\.conv1\.weight is torch\.float64"):

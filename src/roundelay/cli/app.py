@@ -9,7 +9,7 @@ import typer
 from typer.main import get_command
 
 import roundelay
-from roundelay.cli import inference, init, ledger, network, show, stopping
+from roundelay.cli import inference, init, ledger, network, results, show, stopping
 from roundelay.cli.options import DataOption, DeviceOption, JsonOption, StudyArgument, at_home
 from roundelay.cli.progress import Watch
 from roundelay.errors import MissingTorchError, RoundelayError, UserError
@@ -101,7 +101,7 @@ def demo(
             "Five hospitals of synthetic patients (made from a template; no patient is in them)."
         )
         result = run_study(study, place, device=device, on_event=watch.event)
-    show.ended(result.as_json(), place, json_=json_)
+    results.ended(result.as_json(), place, json_=json_)
 
 
 app.command()(init.init)
@@ -155,7 +155,7 @@ def run(
 
     with Watch(quiet=json_) as watch:
         result = run_study(found, out, resume=resume, device=device, on_event=watch.event)
-    show.ended(result.as_json(), out, json_=json_)
+    results.ended(result.as_json(), out, json_=json_)
 
 
 app.command()(inference.evaluate)
@@ -217,7 +217,7 @@ def _leave_out(found: "Study", out: Path, resume: bool, device: str, json_: bool
         if json_:
             show.json_line(summary)
         else:
-            show.left_out(summary)
+            results.left_out(summary)
             show.line(f"\nThe report:  {out / 'report.html'}")
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from roundelay.cli import show
+from roundelay.cli import results, show
 from roundelay.cli.progress import duration
 from roundelay.data.survey import SPLITS, SiteSurvey
 from roundelay.plan.arms import Arm
@@ -70,7 +70,7 @@ def _print(
             arm.label,
             _itinerary(arm),
             f"{arm.slice_visits:,}",
-            show.megabytes(planned_bytes(study, arm.name, arm.legs, cost.baton_bytes)),
+            results.megabytes(planned_bytes(study, arm.name, arm.legs, cost.baton_bytes)),
         ]
         for arm in arms
     ]

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from roundelay.cli import show
+from roundelay.cli import results, show
 from roundelay.cli.options import DeviceOption, FormatOption, JsonOption, ModelArgument
 from roundelay.cli.progress import patients_watch
 from roundelay.learning.cpu.heap import keep_freed_memory
@@ -30,7 +30,7 @@ def evaluate(
     if json_:
         show.json_line(found.as_json())
     else:
-        show.scores(found.summary.as_json(), synthetic=found.synthetic)
+        results.scores(found.summary.as_json(), synthetic=found.synthetic)
 
 
 def predict(

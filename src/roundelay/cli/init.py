@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from roundelay.cli import show
+from roundelay.cli import results, show
 from roundelay.study.preset import preset_names, preset_text, with_root
 
 
@@ -30,7 +30,7 @@ def init(
     study = parse_study(text, where=f"preset {preset}", folder=Path())
     cohort = open_cohort(study.data)
     write_text(out, text)
-    show.sites(cohort.sites)
+    results.sites(cohort.sites)
     for one in cohort.left_out:
         show.notice(f"Note: {one}")
     show.line(f"Wrote {out}. Next:  roundelay check {out}")

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from roundelay.cli import show
+from roundelay.cli import results, show
 from roundelay.cli.options import JsonOption
 from roundelay.cli.progress import Watch
 from roundelay.errors import NetworkError
@@ -71,7 +71,7 @@ def submit(
 
     with Watch(quiet=json_) as watch:
         result = submit_study(found, kit, out, resume=resume, on_event=watch.event)
-    show.ended(result.as_json(), out, json_=json_)
+    results.ended(result.as_json(), out, json_=json_)
 
 
 @server.command("start")

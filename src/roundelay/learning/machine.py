@@ -16,7 +16,7 @@ from roundelay.errors import UserError
 from roundelay.files.cache import cache_folder
 from roundelay.files.writing import write_json
 from roundelay.learning.cpu.replace import replace_convolutions
-from roundelay.learning.networks import build_unet
+from roundelay.learning.networks import build_network
 
 PROBE, PROBE_VERSION = "probe.json", 1
 
@@ -139,7 +139,7 @@ def _probed() -> tuple[bool, bool]:
 
 def _fastest() -> tuple[bool, bool]:
     """Time a forward and a backward pass of a small batch for each setting, after a warm-up."""
-    model = build_unet("resnet18", seed=0)
+    model = build_network("resnet18", seed=0)
     images = torch.zeros(2, 3, 96, 96)
     # float32 first: the fast forms, once in place, give the plain network's numbers in it.
     settings = [(False, False), (False, True), (True, False), (True, True)]

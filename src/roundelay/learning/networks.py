@@ -7,27 +7,19 @@ import torch
 from torch import nn
 
 from roundelay.errors import MissingExtraError, ModelError
-from roundelay.learning.unet import BasicBlock, Bottleneck, Unet, initialise
-
-ENCODERS: tuple[str, ...] = ("resnet18", "resnext50_32x4d")
-"""The encoders that need no extra."""
+from roundelay.learning.unet import ENCODERS, build_unet, seeded
 
 
-def build_unet(encoder: str, *, seed: int) -> nn.Module:
+def build_network(encoder: str, *, seed: int) -> nn.Module:
     """A U-Net with random weights of `seed`; the global random state stays as it was.
 
     ``resnet18`` and ``resnext50_32x4d`` are ours; other names come through the extra ``smp``.
     Raises MissingExtraError without it, ModelError for a name that it doesn't know.
     """
-    with torch.random.fork_rng(devices=[]):
-        # torch.manual_seed would seed the accelerators too, whose state is not put back here.
-        torch.default_generator.manual_seed(seed)
-        if encoder not in ENCODERS:
-            return _from_smp(encoder)
-        small = encoder == "resnet18"
-        model = Unet(BasicBlock, (2, 2, 2, 2)) if small else Unet(Bottleneck, (3, 4, 6, 3))
-        initialise(model)
-    return model
+    if encoder in ENCODERS:
+        return build_unet(encoder, seed=seed)
+    with seeded(seed):
+        return _from_smp(encoder)
 
 
 def import_smp(what: str) -> Any:

@@ -7,7 +7,8 @@ from torch import nn
 
 from roundelay.errors import ModelError
 from roundelay.files.arrays import Arrays
-from roundelay.learning.networks import ENCODERS, build_unet
+from roundelay.learning.networks import build_network
+from roundelay.learning.unet import ENCODERS
 
 
 def model_arrays(model: nn.Module) -> Arrays:
@@ -25,7 +26,7 @@ def load_model(encoder: str, arrays: Arrays) -> nn.Module:
     own = encoder in ENCODERS
     # Drawing weights only to overwrite them costs a quarter of a second a visit.
     with torch.device("meta" if own else "cpu"):
-        model = build_unet(encoder, seed=0)
+        model = build_network(encoder, seed=0)
     for name, own_tensor in model.state_dict().items():
         if name in tensors and tensors[name].dtype != own_tensor.dtype:
             raise ModelError(

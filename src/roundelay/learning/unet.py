@@ -5,9 +5,15 @@ keys, shapes and outputs are those of segmentation-models-pytorch 0.6 for the sa
 for bit.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+ENCODERS: tuple[str, ...] = ("resnet18", "resnext50_32x4d")
+"""The encoders that need no extra."""
 
 DECODER = (256, 128, 64, 32, 16)
 
@@ -146,6 +152,24 @@ class Unet(nn.Module):
             raise ValueError(f"sides must be multiples of 32, not {tuple(images.shape[-2:])}")
         out: Tensor = self.segmentation_head(self.decoder(self.encoder(images)))
         return out
+
+
+def build_unet(encoder: str, *, seed: int) -> Unet:
+    """One of `ENCODERS`, with random weights of `seed`; the global random state stays as it was."""
+    with seeded(seed):
+        small = encoder == "resnet18"
+        model = Unet(BasicBlock, (2, 2, 2, 2)) if small else Unet(Bottleneck, (3, 4, 6, 3))
+        initialise(model)
+    return model
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Draw from `seed`, then leave the processor's random state as it was."""
+    with torch.random.fork_rng(devices=[]):
+        # torch.manual_seed would seed the accelerators too, whose state is not put back here.
+        torch.default_generator.manual_seed(seed)
+        yield
 
 
 def initialise(model: Unet) -> None:

@@ -7,7 +7,7 @@ import torch
 
 from roundelay.errors import RunFolderError, UserError
 from roundelay.learning.machine import Machine, find_device, find_machine
-from roundelay.learning.networks import build_unet
+from roundelay.learning.networks import build_network
 from roundelay.learning.pretrained import load_encoder
 from roundelay.learning.state import model_arrays
 from roundelay.relay.baton import Baton, join
@@ -16,7 +16,7 @@ from roundelay.study.study import Study
 
 def start_baton(study: Study, seed: int) -> Baton:
     """The weights that every arm of this seed begins with; no patient has been seen."""
-    model = build_unet(study.model.encoder, seed=seed)
+    model = build_network(study.model.encoder, seed=seed)
     load_encoder(model, study.model.weights, encoder=study.model.encoder)
     return join(model=model_arrays(model))
 

@@ -10,7 +10,7 @@ from torch import nn
 
 from roundelay.learning.fit import Hooks, fit
 from roundelay.learning.machine import Machine
-from roundelay.learning.networks import build_unet
+from roundelay.learning.networks import build_network
 from roundelay.learning.optimiser import make_optimiser, optimiser_arrays
 from roundelay.learning.state import load_model, model_arrays
 from roundelay.plan.arms import Arm
@@ -27,7 +27,7 @@ def measure(study: Study, arms: Sequence[Arm], machine: Machine) -> Cost:
     """Time one step after a warm-up of several, on empty images of the study's size, and a visit's
     packing and unpacking; a few seconds."""
     recipe, size = study.recipe, study.data.size
-    model = build_unet(study.model.encoder, seed=0)
+    model = build_network(study.model.encoder, seed=0)
     baton_bytes = sum(t.numel() * t.element_size() for t in model.state_dict().values())
     model = machine.place(model)
     optimiser = make_optimiser(recipe, model)

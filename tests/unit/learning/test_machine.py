@@ -7,7 +7,7 @@ from roundelay.errors import DiskFullError, UserError
 from roundelay.learning import machine as machines
 from roundelay.learning.cpu.convolution import Pointwise
 from roundelay.learning.machine import Machine, find_device, find_machine, machine_on
-from roundelay.learning.networks import build_unet
+from roundelay.learning.networks import build_network
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def test_mps_computes_in_float32_and_says_so_where_a_study_wants_another(devices
 def test_what_it_places_has_the_fast_forms_only_where_it_says_so(bfloat16):
     machine = machine_on("cpu", bfloat16, True)
 
-    placed = machine.place(build_unet("resnet18", seed=0))
+    placed = machine.place(build_network("resnet18", seed=0))
 
     assert any(isinstance(layer, Pointwise) for layer in placed.modules()) == bfloat16
     assert ("fast convolutions" in str(machine)) == bfloat16

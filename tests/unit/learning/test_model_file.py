@@ -9,7 +9,7 @@ import safetensors.numpy
 
 from roundelay.errors import ModelError
 from roundelay.learning.model_file import KEY, inference_settings_of, read_model, write_model
-from roundelay.learning.networks import build_unet
+from roundelay.learning.networks import build_network
 from roundelay.learning.state import model_arrays
 from surveys import study
 
@@ -22,7 +22,7 @@ PLAN = study(
 
 @pytest.fixture(scope="module")
 def arrays():
-    return model_arrays(build_unet("resnet18", seed=1))
+    return model_arrays(build_network("resnet18", seed=1))
 
 
 def rewritten(path, arrays, change):

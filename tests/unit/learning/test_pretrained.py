@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from roundelay.errors import MissingExtraError, ModelError
-from roundelay.learning.networks import build_unet
+from roundelay.learning.networks import build_network
 from roundelay.learning.pretrained import load_encoder
 from torchvision_shim import ensure_torchvision, segmentation_models
 
@@ -107,7 +107,7 @@ def test_networks_of_torchvision_and_timm_load_into_ours(folder):
     }
 
     for encoder, source in sources.items():
-        model, state = build_unet(encoder, seed=0), source.state_dict()
+        model, state = build_network(encoder, seed=0), source.state_dict()
         load_encoder(model, saved(folder / f"{encoder}.safetensors", state), encoder=encoder)
         own = {key: value for key, value in state.items() if not key.startswith("fc.")}
         assert len(own) == len(state) - 2
@@ -123,7 +123,7 @@ def test_prefixes_and_wrappers_are_taken_off(tmp_path, model, donor, prefix, wra
 
 
 def test_of_a_whole_unet_the_decoder_is_passed_over(folder):
-    model, source = (build_unet(ENCODER, seed=seed) for seed in (0, 9))
+    model, source = (build_network(ENCODER, seed=seed) for seed in (0, 9))
     decoder = {k: v.clone() for k, v in model.state_dict().items() if "encoder." not in k}
 
     found = load(model, saved(folder / "unet.safetensors", source.state_dict()))

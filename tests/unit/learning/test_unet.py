@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from roundelay.errors import MissingExtraError, ModelError
-from roundelay.learning.networks import ENCODERS, build_unet
+from roundelay.learning.networks import ENCODERS, build_network
 from torchvision_shim import segmentation_models
 
 SIZES = {"resnet18": (14_328_209, 182), "resnext50_32x4d": (31_992_977, 380)}
@@ -29,7 +29,7 @@ def smp():
 @pytest.fixture(scope="module", params=ENCODERS)
 def pair(request, smp):
     """Ours and theirs with the same weights, BatchNorm's far from the 0 and 1 of the start."""
-    ours = build_unet(request.param, seed=0)
+    ours = build_network(request.param, seed=0)
     generator = torch.Generator().manual_seed(0)
     for module in ours.modules():
         if isinstance(module, nn.BatchNorm2d):
@@ -99,7 +99,7 @@ def test_training_is_bit_equal_to_smp_and_its_gradients_are_close(pair):
 
 
 def test_a_fresh_model_has_the_spread_of_a_fresh_model_of_smp(smp):
-    ours = dict(build_unet("resnet18", seed=3).named_parameters())
+    ours = dict(build_network("resnet18", seed=3).named_parameters())
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(3)
         theirs = dict(smp.Unet("resnet18", encoder_weights=None).named_parameters())
@@ -119,7 +119,7 @@ def test_a_fresh_model_has_the_spread_of_a_fresh_model_of_smp(smp):
 
 @pytest.mark.parametrize("encoder", ENCODERS)
 def test_parameters_and_entries_are_as_many_as_published(encoder):
-    model = build_unet(encoder, seed=0)
+    model = build_network(encoder, seed=0)
 
     found = sum(p.numel() for p in model.parameters()), len(model.state_dict())
 
@@ -130,7 +130,7 @@ def test_a_seed_gives_its_weights_and_leaves_the_global_state():
     torch.manual_seed(5)
     before = torch.get_rng_state()
 
-    one, same, other = (build_unet("resnet18", seed=seed).state_dict() for seed in (1, 1, 2))
+    one, same, other = (build_network("resnet18", seed=seed).state_dict() for seed in (1, 1, 2))
 
     assert torch.equal(torch.get_rng_state(), before)
     assert all(torch.equal(one[key], same[key]) for key in one)
@@ -140,7 +140,7 @@ def test_a_seed_gives_its_weights_and_leaves_the_global_state():
 
 @pytest.mark.parametrize(("height", "width"), [(64, 80), (80, 64)])
 def test_sides_must_be_multiples_of_32(height, width):
-    model = build_unet("resnet18", seed=0)
+    model = build_network("resnet18", seed=0)
 
     with pytest.raises(ValueError, match=rf"multiples of 32, not \({height}, {width}\)"):
         model(torch.zeros(1, 3, height, width))
@@ -150,7 +150,7 @@ def test_other_encoders_come_from_smp_and_obey_the_seed_too(smp):
     torch.manual_seed(5)
     before = torch.get_rng_state()
 
-    one, same = (build_unet("mobilenet_v2", seed=1).state_dict() for _ in range(2))
+    one, same = (build_network("mobilenet_v2", seed=1).state_dict() for _ in range(2))
 
     assert torch.equal(torch.get_rng_state(), before)
     assert all(torch.equal(one[key], same[key]) for key in one)
@@ -166,12 +166,12 @@ def test_other_encoders_come_from_smp_and_obey_the_seed_too(smp):
 )
 def test_an_unknown_encoder_is_refused_with_the_nearest_name(smp, wrong, right):
     with pytest.raises(ModelError, match=f"no encoder '{wrong}'. Did you mean '{right}'?"):
-        build_unet(wrong, seed=0)
+        build_network(wrong, seed=0)
 
 
 def test_a_known_network_that_is_no_encoder_is_refused(smp):
     with pytest.raises(ModelError, match="'tu-vit_tiny_patch16_224' gives no U-Net"):
-        build_unet("tu-vit_tiny_patch16_224", seed=0)
+        build_network("tu-vit_tiny_patch16_224", seed=0)
 
 
 def refuse(monkeypatch, error):
@@ -189,11 +189,11 @@ def test_without_the_extra_the_message_says_how_to_get_it(monkeypatch):
     refuse(monkeypatch, ModuleNotFoundError("No module named 'segmentation_models_pytorch'"))
 
     with pytest.raises(MissingExtraError, match=r"'resnet34' needs the extra 'smp'[^$]*\[smp\]"):
-        build_unet("resnet34", seed=0)
+        build_network("resnet34", seed=0)
 
 
 def test_a_torchvision_of_another_torch_is_named(monkeypatch):
     refuse(monkeypatch, RuntimeError("operator torchvision::nms does not exist"))
 
     with pytest.raises(ModelError, match=r"'resnet34' needs torchvision.*does not fit torch"):
-        build_unet("resnet34", seed=0)
+        build_network("resnet34", seed=0)

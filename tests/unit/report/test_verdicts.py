@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fakes import scored, write_run
-from roundelay.cli import show
+from roundelay.cli import results
 from roundelay.records.contents import read_run
 from roundelay.records.left_out import combine_left_out, summarize_left_out
 from roundelay.records.result import result_of
@@ -50,9 +50,9 @@ def pages(place, tmp_path):
 
 def printed(place, capsys):
     run = read_run(place)
-    show.arms(result_of(run).as_json())
+    results.arms(result_of(run).as_json())
     runs = {"NORTH": run, "EAST": run}
-    show.left_out(summarize_left_out(combine_left_out(runs), runs))
+    results.left_out(summarize_left_out(combine_left_out(runs), runs))
     return capsys.readouterr().out
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from roundelay.errors import RefusedError
 from roundelay.files.arrays import Arrays
 from roundelay.files.writing import write_bytes
-from roundelay.learning.networks import build_unet
+from roundelay.learning.networks import build_network
 from roundelay.learning.state import model_arrays
 from roundelay.network.hospital.policy import Acceptance
 from roundelay.relay.baton import MODEL, Baton, join
@@ -74,7 +74,7 @@ def _fall(baton: Baton, before: Baton, acceptance: Acceptance, judge: Judge) -> 
 
 
 def _misfit(model: Arrays, encoder: str) -> str | None:
-    expected = join(model=model_arrays(build_unet(encoder, seed=0))).part(MODEL)
+    expected = join(model=model_arrays(build_network(encoder, seed=0))).part(MODEL)
     if model.keys() != expected.keys():
         return f"it is no U-Net with the encoder {encoder}"
     for name, array in expected.items():

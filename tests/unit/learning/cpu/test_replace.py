@@ -9,7 +9,7 @@ from torch import nn
 from roundelay.learning.cpu.convolution import Grouped, Pointwise
 from roundelay.learning.cpu.replace import replace_convolutions
 from roundelay.learning.cpu.upsampled import JoinedDecoderBlock
-from roundelay.learning.networks import ENCODERS, build_unet
+from roundelay.learning.networks import ENCODERS, build_network
 
 BLOCKS = [f"decoder.blocks.{number}" for number in range(5)]
 
@@ -28,7 +28,7 @@ REPLACED = {
 
 @pytest.fixture(scope="module", params=ENCODERS)
 def pair(request):
-    plain = build_unet(request.param, seed=0)
+    plain = build_network(request.param, seed=0)
     fast = copy.deepcopy(plain)
     return request.param, plain, fast, replace_convolutions(fast)
 
@@ -64,7 +64,7 @@ def test_it_replaces_nothing_twice(pair):
 
 
 def test_parameters_are_the_same_tensors_under_the_same_names():
-    model = build_unet("resnext50_32x4d", seed=0)
+    model = build_network("resnext50_32x4d", seed=0)
     before = model.state_dict(keep_vars=True)
 
     replace_convolutions(model)

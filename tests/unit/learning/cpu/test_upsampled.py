@@ -6,7 +6,7 @@ import torch.nn.functional as F
 
 from roundelay.learning.cpu.replace import replace_convolutions
 from roundelay.learning.cpu.upsampled import can_save, upsampled_conv
-from roundelay.learning.networks import build_unet
+from roundelay.learning.networks import build_network
 
 
 def bfloat16():
@@ -64,7 +64,7 @@ def test_in_float32_it_stays_out_of_the_way():
 
 
 def test_a_network_in_bfloat16_is_as_near_to_float32_as_without_it():
-    model = build_unet("resnext50_32x4d", seed=0).eval()
+    model = build_network("resnext50_32x4d", seed=0).eval()
     images = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     images = images.to(memory_format=torch.channels_last)
 
