@@ -19,7 +19,12 @@ def main() -> None:
     streams.open_all()
     from roundelay.cli.app import run_app
 
-    sys.exit(streams.flushed(run_app(sys.argv[1:])))
+    try:
+        code = run_app(sys.argv[1:])
+    except MemoryError:  # not even enough to say so as usual
+        os.write(2, b"There is too little memory for this. End other programs, and try again.\n")
+        os._exit(2)
+    sys.exit(streams.flushed(code))
 
 
 if __name__ == "__main__":

@@ -175,11 +175,18 @@ def report(
 
     if len(runs) > 1 and out is None:
         raise UserError("Several runs side by side need a folder for their page: give --out.")
-    page = write_report(runs[0], out) if len(runs) == 1 else write_reports(runs, out or Path())
+    if len(runs) == 1:
+        page = write_report(runs[0], out, say=_note)
+    else:
+        page = write_reports(runs, out or Path(), say=_note)
     if json_:
         show.json_line({"report": str(page)})
     else:
         show.line(f"Wrote {page}.")
+
+
+def _note(text: str) -> None:
+    show.notice(f"Note: {text}")
 
 
 @app.command()

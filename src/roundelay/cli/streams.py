@@ -2,6 +2,7 @@
 
 import codecs
 import io
+import logging
 import os
 import sys
 from contextlib import suppress
@@ -35,6 +36,8 @@ def open_all() -> None:
     codecs.register_error(ERRORS, _spelled)
     sys.stdout = _taking_all(sys.stdout, 1, io.TextIOWrapper)
     sys.stderr = _taking_all(sys.stderr, 2, _Forgiving)
+    # That it keeps its fonts in another place, where there is no home, is of no use to anybody.
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
     # Typer's own help: as narrow as a terminal is, but not as a pipe may say that it is.
     width = os.environ.pop("TERMINAL_WIDTH", "")
     if not os.isatty(1):

@@ -6,14 +6,19 @@ from platformdirs import user_cache_path
 
 from roundelay.errors import UserError
 
+HOMELESS = (
+    "There is no home folder, so no folder for what Roundelay can make again.\n"
+    "Set XDG_CACHE_HOME, or HOME, to a folder that can be written."
+)
+
 
 def cache_folder() -> Path:
     """The folder; it may not be there yet. Raises UserError where the user has no home."""
     # Windows would put it under an author's name too, which is the application's by default.
-    folder = user_cache_path("roundelay", appauthor=False)
-    if not folder.is_absolute():  # "~" stays as it is for a user that the system doesn't know
-        raise UserError(
-            "There is no home folder, so no folder for what Roundelay can make again.\n"
-            "Set XDG_CACHE_HOME, or HOME, to a folder that can be written."
-        )
+    try:
+        folder = user_cache_path("roundelay", appauthor=False)
+    except (RuntimeError, KeyError) as error:  # a user that the system doesn't know
+        raise UserError(HOMELESS) from error
+    if not folder.is_absolute():  # earlier versions of the library leave "~" as it is
+        raise UserError(HOMELESS)
     return folder

@@ -5,6 +5,7 @@ The one place where an OSError, or an error of memory, becomes an error of Round
 
 import errno
 import os
+import re
 from pathlib import Path
 
 from roundelay.errors import DiskFullError, MachineError, MemoryFullError
@@ -49,11 +50,13 @@ NO_MEMORY = (
     "out of memory",
     "std::bad_alloc",
     "cannot allocate memory",
+    "failed to map segment",  # of a library that is loaded
 )
 """How PyTorch, its devices and the system say in the middle of a text that memory ran out."""
 
+ASKED = re.compile(r"allocate ([0-9.]+ (?:bytes|[KMGT]iB))", re.IGNORECASE)
+
 SMALLER = (
-    "There is too little memory for this: {what}.\n"
     "In the study, a smaller recipe.batch, data.size or model.encoder takes less; so do fewer"
     " threads. End other programs, or take a machine with more memory."
 )
@@ -68,8 +71,9 @@ def explained(error: BaseException, at: Path | str | None = None) -> MachineErro
     if isinstance(error, MachineError):
         return error
     if _is_memory(error):
-        what = str(error).strip().splitlines()[:1] or ["no more is given"]
-        return MemoryFullError(SMALLER.format(what=what[0].rstrip(".")))
+        asked = ASKED.search(str(error))
+        more = f" ({asked[1]} more were asked for)" if asked else ""
+        return MemoryFullError(f"There is too little memory for this{more}.\n{SMALLER}")
     if isinstance(error, UnicodeEncodeError) and error.encoding != "utf-8":
         return MachineError(
             f"Names of files are in {error.encoding} here, which has no"
@@ -91,9 +95,10 @@ def why(error: BaseException) -> str:
     """What the system says of an error, never empty and never a number alone."""
     if isinstance(error, OSError) and error.errno:
         text = error.strerror or os.strerror(error.errno)
+        text = text[:1].lower() + text[1:]
     else:
         text = str(error) or type(error).__name__
-    return text[:1].lower() + text[1:].rstrip(".")
+    return text.rstrip(".")
 
 
 def _where(error: OSError, at: Path | str | None) -> str:
@@ -106,5 +111,5 @@ def _where(error: OSError, at: Path | str | None) -> str:
 def _is_memory(error: BaseException) -> bool:
     if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:
         return True
-    text = str(error).lower() if isinstance(error, RuntimeError) else ""
+    text = str(error).lower() if isinstance(error, RuntimeError | ImportError) else ""
     return any(said in text for said in NO_MEMORY)

@@ -14,17 +14,21 @@ LARGEST = 1_000_000_000
 """Bytes of what a run records: scores of a hundred thousand patients are a tenth of that, and a
 device such as /dev/zero never ends."""
 
+PIECE = 1 << 20
+
 
 def read_bytes(path: Path, error: type[UserError]) -> bytes:
     """All bytes of a file. Raises `error` where it can't be read or has more than `LARGEST`."""
+    data = bytearray()
     try:
         with path.open("rb") as file:
-            data = file.read(LARGEST + 1)
-    except (OSError, ValueError, MemoryError) as fault:  # ValueError: a NUL in the name
+            while piece := file.read(PIECE):
+                data += piece
+                if len(data) > LARGEST:
+                    raise error(f"{path} can't be read: it has over {LARGEST // 1_000_000} MB.")
+    except (OSError, ValueError) as fault:  # ValueError: a NUL in the name
         raise error(f"{path} can't be read: {why(fault)}.") from fault
-    if len(data) > LARGEST:
-        raise error(f"{path} can't be read: it has more than {LARGEST // 1_000_000} MB.")
-    return data
+    return bytes(data)
 
 
 def read_json(

@@ -1,11 +1,12 @@
 """The report of a run: one file that needs nothing else, and its figures as files."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from html import escape
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
+from roundelay.files.places import refuse_place
 from roundelay.files.writing import write_text
 from roundelay.records.contents import Run, read_run
 from roundelay.report import account, people, sections
@@ -14,28 +15,45 @@ from roundelay.report.drawing import on_page
 from roundelay.report.sentences import answer
 from roundelay.report.several import lay_side_by_side
 
+OnNotice = Callable[[str], None]
+
+
+def nobody_listens(_: str) -> None:
+    """Notices are dropped: they stand on the page."""
+
+
 REPORT = "report.html"
 FIGURES = "figures"
 
 
-def write_report(place: Path, out: Path | None = None) -> Path:
+def write_report(place: Path, out: Path | None = None, *, say: OnNotice = nobody_listens) -> Path:
     """Write ``report.html`` and ``figures/`` of a run, finished or not; into its folder, or `out`.
 
-    Raises RunFolderError where `place` holds no run.
+    What of the run can't be read stands on the page, and is said. Raises RunFolderError where
+    `place` holds no run.
     """
-    return write_page(lay_page(read_run(place)), out or place)
+    run = read_run(place)
+    for problem in run.problems:
+        say(problem)
+    return write_page(lay_page(run), out or place)
 
 
-def write_reports(places: Sequence[Path], out: Path) -> Path:
+def write_reports(places: Sequence[Path], out: Path, *, say: OnNotice = nobody_listens) -> Path:
     """Write one page over several runs of the same cohort into `out`.
 
-    Raises RunFolderError where one is no run, or is of another cohort.
+    What of them can't be read stands on the page, and is said. Raises RunFolderError where one is
+    no run, or is of another cohort.
     """
-    return write_page(lay_side_by_side([read_run(place) for place in places]), out)
+    runs = [read_run(place) for place in places]
+    for run in runs:
+        for problem in run.problems:
+            say(f"{run.folder}: {problem}")
+    return write_page(lay_side_by_side(runs), out)
 
 
 def write_page(page: Page, out: Path) -> Path:
     """Write a page and its figures into a folder; return the page's path."""
+    refuse_place(out)
     for section in page.sections:
         for block in section.blocks:
             if isinstance(block, Figure):

@@ -1,13 +1,17 @@
 """A run's report on loopback, in a browser that reloads it when it changes."""
 
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from html import escape
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 from roundelay.errors import UserError
+from roundelay.files.mishap import why
 from roundelay.records.layout import read_record
 from roundelay.report.page import REPORT
 
@@ -35,6 +39,11 @@ WAITING = """<!doctype html>
 <body style="font:16px system-ui,sans-serif;margin:2rem"><p>The first round has begun.
 The report appears here when it ends.</p>
 </body></html>
+"""
+
+UNREADABLE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>Roundelay report</title></head>
+<body><p>{why}</p></body></html>
 """
 
 
@@ -71,6 +80,11 @@ class _Server(ThreadingHTTPServer):
         self.page = page
         super().__init__((LOOPBACK, port), _Answer)
 
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Of a browser that left in the middle of an answer there is nothing to tell."""
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)
+
 
 class _Answer(BaseHTTPRequestHandler):
     server: _Server
@@ -102,12 +116,18 @@ class _Answer(BaseHTTPRequestHandler):
 
 
 def _read(page: Path) -> str:
-    return page.read_text(encoding="utf-8") if page.exists() else WAITING
+    try:
+        return page.read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return WAITING
+    except OSError as error:
+        return UNREADABLE.format(why=escape(f"{page.name} can't be read: {why(error)}."))
 
 
 def _stamp(page: Path) -> str:
     """Changes whenever the page was written again: it is renamed into place each time."""
-    if not page.exists():
+    try:
+        state = page.stat()
+    except OSError:
         return "none"
-    state = page.stat()
     return f"{state.st_ino}-{state.st_mtime_ns}"
