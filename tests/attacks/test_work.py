@@ -202,9 +202,11 @@ def test_the_screen_of_approval_counts_what_will_happen_here(west):
     legs = lay(west.proposal.study, {s: west.survey(s) for s in ("EAST", "WEST")})[0].legs
     own = [s for leg in as_json(legs) for s in leg["stops"] if s["site"] == "WEST"]
     assert [s["steps"] for s in own] == [1]
-    assert "swt-0 trains in 1 visit: 1 steps and 2 slice-visits in all, on 4 different" in text
+    assert (
+        "swt-0 trains in 1 visit: 1 step and 2 slice-visits in all, on 4 different slices." in text
+    )
     assert "1 time on the validation patients, 1 time on the test patients" in text
-    assert "none, 1 are fewer than 5" in text
+    assert "none of 1 patient, fewer than 5" in text
     assert "WARNING: 1 training patient here" in text
     assert "This approves this one run" in text
 

@@ -17,10 +17,10 @@ FEW = 5
 """With fewer training patients than this a change of weights says much of each of them."""
 
 READERS = {
-    "sites": "Only the hospitals that the model visits can read it; the server and the owner of the"
-    " study can't.",
-    "owner": "The hospitals that the model visits can read it, and so can the owner of the study;"
-    " the server can't.",
+    "sites": "Only the hospitals that the model visits can read the model; the server and the owner"
+    " of the study can't.",
+    "owner": "The hospitals that the model visits can read the model, and so can the owner of the"
+    " study; the server can't.",
     "none": "The model is NOT sealed: server and owner can read it after every visit, and could"
     " compute what this hospital changed in it.",
 }
@@ -79,8 +79,8 @@ def _arm(proposal: Proposal, arm: Arm, survey: SiteSurvey) -> list[str]:
             visits = sum(stop.slice_visits for stop in stops)
             different = max(stop.slice_count for stop in stops)
             found.append(
-                f"{arm.label} {verb} {_times(len(stops), 'visit')}: {steps} steps and {visits}"
-                f" slice-visits in all, on {different} different slices."
+                f"{arm.label} {verb} {_times(len(stops), 'visit')}: {_times(steps, 'step')} and"
+                f" {visits} slice-visits in all, on {_times(different, 'different slice')}."
             )
     if not found:
         found.append(f"{arm.label} does not train here.")
@@ -134,7 +134,8 @@ def _released(patients: int, policy: Policy) -> str:
     if release.scores == "none":
         return 'none (release.scores = "none")'
     if patients < release.least_scored:
-        return f"none, {patients} are fewer than {release.least_scored} (release.least_scored)"
+        count = _times(patients, "patient")
+        return f"none of {count}, fewer than {release.least_scored} (release.least_scored)"
     return "one row for all" if release.scores == "site" else "one row each, under a number"
 
 
