@@ -74,7 +74,7 @@ def fit(
     return total / seen
 
 
-def way_out(recipe: Recipe) -> str:
+def what_helps(recipe: Recipe) -> str:
     """What is kept where training left the finite numbers, and what keeps it among them."""
     clip = recipe.gradient_clip
     below = f" below {clip:g}" if clip else " = 1.0"
@@ -89,7 +89,7 @@ def _refuse_infinite(what: str, value: float, stop: Stop, number: int, recipe: R
     if not math.isfinite(value):
         raise VisitError(
             f"The {what} at {stop} became {value} in step {number + 1} of {stop.steps}.\n"
-            f"{way_out(recipe)}"
+            f"{what_helps(recipe)}"
         )
 
 

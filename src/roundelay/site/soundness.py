@@ -10,7 +10,7 @@ import numpy as np
 
 from roundelay.errors import VisitError
 from roundelay.files.arrays import Arrays
-from roundelay.learning.fit import way_out
+from roundelay.learning.fit import what_helps
 from roundelay.relay.baton import AVERAGE, MODEL, OPTIMISER, Baton
 from roundelay.study.sections import Recipe
 
@@ -29,7 +29,7 @@ def refuse_infinite(where: object, recipe: Recipe, **parts: Arrays) -> None:
     for part, arrays in parts.items():
         if (name := not_finite(arrays)) is not None:
             raise VisitError(
-                f"{where} gave values that aren't finite ({part}/{name}).\n{way_out(recipe)}"
+                f"{where} gave values that aren't finite ({part}/{name}).\n{what_helps(recipe)}"
             )
 
 
