@@ -19,6 +19,14 @@ def module_path(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     shutil.rmtree(path)
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _draw_pages_at_the_end_alone() -> Iterator[None]:
+    """A page after each round takes as long as a toy's training; test_refresh has those pages."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("roundelay.running.run.Refresh.after_leg", lambda *_: None)
+        yield
+
+
 LONGEST = (
     "end_to_end/test_between_hospitals.py", "couriers/test_hospitals.py", "attacks",
     "end_to_end/test_command_line.py", "couriers/test_conformance.py",

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 from operator import and_
+from statistics import fmean
 
 import numpy as np
 
@@ -111,19 +112,19 @@ def _compare(
     common = sorted(reduce(and_, (set(dice) for dice in (*ours, *theirs))))
     if not common:
         raise ValueError(f"{first} and {second} have no patient in common")
-    tables = [np.array([[d[p] for p in common] for d in seeds]) for seeds in (ours, theirs)]
-    differences = tables[0].mean(axis=0) - tables[1].mean(axis=0)
+    differences = [fmean(d[p] for d in ours) - fmean(d[p] for d in theirs) for p in common]
     seeds, patients = min(len(ours), len(theirs)), len(common)
+    tables = [np.array([[d[p] for p in common] for d in dices]) for dices in (ours, theirs)]
     found = estimate(*tables, seed=seed) if seeds >= SEEDS and patients >= FEWEST else None
     return Comparison(
         first=first,
         second=second,
         seeds=seeds,
         patients=patients,
-        difference=float(differences.mean()),
+        difference=fmean(differences),
         interval=found.interval(lowest=-1.0) if found else None,
-        better=int((differences > 0).sum()),
-        worse=int((differences < 0).sum()),
+        better=sum(d > 0 for d in differences),
+        worse=sum(d < 0 for d in differences),
         p=None if found is None or why_no_verdict(seeds, patients) else found.p,
         p_holm=None,
     )
