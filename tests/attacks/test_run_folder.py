@@ -6,6 +6,7 @@ only the heads, compared with ones held elsewhere, give it away.
 """
 
 import json
+import os
 import shutil
 from unittest.mock import patch
 
@@ -232,6 +233,9 @@ MANIPULATIONS = [
     ("a Dice without its counts, everything closed anew",
      both(in_json("arms/cwt-0/scores.json", lambda v: v["scores"][0].update(dice=0.99)),
           closed_anew), SCORES),
+    ("a site's patients as one row of 0.99, everything closed anew",
+     both(in_json("arms/cwt-0/scores.json", lambda v: (v["scores"].pop(1), v["scores"][0].update(
+         patients=2, slices=2, dice=0.99))), closed_anew), SCORES),
     ("a patient left out of the scores, everything closed anew",
      both(in_json("arms/cwt-0/scores.json", lambda v: v["scores"].pop()),
           closed_anew), SCORES),
@@ -362,6 +366,33 @@ def test_what_is_written_anew_as_a_whole_shows_in_the_heads_alone(run, honest, d
     assert not found.failed, list(map(str, found.failed))
     assert found.heads["cwt-0"] != honest.heads["cwt-0"] and found.head != honest.head
     assert any("compare the heads" in claim.why for claim in found.claims)
+
+
+@pytest.mark.parametrize("label", ["\x1b[2K", "a\nb: checked", "\ud800", "x" * 9999, "\0", ""])
+def test_a_name_from_outside_forges_no_line(run, capsys, label):
+    """A terminal's commands, a line of its own, half a letter, names that are too long."""
+    put_json(run / "run.json", lambda values: values.update(arms=[label, "cwt-0"]))
+
+    assert run_app(["ledger", "verify", str(run)]) == 2
+
+    told = capsys.readouterr()
+    assert "\x1b" not in told.out and "\nb: checked" not in told.out
+    assert "Traceback" not in told.err
+
+
+def test_what_would_never_end_to_be_read_is_not_begun(run, capsys):
+    (run / "summary.json").unlink()
+    os.mkfifo(run / "summary.json")
+
+    assert run_app(["ledger", "verify", str(run)]) == 2
+    assert "neither a file nor a folder" in capsys.readouterr().err
+
+
+def test_a_record_that_nests_without_an_end_is_none(run, capsys):
+    put(run / "run.json", "[" * 10**5)
+
+    assert run_app(["ledger", "verify", str(run)]) == 2
+    assert "Traceback" not in capsys.readouterr().err
 
 
 def test_a_run_without_its_record_is_no_run(run, capsys):

@@ -285,7 +285,7 @@ def test_folders_and_files_that_are_not_ours_are_refused(home, tmp_path, typed):
         (["evaluate", "other.safetensors", data], "not a model of Roundelay"),
         (["evaluate", str(home / "RUN"), data], "holds 2 models"),
         (["predict", "other.safetensors", data, "--out", "full"], "isn't empty"),
-        (["ledger", "verify", "full"], "holds no ledger"),
+        (["ledger", "verify", "full"], "is not a run of Roundelay"),
         (["run", study], "--out"),
         (["fly"], "fly"),
     ):

@@ -8,6 +8,7 @@ import pytest
 
 from roundelay.cli.app import run_app
 from roundelay.phantom.cohort import make_toy
+from roundelay.relay.ledger import read_ledger
 
 SITES = {"NORTH": 4, "EAST": 5, "WEST": 4}
 STUDY = """
@@ -49,8 +50,8 @@ def test_every_site_is_left_out_once_and_scored_by_models_that_never_saw_it(stud
     assert list(summary["left_out"]) == sorted(SITES)
     expected: dict[str, list[float]] = {}
     for site, patients in SITES.items():
-        ledger = (out / site / "arms" / "cwt-0" / "ledger.jsonl").read_text()
-        trained = {r["site"] for x in ledger.splitlines()[1:] for r in json.loads(x)["receipts"]}
+        legs = read_ledger(out / site / "arms" / "cwt-0" / "ledger.jsonl")[1:]
+        trained = {receipt["site"] for leg in legs for receipt in leg["receipts"]}
         assert trained == set(SITES) - {site}
         scores = json.loads((out / site / "arms" / "cwt-0" / "scores.json").read_text())["scores"]
         own = [score["dice"] for score in scores if score["site"] == site]
@@ -66,6 +67,11 @@ def test_every_site_is_left_out_once_and_scored_by_models_that_never_saw_it(stud
     assert comparison["p"] is None and "No verdict from 1 seed:" in comparison["no_verdict"]
     assert comparison["no_verdict"] in unescape(page)
 
+    assert run_app(["ledger", "verify", str(out)]) == 0
+    told = capsys.readouterr().out
+    assert "summary.json is what the runs come to: checked" in told
+    assert all(f"{site}/cwt-0: every line follows" in told for site in SITES)
+
     before = {p: p.stat().st_mtime_ns for p in out.rglob("model.safetensors")}
     assert run_app([*arguments, "--resume"]) == 0
     printed = capsys.readouterr().out
@@ -73,6 +79,11 @@ def test_every_site_is_left_out_once_and_scored_by_models_that_never_saw_it(stud
     assert before == {p: p.stat().st_mtime_ns for p in out.rglob("model.safetensors")}
     assert run_app(arguments) == 2
     assert "isn't empty" in capsys.readouterr().err
+
+    summary["left_out"]["EAST"]["cwt"] = 0.99
+    (out / "summary.json").write_text(json.dumps(summary))
+    assert run_app(["ledger", "verify", str(out)]) == 2
+    assert "says otherwise at left_out.EAST.cwt" in capsys.readouterr().out
 
 
 def test_a_study_that_leaves_one_out_already_is_refused(study, tmp_path, capsys):

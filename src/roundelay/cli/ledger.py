@@ -48,22 +48,30 @@ def show_ledger(run: RunArgument, json_: JsonOption = False) -> None:
 def verify_ledger(run: RunArgument, json_: JsonOption = False) -> None:
     """Look at all that a run claims: one line each, checked or not, and why."""
     from roundelay.errors import LedgerError
-    from roundelay.records.layout import read_record
     from roundelay.records.verification import check_run
 
     found = check_run(run)
     if json_:
         show.json_line({"verified": not found.failed, **asdict(found)})
     else:
-        _say(found, read_record(run).get("network"))
+        _say(found, _network_of(run))
     if found.failed:
+        failed = "\n".join(str(claim) for claim in found.failed)
         raise LedgerError(
             f"{len(found.failed)} of {len(found.claims)} claims failed: {run} is not what it was"
-            " when it was written. Compare it with a copy held elsewhere."
+            f" when it was written. Compare it with a copy held elsewhere.\n{failed}"
         )
 
 
+def _network_of(run: Path) -> Any:
+    from roundelay.records.layout import RECORD, read_record
+
+    return read_record(run).get("network") if (run / RECORD).exists() else None
+
+
 def _say(found: "Verification", network: Any) -> None:
+    from roundelay.records.claims import plain
+
     for claim in found.claims:
         show.line(str(claim))
     counts = Counter(claim.outcome for claim in found.claims)
@@ -79,7 +87,7 @@ def _say(found: "Verification", network: Any) -> None:
             show.line(f"  {name:<16}{fingerprint(public)}")
     show.line("Compare these heads with those that somebody else noted down:")
     for label, head in found.heads.items():
-        show.line(f"  {label:<16}{head}")
+        show.line(plain(f"  {label:<16}{head}"))
     if found.head:
         show.line(f"  {'the whole run':<16}{found.head}")
 

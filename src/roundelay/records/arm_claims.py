@@ -26,6 +26,7 @@ from roundelay.records.end_checks import (
     check_validations,
 )
 from roundelay.records.evidence import ArmEvidence, RunEvidence
+from roundelay.relay.chain import read_chain
 
 
 def claims_on_ledger(arm: ArmEvidence) -> list[Claim]:
@@ -83,7 +84,12 @@ def _handovers(arm: ArmEvidence) -> None:
 def _batons(arm: ArmEvidence) -> None:
     chain = arm.known_chain
     always = kept_always(arm.run.known_study, arm.known_legs)
-    check_batons(arm.place, chain, kept(always, len(chain.legs)), done=arm.done)
+    try:
+        check_batons(arm.place, chain, kept(always, len(chain.legs)), done=arm.done)
+    except LedgerError as error:
+        if read_chain(_ledger(arm)).head != chain.head:
+            raise CantBeChecked("the arm went on while it was looked at") from error
+        raise
 
 
 def _merged(arm: ArmEvidence) -> None:

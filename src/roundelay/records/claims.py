@@ -29,7 +29,13 @@ class Claim:
             "unchecked": "can't be checked because ",
             "failed": "failed: ",
         }
-        return f"{whose}{self.text}: {told[self.outcome]}{self.why}"
+        return plain(f"{whose}{self.text}: {told[self.outcome]}{self.why}")
+
+
+def plain(text: str) -> str:
+    """A text of one line, without what a terminal would obey: names may be anybody's."""
+    line = " ".join(text.split("\n"))
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)
 
 
 def tried(about: str, text: str, check: Callable[[], object]) -> Claim:

@@ -152,6 +152,8 @@ def check_scores(arm: ArmEvidence) -> None:
 
 def _check_score(arm: ArmEvidence, score: PatientScore) -> None:
     overlap = score.overlap
+    if score.patients != 1 and arm.run.network is None:
+        raise LedgerError(f"{arm.place / SCORES}: a row stands for several patients.")
     if score.patients == 1 and (
         not isclose(score.dice, overlap.dice, rel_tol=1e-12)
         or bool(score.hd95_missing) != bool(overlap.one_empty)

@@ -124,7 +124,10 @@ class ArmEvidence:
 
     @property
     def there(self) -> bool:
-        return (self.place / "ledger.jsonl").exists()
+        try:
+            return (self.place / "ledger.jsonl").exists()
+        except OSError:  # a name that is longer than names can be
+            return False
 
     @property
     def done(self) -> bool:

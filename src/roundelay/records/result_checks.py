@@ -48,7 +48,7 @@ def check_summary(again: ComputedAgain) -> None:
     run, wanted = again.run, json.loads(json.dumps(again.result.as_json()))
     path = run.out / SUMMARY
     found = json.loads(path.read_text(encoding="utf-8"))
-    differ = list(_differences(found, wanted))
+    differ = list(differences(found, wanted))
     if not differ:
         return
     if run.older and not any(where[:1] == ("arms",) for where in differ):
@@ -74,13 +74,13 @@ def _other_software(run: RunEvidence) -> str:
     )
 
 
-def _differences(found: Any, wanted: Any, where: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+def differences(found: Any, wanted: Any, where: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
     """Where two JSON values differ, by more than the last digits of a number."""
     ours, theirs = _parts(found), _parts(wanted)
     if ours is not None and theirs is not None and type(found) is type(wanted):
         for key in {**ours, **theirs}:
             if key in ours and key in theirs:
-                yield from _differences(ours[key], theirs[key], (*where, key))
+                yield from differences(ours[key], theirs[key], (*where, key))
             else:
                 yield (*where, key)
     elif not _equal(found, wanted):

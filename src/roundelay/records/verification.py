@@ -1,7 +1,7 @@
 """What `roundelay ledger verify` says of a run folder: every claim, checked or not, and why."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -11,6 +11,11 @@ from roundelay.records.claims import CantBeChecked, Claim, tried
 from roundelay.records.closing import read_closing
 from roundelay.records.evidence import OLDER, ArmEvidence, RunEvidence
 from roundelay.records.layout import ARMS, CLOSING, LEDGER, SAMPLES, read_record
+from roundelay.records.left_out_claims import (
+    check_left_out_sites,
+    check_left_out_summary,
+    left_out_runs,
+)
 from roundelay.records.result_checks import ComputedAgain, check_patients_file, check_summary
 from roundelay.records.run_checks import (
     check_arms,
@@ -68,10 +73,33 @@ def verify_run(out: Path | str) -> Verification:
 
 def check_run(out: Path) -> Verification:
     """As `verify_run`, with what failed among the claims."""
+    for path in out.rglob("*"):
+        if not (path.is_file() or path.is_dir()):
+            raise LedgerError(f"{path} is neither a file nor a folder: nothing there was read.")
+    if runs := left_out_runs(out):
+        return _check_left_out(out, runs)
     read_record(out)  # else it is no run
     if not (out / ARMS).is_dir():
         raise LedgerError(f"{out} holds no ledger ({ARMS}/*/{LEDGER}). Give a run folder.")
-    run = RunEvidence(out)
+    return _check_one(RunEvidence(out))
+
+
+def _check_left_out(out: Path, runs: Sequence[RunEvidence]) -> Verification:
+    """All runs of a folder in which every hospital was left out, each named in front."""
+    found = {run.out.name: _check_one(run) for run in runs}
+    claims = [
+        tried("", "every site is left out once", lambda: check_left_out_sites(runs)),
+        tried("", "summary.json is what the runs come to",
+              lambda: check_left_out_summary(out, runs)),
+    ]  # fmt: skip
+    for name, one in found.items():
+        claims += [replace(c, about=f"{name}/{c.about}".rstrip("/")) for c in one.claims]
+    heads = {f"{n}/{label}": head for n, one in found.items() for label, head in one.heads.items()}
+    heads |= {name: one.head for name, one in found.items() if one.head}
+    return Verification(heads, sum(one.signed_receipts for one in found.values()), tuple(claims))
+
+
+def _check_one(run: RunEvidence) -> Verification:
     claims, heads, signed = _claims_on_run(run), {}, 0
     for label in run.record["arms"]:
         arm = run.arm(label)

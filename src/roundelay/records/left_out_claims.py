@@ -1,0 +1,42 @@
+"""What `verify` says of a folder in which every hospital was left out in turn: all of its runs, and
+the summary over them."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from roundelay.errors import LedgerError
+from roundelay.records.claims import CantBeChecked
+from roundelay.records.contents import read_run
+from roundelay.records.evidence import RunEvidence
+from roundelay.records.layout import RECORD, SUMMARY
+from roundelay.records.left_out import combine_left_out, summarize_left_out
+from roundelay.records.result_checks import differences
+
+
+def left_out_runs(out: Path) -> list[RunEvidence]:
+    """The runs of such a folder; empty where it is none."""
+    if not out.is_dir() or (out / RECORD).exists():
+        return []
+    return [RunEvidence(folder) for folder in sorted(out.iterdir()) if (folder / RECORD).exists()]
+
+
+def check_left_out_sites(runs: Sequence[RunEvidence]) -> None:
+    """Each site is left out once."""
+    sites = list(runs[0].known_surveys)
+    found = [str(run.known_study.evaluation.leave_out) for run in runs]
+    if sorted(found) != sorted(sites):
+        raise LedgerError(f"{', '.join(found)} are left out; the sites are {', '.join(sites)}.")
+
+
+def check_left_out_summary(out: Path, runs: Sequence[RunEvidence]) -> None:
+    """summary.json is what the runs come to, each site's patients by the model without them."""
+    if not (out / SUMMARY).exists():
+        raise CantBeChecked("not all of its runs are finished")
+    by_site = {str(run.known_study.evaluation.leave_out): run.out for run in runs}
+    order = [site for site in runs[0].known_surveys if site in by_site]
+    in_order = {site: read_run(by_site[site], verified=False) for site in order}
+    wanted = json.loads(json.dumps(summarize_left_out(combine_left_out(in_order), in_order)))
+    found = json.loads((out / SUMMARY).read_text(encoding="utf-8"))
+    for where in differences(found, wanted):
+        raise LedgerError(f"{out / SUMMARY} says otherwise at {'.'.join(where)} than its runs.")
