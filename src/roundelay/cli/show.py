@@ -67,9 +67,7 @@ def arms(summary: Mapping[str, Any]) -> None:
     rows = summary["arms"]
     split = "test" if any(row["test"] for row in rows) else "validation"
     if not any(row[split] for row in rows):
-        line(
-            "No scores: no patient was kept for them, or hospitals keep them. Score the model on others:"
-        )
+        line("No scores: no patient was kept for them, or hospitals keep theirs. Score others:")
         line("  roundelay evaluate RUN DATA")
         return
     names = sorted({site for row in rows if row[split] for site in row[split]["by_site"]})
