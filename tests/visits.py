@@ -13,9 +13,10 @@ from surveys import study
 FLOAT32 = Machine("cpu", False, False)
 
 
-def toy(root: Path, **recipe: Any) -> Study:
+def toy(root: Path, arm: str = "cwt", **recipe: Any) -> Study:
     values = {"rounds": 2, "steps": 2, "batch": 2, "optimiser": "adamw", **recipe}
     return study(
+        top={"arms": (arm,)},
         data={
             "root": str(root),
             "size": 32,

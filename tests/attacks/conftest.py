@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from attacks.fuzzed import fuzzed_hospital
 from attacks.situation import Situation, West, snapshot
 from hospitals import Network, by_site
 from roundelay.network.coordinator import surveys
@@ -50,9 +51,8 @@ def situation(tmp_path_factory):
     return Situation(net, place / "RUN", asked, before)
 
 
-@pytest.fixture
-def west(situation, tmp_path):
-    home = tmp_path / "WEST"
+def before_its_visit(situation, home):
+    """WEST in a folder of its own, as it was."""
     for name, data in situation.before.items():
         (home / name).parent.mkdir(parents=True, exist_ok=True)
         (home / name).write_bytes(data)
@@ -61,3 +61,15 @@ def west(situation, tmp_path):
     torch.set_num_threads(1)
     owner = own_keys(situation.net.place / "coordinator")
     return West(home, situation.asked["train"], owner, situation)
+
+
+@pytest.fixture
+def west(situation, tmp_path):
+    return before_its_visit(situation, tmp_path / "WEST")
+
+
+@pytest.fixture(scope="module")
+def fuzzed(situation, module_path):
+    """WEST for all tests of a file, with a network of few weights."""
+    with fuzzed_hospital(before_its_visit(situation, module_path / "WEST")) as found:
+        yield found

@@ -100,7 +100,7 @@ class West:
             del there[Path("audit.jsonl")]
         assert after.items() >= before.items()
         new = {str(path) for path in after.keys() - before.keys()}
-        allowed = (".lock", "quarantine", "runs/r1/pinned.json", *also)
+        allowed = (".lock", ".pin.lock", "quarantine", "runs/r1/pinned.json", *also)
         assert all(path.startswith(allowed) for path in new), new
 
 

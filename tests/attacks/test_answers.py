@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -38,7 +39,8 @@ def visited(west):
         place = place or west.place(1)
         sent = hand_over(Baton(b"weights"), place, west.proposal, ["EAST"], "WEST", by, receipt)
         reply = pack({"proof": sent.proof, "site": "WEST"}, data or sent.data, by)
-        return taken_visit(unpack(reply), stop, surveys["WEST"], west.place(1), west.proposal)
+        sent = Baton(b"what it was sent")
+        return taken_visit(unpack(reply), stop, surveys["WEST"], west.place(1), west.proposal, sent)
 
     return receipt, answered
 
@@ -113,23 +115,39 @@ def row(west, **changed):
     return {**west.reply(own, payload)["scores"][0], **changed}
 
 
-def taken_scores(rows, patients=1):
+def taken_scores(rows, west, patients=1):
     reply = parsed_reply(ScoresReply, {"site": "WEST", "scores": rows}, "WEST")
-    return checked_scores(reply, "WEST", "validation", patients)
+    own = west.survey("WEST")
+    several = {
+        "patients": {**own.patients, "validation": patients},
+        "slices": {**own.slices, "validation": patients * own.slices["validation"]},
+    }
+    return checked_scores(reply, "WEST", "validation", replace(own, **several))
 
 
 def test_scores_of_its_own_patients_are_taken(west):
-    assert taken_scores([row(west)])[0].site == "WEST"
-    assert taken_scores([]) == ()
+    assert taken_scores([row(west)], west)[0].site == "WEST"
+    assert taken_scores([], west) == ()
+    second = {"patient": "WEST 2"}
+    assert len(taken_scores([row(west, patient="WEST 1"), row(west, **second)], west, 2)) == 2
+    both = {"patient": "2 of WEST", "patients": 2, "slices": 2 * row(west)["slices"]}
+    assert taken_scores([row(west, **both)], west, 2)[0].patients == 2
 
 
 @pytest.mark.parametrize(
     ("changed", "word"),
     [
-        ({"site": "EAST"}, "another site or split"),
+        ({"site": "EAST", "patient": "1 of EAST"}, "another site or split"),
         ({"split": "test"}, "another site or split"),
         ({"split": "train"}, "split"),
-        ({"patients": 2}, "more patients than it has"),
+        ({"patients": 2, "patient": "2 of WEST"}, "other patients than its 1"),
+        ({"patients": 2}, "not named by its site"),
+        ({"patient": "EAST 1"}, "not named by its site"),
+        ({"patient": "=HYPERLINK(1)"}, "patient"),
+        ({"patient": "WEST 01"}, "patient"),
+        ({"slices": 5}, "other slices than its 4"),
+        ({"reference_slices": 5}, "contradict"),
+        ({"hd95_missing": 2}, "contradict"),
         ({"patients": 0}, "patients"),
         ({"dice": 1.5}, "dice"),
         ({"dice": -0.1}, "dice"),
@@ -148,15 +166,18 @@ def test_scores_of_its_own_patients_are_taken(west):
 )
 def test_a_row_of_scores_that_can_not_be_is_refused(west, changed, word):
     with pytest.raises(RefusedError, match="WEST") as caught:
-        taken_scores([row(west, **changed)])
+        taken_scores([row(west, **changed)], west)
     assert word in str(caught.value)
 
 
-def test_more_rows_than_patients_or_two_of_one_are_refused(west):
-    with pytest.raises(RefusedError, match="more patients than it has"):
-        taken_scores([row(west), row(west, patient="WEST 2")])
+def test_rows_of_more_or_fewer_patients_than_it_has_or_two_of_one_are_refused(west):
+    """A hospital may keep all scores, not those of the patients that it would rather not show."""
+    one, two = row(west, patient="WEST 1"), row(west, patient="WEST 2")
+    for rows, patients in (([one, two], 1), ([one, two], 3), ([one], 2)):
+        with pytest.raises(RefusedError, match=f"other patients than its {patients}"):
+            taken_scores(rows, west, patients)
     with pytest.raises(RefusedError, match="two rows for one patient"):
-        taken_scores([row(west), row(west)], patients=2)
+        taken_scores([one, one], west, 2)
 
 
 @pytest.mark.parametrize(
@@ -168,6 +189,8 @@ def test_more_rows_than_patients_or_two_of_one_are_refused(west):
         {"step": "3", "loss": 0.1, "slices_per_second": 1.0},
         {"step": 3.5, "loss": 0.1, "slices_per_second": 1.0},
         {"step": 3, "loss": "low", "slices_per_second": 1.0},
+        {"step": 3, "loss": math.nan, "slices_per_second": 1.0},
+        {"step": 3, "loss": 1e300, "slices_per_second": 1.0},
         {"step": 3, "loss": 0.1, "slices_per_second": math.inf},
         {"step": 3, "loss": 0.1},
         {},

@@ -4,6 +4,7 @@ import pytest
 from pydantic import BaseModel
 
 from roundelay.errors import NetworkError
+from roundelay.network.hospital import consent
 from roundelay.network.hospital.policy import Policy, read_policy
 from roundelay.network.wire.keys import fingerprint
 from roundelay.network.wire.sealed_baton import hand_over
@@ -147,3 +148,62 @@ def test_faults_of_a_policy_are_all_named(tmp_path):
         read_policy(path)
     assert "acceptance.change" in str(caught.value)
     assert (Policy().acceptance.change, Policy().release.least_scored) == (5.0, 5)
+
+
+@pytest.mark.parametrize(
+    ("policy", "left"),
+    [
+        ('scores = "none"', 0),
+        ("least_scored = 3", 0),
+        ('scores = "site"\nleast_scored = 1', 1),
+        ('scores = "patient"\nleast_scored = 1', 2),
+    ],
+)
+def test_scores_that_were_given_are_given_again_as_the_policy_is_today(fuzzed, policy, left):
+    """Rows by patient left once; since then the hospital has narrowed its policy."""
+    west = fuzzed.west
+    path, head = west.home / "policy.toml", fuzzed.asked("evaluate validation")
+    kept, fuzzed.rows = path.read_text(), 2
+    path.write_text('[release]\nscores = "patient"\nleast_scored = 1\n')
+    try:
+        first = west.reply(*head)["scores"]
+        assert [row["patient"] for row in first] == ["WEST 1", "WEST 2"]
+        path.write_text(f"[release]\n{policy}\n")
+        again = west.reply(*head)["scores"]
+        assert len(again) == left and (left != 2 or again == first)
+        assert [row["patients"] for row in again] == [2] * (left == 1) + [1, 1] * (left == 2)
+    finally:
+        path.write_text(kept)
+        fuzzed.rows = 1
+        fuzzed.tidy()
+    assert fuzzed.done == [("evaluate", "validation")]
+    fuzzed.done.clear()
+
+
+def test_a_visit_that_was_made_is_not_told_again_once_the_policy_forbids_it(fuzzed):
+    west, request = fuzzed.west, fuzzed.asked("train")
+    path = west.home / "policy.toml"
+    kept = path.read_text()
+    assert "proof" in west.reply(*request)
+    try:
+        for policy in ('tasks = ["evaluate"]', 'seals = ["none"]', 'encoders = ["other"]'):
+            path.write_text(f"[accept]\n{policy}\n")
+            found = west.reply(*request)
+            assert "policy does not allow" in found["refused"] and "proof" not in found
+    finally:
+        path.write_text(kept)
+        fuzzed.tidy()
+    fuzzed.did_what_was_approved()
+
+
+def test_a_policy_approves_no_endless_list_of_studies(west, monkeypatch):
+    """Also where the owner of the study is trusted."""
+    monkeypatch.setattr(consent, "MOST_UNASKED", 3)
+    owner = fingerprint(west.owner.public())
+    (west.home / "policy.toml").write_text(f'[accept]\nowners = ["{owner}"]\n')
+    head = {key: west.head[key] for key in ("site", "run", "proposal")} | {"ask": "survey"}
+    for number in range(4):
+        head["proposal"]["study"]["name"] = f"study {number}"
+        found = west.reply(head, b"")
+    assert "3 runs were approved" in found["refused"]
+    assert len(list((west.home / "approved").iterdir())) == 3

@@ -10,7 +10,7 @@ from roundelay.network.hospital.consent import MOST_WAITING, PENDING, waiting_st
 from roundelay.network.hospital.patients import own_survey
 from roundelay.network.hospital.policy import Policy
 from roundelay.network.hospital.store import read_settings
-from roundelay.network.wire.keys import fingerprint
+from roundelay.network.wire.keys import fingerprint, own_keys
 from roundelay.network.wire.sealed_baton import hand_over
 from roundelay.network.wire.statements import sign_survey
 from roundelay.plan.arms import lay
@@ -140,7 +140,7 @@ def test_an_approval_is_for_one_study_one_seal_and_one_list_of_keys(west, key):
     if key == "study":
         head["proposal"]["study"]["recipe"]["rounds"] = 9
     elif key == "roster":
-        head["proposal"]["roster"]["EAST"] = west.keys_of("WEST").public()
+        head["proposal"]["roster"]["EAST"] = own_keys(west.home / "others").public()
     else:
         head["proposal"][key] = {"seal": "owner", "absent": "defer"}[key]
     assert "awaiting" in west.reply(head, west.asked.payload)

@@ -28,7 +28,7 @@ class Keep:
     def last_baton(self):
         return None
 
-    def append(self, leg, receipts, baton, proofs):
+    def append(self, leg, receipts, baton, proofs, merged):
         self.batons.append(baton)
         self.legs_run.append(leg.index)
 

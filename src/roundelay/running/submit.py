@@ -1,16 +1,19 @@
 """Run a study between hospitals: the same runner, over the network of a coordinator's kit."""
 
-import json
 import secrets
 from pathlib import Path
 from typing import Any
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from roundelay.errors import NetworkError, RunFolderError
 from roundelay.files.canonical import digest_of
 from roundelay.files.writing import write_json
 from roundelay.network.coordinator.courier import HospitalsCourier
 from roundelay.network.flare.transport import FlareTransport
+from roundelay.network.wire.kept import read_kept
 from roundelay.network.wire.kit import HOME, kit_role, kit_sites
+from roundelay.network.wire.parsing import Name, PublicKeys, RunName
 from roundelay.network.wire.proposal import refuse_unfit_study
 from roundelay.records.layout import RECORD, read_record
 from roundelay.records.result import RunResult
@@ -18,6 +21,21 @@ from roundelay.records.signatures import COORDINATOR
 from roundelay.running.events import Event, OnEvent, Planned
 from roundelay.running.run import run_study
 from roundelay.study.study import Study
+
+
+class Begun(BaseModel):
+    """The name of a run whose folder is not begun yet."""
+
+    run: RunName
+
+
+class BegunNetwork(Begun):
+    """What run.json says of the network, beside the terms."""
+
+    roster: dict[Name, PublicKeys]
+
+
+BEGUN, BEGUN_NETWORK = TypeAdapter(Begun), TypeAdapter(BegunNetwork)
 
 
 def submit_study(
@@ -62,12 +80,19 @@ def _note(kit: Path, out: Path, study: Study) -> Path:
 def _named(note: Path) -> dict[str, Any]:
     if not note.exists():
         write_json(note, {"run": secrets.token_hex(8)})
-    found = json.loads(note.read_text(encoding="utf-8"))
-    return {"run": str(found["run"]), "roster": None}
+    found = read_kept(note, BEGUN, NetworkError, "remove the file; hospitals then approve anew")
+    return {"run": found.run, "roster": None}
 
 
 def _network_of(out: Path) -> dict[str, Any]:
     record = read_record(out)
     if "network" not in record:
         raise RunFolderError(f"{out} was run on one machine: go on with  roundelay run --resume.")
-    return dict(record["network"])
+    try:
+        known = BEGUN_NETWORK.validate_python(record["network"])
+    except ValidationError as error:
+        raise RunFolderError(
+            f"{out / RECORD} is damaged: it names no run of a network. Put it back from a copy."
+        ) from error
+    roster = {name: keys.model_dump() for name, keys in known.roster.items()}
+    return {"run": known.run, "roster": roster}

@@ -4,23 +4,12 @@ A loss may be finite while its gradient isn't, and one such step spoils every we
 would hand over, or keep, is looked at before; what comes in, before it is used.
 """
 
-from collections.abc import Mapping
-
-import numpy as np
-
 from roundelay.errors import VisitError
 from roundelay.files.arrays import Arrays
 from roundelay.learning.fit import what_helps
 from roundelay.relay.baton import AVERAGE, MODEL, OPTIMISER, Baton
+from roundelay.relay.fitting import not_finite
 from roundelay.study.sections import Recipe
-
-
-def not_finite(arrays: Mapping[str, np.ndarray]) -> str | None:
-    """The first array that holds a value that isn't finite; None where there is none."""
-    for name, array in arrays.items():
-        if np.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all():
-            return name
-    return None
 
 
 def refuse_infinite(where: object, recipe: Recipe, **parts: Arrays) -> None:

@@ -1,5 +1,7 @@
 """The process of one site: how it is set up, and where it computes."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from roundelay.couriers import site_process
@@ -17,7 +19,9 @@ def ask(monkeypatch, tmp_path):
         site_process, "set_up_process", lambda *given, **named: set_up.append((given, named))
     )
     monkeypatch.setattr(
-        site_process, "open_local_site", lambda *_, machine, **__: opened.append(machine)
+        site_process,
+        "open_local_site",
+        lambda *_, machine, **__: opened.append(machine) or SimpleNamespace(patients=()),
     )
     monkeypatch.setattr(site_process, "survey", lambda _: "counted")
 
@@ -33,7 +37,7 @@ def ask(monkeypatch, tmp_path):
 def test_it_is_set_up_before_it_opens_anything(ask):
     answer, _, set_up = ask(Machine("cpu", False, False), "auto")
 
-    assert answer.value == "counted"
+    assert answer.value == ("counted", ())
     assert set_up == [((3,), {"deterministic": True})]
 
 

@@ -5,13 +5,14 @@ import pytest
 from roundelay.errors import NetworkError
 from roundelay.files.writing import write_json
 from roundelay.network.hospital.consent import PENDING, Waiting, waiting_study
+from roundelay.network.wire.keys import own_keys
 from roundelay.network.wire.proposal import propose
 from surveys import study
 
 
 def test_a_file_of_another_version_hides_no_other_study(tmp_path):
-    keys = {"sign": "00" * 32, "seal": "00" * 32}
-    proposal = propose(study(), {"coordinator": keys, "NORTH": keys})
+    roster = {name: own_keys(tmp_path / name).public() for name in ("coordinator", "NORTH")}
+    proposal = propose(study(), roster)
     write_json(tmp_path / PENDING / "new.json", Waiting(proposal, "r1").as_json())
     write_json(tmp_path / PENDING / "old.json", {"study": {"recipe": {"flips": True}}})
 

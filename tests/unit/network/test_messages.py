@@ -10,9 +10,11 @@ from roundelay.errors import RefusedError
 from roundelay.network.wire.keys import own_keys
 from roundelay.network.wire.messages import pack, unpack
 
+whole = st.integers(-(2**63), 2**63 - 1)
+
 heads = st.dictionaries(
     st.text(max_size=5).filter(lambda key: key != "payload"),
-    st.none() | st.booleans() | st.integers() | st.text(max_size=5) | st.lists(st.integers()),
+    st.none() | st.booleans() | whole | st.text(max_size=5) | st.lists(whole),
     max_size=4,
 )
 

@@ -19,9 +19,15 @@ from roundelay.network.coordinator.surveys import (
     travelling,
 )
 from roundelay.network.coordinator.turns import Turn, next_turn
-from roundelay.network.coordinator.visits import skipped_visit, taken_visit, with_deferred
+from roundelay.network.coordinator.visits import (
+    refuse_unlike_sums,
+    skipped_visit,
+    taken_visit,
+    with_deferred,
+)
 from roundelay.network.wire.keys import own_keys
 from roundelay.network.wire.messages import Message, pack
+from roundelay.network.wire.parsing import shown
 from roundelay.network.wire.proposal import Roster, propose, refuse_unfit_study
 from roundelay.network.wire.replies import (
     ScoresReply,
@@ -147,18 +153,21 @@ class HospitalsCourier:
         replies = self._ask(heads, f"stop of round {leg.stops[0].round}", payloads, stops)
         place, visits = self._place(arm.label, leg.index), []
         for site, stop in stops.items():
-            found = taken_visit(replies[site], stop, self._surveys[site], place, self._proposal)
+            found = taken_visit(
+                replies[site], stop, self._surveys[site], place, self._proposal, baton
+            )
             visits.append(with_deferred(found, leg, self._turn, baton, place, self._keys))
+        refuse_unlike_sums(leg, visits)
         return visits
 
     def _scores(self, site: str, reply: Message, scoring: Scoring) -> Sequence[PatientScore]:
         if said := complaint(reply.head):
             raise RefusedError(f"{site}: {said[1]}")
         answer = parsed_reply(ScoresReply, reply.head, site)
-        patients = self._surveys[site].patients[scoring.split]
-        if patients and not answer.scores:
+        survey = self._surveys[site]
+        if survey.patients[scoring.split] and not answer.scores:
             self._on_event(Waiting(site, f"keeps the scores of its {scoring.split} patients"))
-        return checked_scores(answer, site, scoring.split, patients)
+        return checked_scores(answer, site, scoring.split, survey)
 
     def _ask(
         self, heads: Mapping[str, Mapping[str, Any]], about: str,
@@ -174,11 +183,12 @@ class HospitalsCourier:
         messages = {
             site: pack(head, payloads.get(site, b""), self._keys) for site, head in heads.items()
         }
-        return ask(self._transport, messages, self._proposal.roster, about, on_message)
+        steps = {site: stop.steps for site, stop in stops.items()}
+        return ask(self._transport, messages, self._proposal.roster, about, on_message, steps)
 
     def _tell_waiting(self, site: str, message: Mapping[str, Any]) -> None:
         if "waits" in message:
-            self._on_event(Waiting(site, str(message["waits"])))
+            self._on_event(Waiting(site, shown(message["waits"])))
 
     def _tell(self, stop: Stop, told: Counter[str], message: Mapping[str, Any]) -> None:
         """A step each, also for those between two messages of progress."""

@@ -10,10 +10,12 @@ from roundelay.network.wire.keys import Keys
 from roundelay.network.wire.messages import Message, pack, unpack
 from roundelay.network.wire.proposal import Roster
 from roundelay.network.wire.replies import Introduced, complaint, parsed_reply
-from roundelay.network.wire.transport import Request, Transport
+from roundelay.network.wire.transport import Request, Transport, too_large
 
 OnMessage = Callable[[str, Mapping[str, Any]], None]
 """Told of a site's message on its progress."""
+
+NONE: Mapping[str, int] = {}
 
 
 def introduce(
@@ -41,10 +43,11 @@ def ask(
     roster: Roster,
     about: str,
     on_message: OnMessage,
+    steps: Mapping[str, int] = NONE,
 ) -> dict[str, Message]:
     """Ask sites side by side; their answers by site. Raises what a site says went wrong; that it
     waits for its operator is an answer."""
-    replies = exchange(transport, messages, about, on_message)
+    replies = exchange(transport, messages, about, on_message, steps=steps)
     for site, reply in replies.items():
         reply.check(roster[site], site)
         raise_complaint(site, reply)
@@ -67,11 +70,19 @@ def raise_complaint(site: str, reply: Message) -> None:
 
 def exchange(
     transport: Transport, messages: Mapping[str, bytes], about: str, on_message: OnMessage,
-    *, needs_torch: bool = True,
+    *, needs_torch: bool = True, steps: Mapping[str, int] = NONE,
 ) -> dict[str, Message]:  # fmt: skip
-    """Answers that belong to these questions; who signed them is not checked yet."""
+    """Answers that belong to these questions; who signed them is not checked yet. `steps` are how
+    many a site's progress may count."""
     requests = [
-        Request(site, hashlib.sha256(message).hexdigest(), f"{site}, {about}", message, needs_torch)
+        Request(
+            site,
+            hashlib.sha256(message).hexdigest(),
+            f"{site}, {about}",
+            message,
+            needs_torch,
+            steps=steps.get(site, 0),
+        )
         for site, message in messages.items()
     ]
     answers = transport.exchange(
@@ -79,7 +90,12 @@ def exchange(
     )
     replies = {}
     for request, answer in zip(requests, answers, strict=True):
-        reply = unpack(answer)
+        if len(answer) > request.most:
+            raise CourierError(f"{request.about}: {too_large(len(answer), request)}")
+        try:
+            reply = unpack(answer)
+        except RefusedError as error:
+            raise RefusedError(f"{request.about}: {error}") from error
         if reply.head.get("request") != request.key or reply.head.get("site") != request.site:
             raise CourierError(f"{request.about}: the answer belongs to another question.")
         replies[request.site] = reply

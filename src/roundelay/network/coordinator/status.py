@@ -1,18 +1,26 @@
 """Who of a network is there: asked through the server, and noted for the next time."""
 
-import json
 import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import Field, TypeAdapter
+
+from roundelay.errors import NetworkError, SiteError
 from roundelay.files.writing import write_json
 from roundelay.network.coordinator.exchange import introduce
 from roundelay.network.flare.transport import FlareTransport
-from roundelay.network.wire.keys import fingerprint, own_keys
+from roundelay.network.wire.kept import read_kept
+from roundelay.network.wire.keys import Keys, fingerprint, own_keys
 from roundelay.network.wire.kit import HOME, kit_sites
+from roundelay.network.wire.parsing import shown
 from roundelay.network.wire.replies import Introduced
+from roundelay.network.wire.transport import Transport
 
-SEEN = "seen.json"
+Moment = Annotated[float, Field(ge=0, le=1e11)]
+
+SEEN, SEEN_SHAPE = "seen.json", TypeAdapter(dict[str, Moment])
 
 SKEWED = 2.0
 """A difference between clocks up to this many seconds is shown as agreement."""
@@ -24,24 +32,47 @@ def read_status(kit: Path, *, patience: float = 60.0) -> list[dict[str, Any]]:
     try:
         asked = time.time()
         here = [site for site in kit_sites(kit) if site in transport.connected()]
-        replies = introduce(transport, here, own_keys(kit / HOME), lambda *_: None)
+        answers = answered(transport, here, own_keys(kit / HOME))
     finally:
         transport.close()
     path, now = kit / HOME / SEEN, time.time()
-    seen: dict[str, float] = {}
-    if path.exists():
-        seen = json.loads(path.read_text(encoding="utf-8"))
-    seen |= dict.fromkeys(replies, now)
+    seen = {**_seen(path), **dict.fromkeys(answers, now)}
     write_json(path, seen)
-    return [_row(site, replies.get(site), seen.get(site), asked, now) for site in kit_sites(kit)]
+    return [_row(site, answers.get(site), seen.get(site), asked, now) for site in kit_sites(kit)]
+
+
+def answered(
+    transport: Transport, sites: Sequence[str], keys: Keys
+) -> dict[str, Introduced | SiteError]:
+    """Who each site is, or what is wrong with its answer: one site hides no other."""
+    try:
+        return dict(introduce(transport, sites, keys, lambda *_: None))
+    except SiteError:
+        pass  # of one of them: each alone tells which
+    found: dict[str, Introduced | SiteError] = {}
+    for site in sites:
+        try:
+            found |= introduce(transport, [site], keys, lambda *_: None)
+        except SiteError as error:
+            found[site] = error
+    return found
+
+
+def _seen(path: Path) -> dict[str, float]:
+    """When each site was there; where the note is damaged, as if none had been."""
+    try:
+        return read_kept(path, SEEN_SHAPE, NetworkError, "") if path.exists() else {}
+    except NetworkError:
+        return {}
 
 
 def _row(
-    site: str, said: Introduced | None, seen: float | None, asked: float, now: float
+    site: str, said: Introduced | SiteError | None, seen: float | None, asked: float, now: float
 ) -> dict[str, Any]:
-    if said is None:
+    if not isinstance(said, Introduced):
         unknown = dict.fromkeys(("roundelay", "torch", "clock", "certificate", "keys"), "–")
-        return {"site": site, "is": _away(seen, now), **unknown}
+        is_ = _away(seen, now) if said is None else f"there, but: {shown(said)}"
+        return {"site": site, "is": is_, **unknown}
     # It answered at some moment in between.
     skew = max(said.time - now, 0.0) + min(said.time - asked, 0.0)
     return {

@@ -9,7 +9,7 @@ from roundelay.errors import RefusedError
 from roundelay.network.coordinator.exchange import introduce
 from roundelay.network.wire.keys import Keys
 from roundelay.network.wire.messages import Message
-from roundelay.network.wire.proposal import Proposal, Roster
+from roundelay.network.wire.proposal import Proposal, Roster, refuse_shared_keys
 from roundelay.network.wire.replies import SurveyReply, complaint, parsed_reply
 from roundelay.network.wire.statements import SignedSurvey, check_survey
 from roundelay.network.wire.transport import Transport
@@ -29,7 +29,9 @@ def introduced(
     """The keys of everyone, as each site states its own."""
     replies = introduce(transport, sites, keys, on_message)
     theirs = {site: said.keys.model_dump() for site, said in replies.items()}
-    return {COORDINATOR: keys.public(), **theirs}
+    roster = {COORDINATOR: keys.public(), **theirs}
+    refuse_shared_keys(roster)
+    return roster
 
 
 def signed_surveys(

@@ -4,14 +4,16 @@ The choice is noted down before anything is sent: a site takes a baton once, so 
 was killed must ask for the same visit again, also where the hospital that was put off is back.
 """
 
-import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from roundelay.errors import SiteAbsentError
+from pydantic import TypeAdapter
+
+from roundelay.errors import NetworkError, SiteAbsentError
 from roundelay.files.writing import write_json
+from roundelay.network.wire.kept import read_kept
 from roundelay.network.wire.transport import Transport
 from roundelay.plan.itinerary import Leg
 from roundelay.plan.progress import OnProgress, Waiting
@@ -27,6 +29,23 @@ class Turn:
 
     leg: Leg
     put_off: Mapping[Leg, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """A choice as it is noted down: the arm and its open legs, the one chosen, those put off."""
+
+    open: list[str | int]
+    leg: int
+    deferred: dict[str, float]
+
+
+NOTED = TypeAdapter(Noted)
+
+DAMAGED = (
+    "whose turn it was is no longer known. Remove the file and go on with --resume; a site that"
+    " had begun a visit may then refuse the next one"
+)
 
 
 def next_turn(
@@ -52,12 +71,14 @@ def _noted(note: Path, opened: list[str | int], legs: Sequence[Leg]) -> Turn | N
     """What a coordinator that was killed had chosen among these legs."""
     if not note.exists():
         return None
-    choice = json.loads(note.read_text(encoding="utf-8"))
-    if choice["open"] != opened:
+    choice = read_kept(note, NOTED, NetworkError, DAMAGED)
+    if choice.open != opened:
         return None
-    by_index = {leg.index: leg for leg in legs}
-    put_off = {by_index[int(index)]: seconds for index, seconds in choice["deferred"].items()}
-    return Turn(by_index[choice["leg"]], put_off)
+    by_index = {str(leg.index): leg for leg in legs}
+    if not {str(choice.leg), *choice.deferred} <= by_index.keys():
+        return None
+    put_off = {by_index[index]: seconds for index, seconds in choice.deferred.items()}
+    return Turn(by_index[str(choice.leg)], put_off)
 
 
 def _first_there(

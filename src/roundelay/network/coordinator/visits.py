@@ -1,7 +1,7 @@
 """A visit as a hospital states it, held against the planned stop; turns that were missed."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from roundelay.data.survey import TRAIN, SiteSurvey
@@ -14,15 +14,17 @@ from roundelay.network.wire.replies import VisitReply, complaint, parsed_reply
 from roundelay.network.wire.sealed_baton import Place, absence, check_proof, passed_over, state
 from roundelay.plan.itinerary import Leg, Stop
 from roundelay.records.signatures import COORDINATOR
-from roundelay.relay.baton import Baton
+from roundelay.relay.baton import MODEL, Baton
 from roundelay.relay.courier import Visit
+from roundelay.relay.fitting import misfit, misfit_of_sums
 from roundelay.relay.receipt import Receipt
 
 
 def taken_visit(
-    reply: Message, stop: Stop, survey: SiteSurvey, place: Place, proposal: Proposal
-) -> Visit:
-    """Raises RefusedError unless the site signed just this baton, for just this stop."""
+    reply: Message, stop: Stop, survey: SiteSurvey, place: Place, proposal: Proposal, sent: Baton
+) -> Visit:  # fmt: skip
+    """Raises RefusedError unless the site signed just this baton, for just this stop, and it fits
+    the network of the one that it was sent, where the coordinator can read it."""
     if said := complaint(reply.head):  # its approval was taken back
         raise RefusedError(f"{stop.site}: {said[1]}")
     proof = parsed_reply(VisitReply, reply.head, stop.site).proof
@@ -36,7 +38,31 @@ def taken_visit(
         raise RefusedError(
             f"{stop.site} states another visit than was planned ({differs}). Nothing was kept."
         )
+    if not statement.sealed and (fault := _unfit(stop, Baton(reply.payload), sent)):
+        raise RefusedError(
+            f"{stop.site} returned what does not fit the study's network: {fault}. Nothing was"
+            " kept."
+        )
     return Visit(receipt, Baton(reply.payload, proof.model_dump()))
+
+
+def _unfit(stop: Stop, returned: Baton, sent: Baton) -> str | None:
+    model = sent.part(MODEL)
+    if stop.task == "recalibrate":
+        return misfit_of_sums(returned, model)
+    return misfit(returned, model)
+
+
+def refuse_unlike_sums(leg: Leg, visits: Sequence[Visit]) -> None:
+    """Raise RefusedError where the sites of a recalibration give sums of different layers, or
+    those whose models are averaged return different parts."""
+    kinds = {frozenset(visit.baton.arrays()) for visit in visits} if len(visits) > 1 else ()
+    if len(kinds) > 1:
+        sites = ", ".join(stop.site for stop in leg.stops)
+        raise RefusedError(
+            f"{sites} returned batons of different parts, which can't be put together. Look at the"
+            " versions that  roundelay network status  shows. Nothing was kept."
+        )
 
 
 def _differs(receipt: Receipt, stop: Stop, survey: SiteSurvey) -> str:

@@ -3,6 +3,7 @@
 They carry bytes and progress, and know nothing of what the bytes mean.
 """
 
+import contextlib
 import shutil
 import threading
 import time
@@ -22,6 +23,7 @@ from nvflare.apis.signal import Signal
 
 from roundelay.learning.cpu.heap import keep_freed_memory
 from roundelay.network.flare.jobs import ANSWER, REQUEST
+from roundelay.network.wire.transport import TOLD
 
 TASK, BYTES, PROGRESS, ASK = "answer", "bytes", "roundelay-progress", "roundelay-ask"
 
@@ -82,8 +84,11 @@ class ServerController(Controller):  # type: ignore[misc]
 
     def _heard(self, topic: str, request: Shareable, fl_ctx: FLContext) -> Shareable:
         self._heard_at, self._begun = time.monotonic(), True
-        if progress := request.get("progress"):
-            self._last, self._moved = dict(progress), self._heard_at
+        if isinstance(progress := request.get("progress"), dict):
+            told = {
+                key: progress[key] for key in TOLD if isinstance(progress.get(key), int | float)
+            }
+            self._last, self._moved = told, self._heard_at
         return make_reply(ReturnCode.OK)
 
     def _asked(self, topic: str, data: dict[str, int], fl_ctx: FLContext) -> dict[str, Any]:
@@ -129,8 +134,9 @@ def _forget_jobs(kit: Path, *, but: str) -> None:
     """FLARE leaves a folder of logs for each job in the kit: those of an hour ago go."""
     for folder in kit.iterdir():
         is_job = len(folder.name) == len(but) and folder.name.count("-") == 4
-        if is_job and folder.name != but and time.time() - folder.stat().st_mtime > FORGOTTEN:
-            shutil.rmtree(folder, ignore_errors=True)
+        with contextlib.suppress(OSError):  # another process of this site forgets it, too
+            if is_job and folder.name != but and time.time() - folder.stat().st_mtime > FORGOTTEN:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 class _Pulse:

@@ -2,7 +2,6 @@
 
 import contextlib
 import io
-import json
 import logging
 import time
 from collections.abc import Callable
@@ -11,7 +10,7 @@ from typing import Any
 
 from roundelay.errors import CourierError, NetworkError
 from roundelay.network.flare.extra import flare
-from roundelay.network.wire.kit import kit_role
+from roundelay.network.wire.kit import administrator, kit_role
 from roundelay.records.signatures import COORDINATOR
 
 LOGIN_SECONDS = 20.0
@@ -31,7 +30,7 @@ class Session:
         if (role := kit_role(kit)) != COORDINATOR:
             raise NetworkError(f"{kit} is the kit of a {role}, not of a coordinator.")
         self._kit, self._patience = kit.resolve(), patience
-        self._user = json.loads((kit / "startup" / "fed_admin.json").read_text())["admin"]
+        self._user = administrator(kit)
         self._open_session: Any = None
         self._clients: dict[str, tuple[float, float]] = {}
         self.on_wait: Callable[[str], None] = lambda _: None
@@ -57,12 +56,12 @@ class Session:
                 self.close()
                 if time.monotonic() > until:
                     raise CourierError(
-                        f"The network's server at {self._user['host']}:{self._user['port']} doesn't"
+                        f"The network's server at {self._user.host}:{self._user.port} doesn't"
                         f" answer ({error or type(error).__name__}). What was handed over is kept;"
                         " when it is there again, go on with --resume."
                     ) from error
                 if not away:
-                    self.on_wait(f"doesn't answer at {self._user['host']}:{self._user['port']}")
+                    self.on_wait(f"doesn't answer at {self._user.host}:{self._user.port}")
                 away = True
                 time.sleep(PAUSE)
 
@@ -93,6 +92,6 @@ class Session:
         logging.getLogger().addHandler(logging.NullHandler())
         with contextlib.redirect_stdout(io.StringIO()):  # it speaks of connecting
             return new_secure_session(
-                self._user["username"], str(self._kit), timeout=LOGIN_SECONDS,
+                self._user.username, str(self._kit), timeout=LOGIN_SECONDS,
                 command_timeout=COMMAND_SECONDS,
             )  # fmt: skip

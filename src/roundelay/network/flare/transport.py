@@ -8,14 +8,14 @@ import tempfile
 import time
 from base64 import b64decode
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from roundelay.errors import CourierError, SiteAbsentError
+from roundelay.network.flare.delivery import Delivery, moved_on
 from roundelay.network.flare.jobs import ANSWER, job_folder
 from roundelay.network.flare.session import Session
-from roundelay.network.wire.transport import OnProgress, Request
+from roundelay.network.wire.transport import TOLD, OnProgress, Request, too_large
 
 POLL = 0.3
 
@@ -39,23 +39,6 @@ PIECE = 24 << 20
 PREFIX = "roundelay-"
 
 ENDED, RUNNING = "FINISHED", "RUNNING"
-
-
-@dataclass(slots=True)
-class Delivery:
-    """One request that is being delivered.
-
-    `moved` is when its site last did something, `heard` when
-    something was last heard of the process that works on it, `begun` whether anything was."""
-
-    request: Request
-    job: str = ""
-    tries: int = 0
-    moved: float = field(default_factory=time.monotonic)
-    heard: float = field(default_factory=time.monotonic)
-    begun: bool = False
-    present: bool = True
-    answer: bytes | None = None
 
 
 class FlareTransport:
@@ -112,7 +95,7 @@ class FlareTransport:
         name = f"{PREFIX}{self._run}-{delivery.request.key[:32]}"
         first = delivery.tries == 0  # later on, one of that name is the one that was given up
         delivery.moved = delivery.heard = time.monotonic()
-        delivery.begun = False
+        delivery.begun, delivery.step = False, -1
         delivery.tries += 1
         for job in self._session.call("list_jobs") if first else ():
             if job.get("job_name") == name and not str(job.get("status")).startswith(ENDED):
@@ -129,13 +112,15 @@ class FlareTransport:
             return
         if status == RUNNING and (message := self._app(delivery.job, {"progress": 1})):
             delivery.heard = time.monotonic() - message.pop("mute")
-            delivery.moved = time.monotonic() - message.pop("silent")
-            delivery.begun = message.pop("begun")
+            silent, delivery.begun = message.pop("silent"), message.pop("begun")
+            if moved_on(delivery, message):
+                delivery.moved = max(delivery.moved, time.monotonic() - silent)
             if size := message.pop("answered"):
                 self._take(delivery, size)
                 return
             if message.get("step"):
-                on_progress(delivery.request, message)
+                told = {key: message[key] for key in TOLD if key in message}
+                on_progress(delivery.request, told)
         if status != RUNNING:  # no process to be heard of
             delivery.heard = time.monotonic()
         self._wait(delivery, on_progress)
@@ -172,7 +157,10 @@ class FlareTransport:
         with tempfile.TemporaryDirectory(prefix="roundelay-") as place:
             if not status.endswith("LOST"):
                 folder = self._session.call("download_job_result", delivery.job, place)
-                answer = next((p.read_bytes() for p in Path(folder).rglob(ANSWER)), None)
+                file = next(Path(folder).rglob(ANSWER), None)
+                if file is not None:
+                    self._refuse_too_large(delivery, file.stat().st_size)
+                    answer = file.read_bytes()
         if answer is None:
             self._again(delivery, f"ended without an answer ({status.removeprefix('FINISHED:')})")
             return
@@ -213,6 +201,7 @@ class FlareTransport:
 
     def _take(self, delivery: Delivery, size: int) -> None:
         """Fetch the answer from the running job: ending a job takes FLARE ten seconds."""
+        self._refuse_too_large(delivery, size)
         pieces = []
         for first in range(0, size, PIECE):
             found = self._app(delivery.job, {"first": first, "end": min(first + PIECE, size)})
@@ -223,6 +212,12 @@ class FlareTransport:
         delivery.answer = b"".join(pieces)
         self._ending.append(delivery.job)
         delivery.job = ""
+
+    def _refuse_too_large(self, delivery: Delivery, size: int) -> None:
+        if size > delivery.request.most:
+            raise CourierError(
+                f"{delivery.request.about}: {too_large(size, delivery.request)} Nothing was kept."
+            )
 
     def _app(self, job: str, data: dict[str, int]) -> dict[str, Any] | None:
         try:

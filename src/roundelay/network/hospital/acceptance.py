@@ -7,13 +7,12 @@ from pathlib import Path
 import numpy as np
 
 from roundelay.errors import RefusedError
-from roundelay.files.arrays import Arrays
 from roundelay.files.writing import write_bytes
 from roundelay.learning.networks import build_network
 from roundelay.learning.state import model_arrays
 from roundelay.network.hospital.policy import Acceptance
-from roundelay.relay.baton import MODEL, Baton, join
-from roundelay.site.soundness import not_finite
+from roundelay.relay.baton import MODEL, Baton
+from roundelay.relay.fitting import misfit
 
 KEPT = 3
 """Models in quarantine for people to look at: more would let a stranger fill the disk."""
@@ -45,14 +44,19 @@ def check_incoming(
 def _fault(
     baton: Baton, before: Baton | None, encoder: str, acceptance: Acceptance, judge: Judge
 ) -> str | None:
-    model = baton.part(MODEL)
-    if fault := _misfit(model, encoder):
-        return fault
-    if name := not_finite(baton.arrays()):
-        return f"{name} holds values that aren't finite"
+    network = build_network(encoder, seed=0)
+    model, trained = model_arrays(network), [name for name, _ in network.named_parameters()]
+    if fault := misfit(baton, model, trained):
+        return f"{fault} (a U-Net with the encoder {encoder})"
     if before is None:
         return None
-    change = relative_change(model, before.part(MODEL))
+    if misfit(before, model, trained):
+        raise RefusedError(
+            "The model that this hospital handed over last is damaged in its own kit"
+            " (last.safetensors). Its operator can restore the file, or remove it: then the next"
+            " model is not compared with it."
+        )
+    change = relative_change(baton.part(MODEL), before.part(MODEL))
     if acceptance.change is not None and change > acceptance.change:
         return (
             f"its weights changed by {change:.1f} times their size since they left here; the policy"
@@ -71,16 +75,6 @@ def _fall(baton: Baton, before: Baton, acceptance: Acceptance, judge: Judge) -> 
         f"its Dice on this hospital's validation patients fell from {then:.2f} to {now:.2f}; the"
         f" policy allows a fall of {acceptance.drop:g} (acceptance.drop)"
     )
-
-
-def _misfit(model: Arrays, encoder: str) -> str | None:
-    expected = join(model=model_arrays(build_network(encoder, seed=0))).part(MODEL)
-    if model.keys() != expected.keys():
-        return f"it is no U-Net with the encoder {encoder}"
-    for name, array in expected.items():
-        if (model[name].shape, model[name].dtype) != (array.shape, array.dtype):
-            return f"{name} has another shape or type than in a U-Net with the encoder {encoder}"
-    return None
 
 
 def relative_change(now: Mapping[str, np.ndarray], then: Mapping[str, np.ndarray]) -> float:

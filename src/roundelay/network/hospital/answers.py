@@ -21,7 +21,7 @@ from roundelay.network.hospital.admission import (
 )
 from roundelay.network.hospital.patients import own_patients
 from roundelay.network.hospital.policy_checks import check_patients
-from roundelay.network.hospital.store import RUNS, ArmStore, arm_store
+from roundelay.network.hospital.store import RUNS, arm_store
 from roundelay.network.wire.handover import holder, recipients, scored_holder
 from roundelay.network.wire.sealed_baton import hand_over, opened
 from roundelay.network.wire.statements import sign_survey
@@ -59,7 +59,7 @@ def train(asked: AdmittedVisit, on_progress: OnProgress) -> Answer:
     before = asked.proof.statement.leg
     signer = holder(asked.proposal, asked.arm.legs, leg.index, before)
     plain, local_site = _opened(asked, before, signer), _surveyed_site(asked)
-    _check_model(asked, store, plain, local_site)
+    _check_model(asked, store.last(), plain, local_site)
     visit = train_here(local_site, stop, plain, lambda step: on_progress(_progress(step)))
     travels = _hand_on(asked, leg, visit)
     head = {"proof": travels.proof}
@@ -73,8 +73,8 @@ def evaluate(asked: AdmittedScores) -> Answer:
     number, split = asked.number, asked.split
     store = arm_store(asked.hospital.home, asked.run, asked.arm)
     scored, key = store.scored(split), asked.key(f"{split} after leg {number}")
-    if number in scored and scored[number][0] == key:
-        return {"scores": scored[number][1]}, b""
+    if number in scored and scored[number].key == key:
+        return {"scores": _still_released(asked, scored[number].rows)}, b""
     if number in scored or (split == TEST and scored):
         raise RefusedError(
             f"Scores of the {split} patients were given for another model of {asked.arm.label}."
@@ -82,6 +82,7 @@ def evaluate(asked: AdmittedScores) -> Answer:
     before = asked.proof.statement.leg
     signer = scored_holder(asked.proposal, asked.arm.legs, number, before)
     plain, local_site = _opened(asked, before, signer), _surveyed_site(asked)
+    _check_model(asked, None, plain, local_site)
     plain = join(model=final_model(plain))
     rows = [score.as_json() for score in _released(asked, score_here(local_site, plain, split))]
     if split == TEST:  # the end of an arm: the model that the hospitals trained is theirs
@@ -91,12 +92,12 @@ def evaluate(asked: AdmittedScores) -> Answer:
 
 
 def _check_model(
-    asked: AdmittedModel, store: ArmStore, plain: Baton, local_site: LocalSite
+    asked: AdmittedModel, last: bytes | None, plain: Baton, local_site: LocalSite
 ) -> None:
-    last = store.last()
+    """`last` is what this hospital handed over before, where there is something to compare."""
     check_incoming(
         plain,
-        Baton(last) if last else None,
+        None if last is None else Baton(last),
         asked.proposal.study.model.encoder,
         asked.hospital.policy.acceptance,
         lambda baton: _validated(local_site, baton),
@@ -115,6 +116,16 @@ def _released(asked: Admitted, scores: list[PatientScore]) -> list[PatientScore]
         replace(score, patient=f"{asked.hospital.name} {number}", attributes={})
         for number, score in enumerate(scores, start=1)
     ]
+
+
+def _still_released(asked: Admitted, rows: list[PatientScore]) -> list[dict[str, Any]]:
+    """Rows that left before, as the policy is today: it may have become narrower since."""
+    release = asked.hospital.policy.release
+    if release.scores == "none" or sum(row.patients for row in rows) < release.least_scored:
+        return []
+    if release.scores == "site" and len(rows) > 1:
+        rows = as_one(rows)
+    return [row.as_json() for row in rows]
 
 
 def _keep_model(asked: Admitted, plain: Baton) -> None:

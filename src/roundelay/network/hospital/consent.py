@@ -10,13 +10,18 @@ from roundelay.files.locks import take_lock
 from roundelay.files.writing import write_json
 from roundelay.network.hospital.policy import Policy
 from roundelay.network.hospital.policy_checks import accepts_unasked
-from roundelay.network.wire.keys import Keys
+from roundelay.network.wire.keys import Keys, fingerprint
 from roundelay.network.wire.proposal import Proposal, proposal_from_json
+from roundelay.records.signatures import COORDINATOR
 
 PENDING, APPROVED, LOCK = "pending", "approved", ".consent.lock"
 
 MOST_WAITING = 50
 """Studies that may wait at once: nobody fills a hospital's disk with what it never approves."""
+
+
+MOST_UNASKED = 1000
+"""Approved runs after which a policy approves no more of them unasked."""
 
 
 class AwaitingError(RefusedError):
@@ -53,6 +58,7 @@ def check_consent(
             return
         runs = len(list((home / APPROVED).glob(f"{proposal.digest}-*.json")))
         if (runs or accepts_unasked(policy, proposal)) and runs < policy.accept.runs:
+            _refuse_too_many(home)
             write_json(home / APPROVED / waiting.file, {**waiting.as_json(), "by": "policy"})
             return
         _put_down(home, waiting)
@@ -61,6 +67,14 @@ def check_consent(
         f"{again} waits for this hospital's approval. Its operator types: "
         f" roundelay site approve {proposal.study.digest[:12]} --kit KIT"
     )
+
+
+def _refuse_too_many(home: Path) -> None:
+    if len(list((home / APPROVED).glob("*.json"))) >= MOST_UNASKED:
+        raise RefusedError(
+            f"{MOST_UNASKED} runs were approved by this hospital already: its operator must look at"
+            " them first (roundelay/approved in its kit)."
+        )
 
 
 def _put_down(home: Path, waiting: Waiting) -> None:
@@ -77,16 +91,31 @@ def _put_down(home: Path, waiting: Waiting) -> None:
 
 def waiting_study(home: Path, digest: str) -> Waiting:
     """The run of a study that waits under this digest, or its beginning; the newest where several
-    runs of one study do. Raises NetworkError for none."""
+    runs of one study do. Where one study waits under several rosters or seals, it is named by the
+    digest of all of that together. Raises NetworkError for none."""
     waiting, unreadable = _all(home / PENDING)
-    found = [w for w in waiting if w.proposal.study.digest.startswith(digest.lower())]
-    if digest and len({w.proposal.digest for w in found}) == 1:
+    begin = digest.lower()
+    found = [
+        w
+        for w in waiting
+        if begin and any(d.startswith(begin) for d in (w.proposal.study.digest, w.proposal.digest))
+    ]
+    if len({w.proposal.digest for w in found}) == 1:
         return found[-1]
-    named = [f"{w.proposal.study.name} ({w.proposal.study.digest[:12]})" for w in waiting]
+    named = [_named(w, by_proposal=bool(found)) for w in found or waiting]
     named += [f"{path} (of another version: remove it)" for path in unreadable]
     names = ", ".join(dict.fromkeys(named))
     several = "More than one study waits" if found else "No study waits"
     raise NetworkError(f"{several} under {digest!r}. Waiting: {names or 'none'}.")
+
+
+def _named(waiting: Waiting, *, by_proposal: bool) -> str:
+    """A study, as it may be named to approve it."""
+    proposal = waiting.proposal
+    if not by_proposal:
+        return f"{proposal.study.name} ({proposal.study.digest[:12]})"
+    owner = fingerprint(proposal.roster[COORDINATOR])
+    return f"{proposal.study.name} of {owner} ({proposal.digest[:12]})"
 
 
 def approve(home: Path, waiting: Waiting) -> None:
@@ -101,11 +130,27 @@ def approve(home: Path, waiting: Waiting) -> None:
 def _all(folder: Path) -> tuple[list[Waiting], list[Path]]:
     """The studies that wait, the oldest first, and the files that hold none for this version."""
     found, unreadable = list[Waiting](), list[Path]()
-    for path in sorted(folder.glob("*.json"), key=lambda path: path.stat().st_mtime):
+    for path in sorted(folder.glob("*.json"), key=_since):
         try:
             value = json.loads(path.read_text(encoding="utf-8"))
             run = str(value.pop("run"))
             found.append(Waiting(proposal_from_json(value), run))
-        except (RefusedError, ValueError, KeyError, AttributeError):
+        except (
+            RefusedError,
+            OSError,
+            ValueError,
+            KeyError,
+            TypeError,
+            AttributeError,
+            RecursionError,
+        ):
             unreadable.append(path)
     return found, unreadable
+
+
+def _since(path: Path) -> float:
+    """When a file was written; one that has just gone comes first."""
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0

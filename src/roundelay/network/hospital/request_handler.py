@@ -13,14 +13,16 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from roundelay.errors import RefusedError, RoundelayError, VisitError
+from roundelay.errors import NetworkError, RefusedError, RoundelayError, VisitError
 from roundelay.files.installed import installed_version
 from roundelay.network.hospital.admission import AdmittedScores, AdmittedVisit, Hospital, admit
 from roundelay.network.hospital.consent import AwaitingError
+from roundelay.network.hospital.policy import Policy
 from roundelay.network.hospital.store import audit, one_at_a_time, policy_of, read_settings
 from roundelay.network.wire.keys import own_keys
 from roundelay.network.wire.kit import days_left
 from roundelay.network.wire.messages import Message, pack, unpack
+from roundelay.network.wire.parsing import shown
 from roundelay.network.wire.requests import Introduce, parsed_request
 
 OnProgress = Callable[[dict[str, Any]], None]
@@ -38,7 +40,7 @@ def answer(home: Path, request: bytes, on_progress: OnProgress) -> bytes:
     try:
         message = unpack(request)
         asked = message.head
-        hospital = Hospital(home, settings, policy_of(home), keys)
+        hospital = Hospital(home, settings, _policy(home), keys)
         head, payload = _answer(hospital, message, on_progress)
     except RoundelayError as error:
         head, payload = _excuse(error), b""
@@ -47,8 +49,26 @@ def answer(home: Path, request: bytes, on_progress: OnProgress) -> bytes:
         head, payload = {"failed": type(error).__name__}, b""
     head = {**head, "site": settings.name, "request": hashlib.sha256(request).hexdigest()}
     reply = pack(head, payload, keys)
-    _audit(home, asked, head, len(request), len(reply), time.perf_counter() - begin)
+    try:
+        _audit(home, asked, head, len(request), len(reply), time.perf_counter() - begin)
+    except OSError:  # what can't be noted down doesn't leave
+        traceback.print_exc(file=sys.stderr)
+        unnoted = "this hospital's audit log can't be written"
+        keep = {key: head[key] for key in ("site", "request")}
+        return pack({**keep, "failed": unnoted}, b"", keys)
     return reply
+
+
+def _policy(home: Path) -> Policy:
+    """Raises RefusedError where it can't be read; its faults are for the operator alone."""
+    try:
+        return policy_of(home)
+    except NetworkError as error:
+        traceback.print_exception(error, file=sys.stderr)
+        raise RefusedError(
+            "This hospital's policy can't be read (policy.toml in its kit). Its operator finds the"
+            " faults in its log."
+        ) from error
 
 
 def _answer(
@@ -84,9 +104,9 @@ def _introduce(hospital: Hospital) -> dict[str, Any]:
 def _excuse(error: RoundelayError) -> dict[str, Any]:
     """What may be said of an error outside: the text of those that are written for it."""
     if isinstance(error, AwaitingError):
-        return {"awaiting": str(error)}
+        return {"awaiting": shown(error)}
     if isinstance(error, RefusedError | VisitError):
-        return {"refused" if isinstance(error, RefusedError) else "failed": str(error)}
+        return {"refused" if isinstance(error, RefusedError) else "failed": shown(error)}
     traceback.print_exception(error, file=sys.stderr)  # it may name paths: for the site's log
     return {"failed": type(error).__name__}
 
@@ -98,9 +118,9 @@ def _audit(
     leg = asked.get("leg")
     audit(
         home,
-        asked=str(asked.get("ask", "unreadable"))[:20],
-        run=str(asked.get("run", ""))[:32],
-        arm=str(asked.get("arm", ""))[:40],
+        asked=_text(asked.get("ask", "unreadable"), 20),
+        run=_text(asked.get("run"), 32),
+        arm=_text(asked.get("arm"), 40),
         leg=leg if isinstance(leg, int) and -1 <= leg < 10**7 else None,
         outcome=outcome,
         why=str(head[outcome]) if outcome in head else "",
@@ -109,3 +129,8 @@ def _audit(
         bytes_left=left,
         seconds=round(s, 3),
     )
+
+
+def _text(value: object, letters: int) -> str:
+    """The beginning of a text in a request that nobody has looked at yet."""
+    return value[:letters] if isinstance(value, str) else ""

@@ -12,16 +12,23 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, TypeAdapter
 
 from roundelay.data.survey import SiteSurvey, cohort_digest
 from roundelay.errors import NetworkError, RefusedError
+from roundelay.evaluation.scores import PatientScore
 from roundelay.files.locks import take_lock
 from roundelay.files.writing import write_bytes, write_json
 from roundelay.network.hospital.policy import Policy, read_policy
+from roundelay.network.wire.kept import read_kept
+from roundelay.network.wire.parsing import Digest
 from roundelay.plan.arms import Arm
 
-SETTINGS, POLICY, AUDIT, LOCK = "site.json", "policy.toml", "audit.jsonl", ".lock"
+SETTINGS, POLICY, AUDIT = "site.json", "policy.toml", "audit.jsonl"
+
+LOCK, PIN_LOCK = ".lock", ".pin.lock"
 
 RUNS, VISITS = "runs", "visits.json"
 
@@ -39,14 +46,37 @@ class Settings:
     format: str
 
 
+SETTINGS_SHAPE = TypeAdapter(Settings)
+
+PINNED = TypeAdapter(dict[Literal["proposal", "cohort"], str])
+
+VISITED = TypeAdapter(dict[Annotated[str, Field(pattern="^[0-9]{1,9}$")], Digest])
+
+HEAD = TypeAdapter(dict[str, Any])
+
+
+@dataclass(frozen=True, slots=True)
+class KeptScores:
+    """Rows that left, and what was asked."""
+
+    key: str
+    rows: list[PatientScore]
+
+
+SCORED = TypeAdapter(KeptScores)
+
+RESTORE = (
+    "its operator can put it back from a copy, or remove the folder of the run under"
+    " roundelay/runs, with which the run can't go on"
+)
+
+
 def read_settings(home: Path) -> Settings:
-    """Raises NetworkError where the site was never started."""
-    try:
-        return Settings(**json.loads((home / SETTINGS).read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError) as error:
-        raise NetworkError(
-            "This site was not started by  roundelay site start KIT --data FOLDER."
-        ) from error
+    """Raises NetworkError where the site was never started, or its settings are damaged."""
+    start = "roundelay site start KIT --data FOLDER"
+    if not (home / SETTINGS).exists():
+        raise NetworkError(f"This site was not started by  {start}.")
+    return read_kept(home / SETTINGS, SETTINGS_SHAPE, NetworkError, f"start the site by  {start}")
 
 
 def write_settings(home: Path, settings: Settings) -> None:
@@ -59,7 +89,8 @@ def write_settings(home: Path, settings: Settings) -> None:
 def policy_of(home: Path) -> Policy:
     """The hospital's policy; without a file the one in which every study is asked for."""
     path = home / POLICY
-    return read_policy(path) if path.exists() else Policy()
+    # A link that leads nowhere is no hospital without a policy: reading it says so.
+    return read_policy(path) if path.exists() or path.is_symlink() else Policy()
 
 
 @contextmanager
@@ -89,15 +120,17 @@ def pin_run(home: Path, run: str, proposal: str, surveys: Mapping[str, SiteSurve
     on raise RefusedError for others: the itinerary of a run stays."""
     path = home / RUNS / run / "pinned.json"
     now = {"proposal": proposal, "cohort": cohort_digest(surveys)}
-    then = json.loads(path.read_text(encoding="utf-8")) if path.exists() else now
-    if then["proposal"] != now["proposal"]:
+    with take_lock(home / PIN_LOCK, wait=True):  # of two that come at once, one is the first
+        if not path.exists():
+            write_json(path, now)
+            return
+    then = read_kept(path, PINNED, RefusedError, RESTORE)
+    if then.get("proposal") != now["proposal"]:
         raise RefusedError("Another study than this one began under the name of this run.")
-    if then["cohort"] != now["cohort"]:
+    if then.get("cohort") != now["cohort"]:
         raise RefusedError(
             "The numbers of the hospitals are others than at the first visit of this run."
         )
-    if not path.exists():
-        write_json(path, now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,16 +142,19 @@ class ArmStore:
     def visited(self) -> dict[int, str]:
         """By leg: what was asked there."""
         path = self.folder / VISITS
-        found = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        if not path.exists():
+            return {}
+        found = read_kept(path, VISITED, RefusedError, RESTORE)
         return {int(leg): key for leg, key in found.items()}
 
     def answer(self, key: str) -> tuple[dict[str, Any], bytes] | None:
         """What was answered, or None where it is no longer kept."""
         head = self.folder / "answers" / f"{key}.json"
-        if not head.exists():
-            return None
         body = self.folder / "answers" / f"{key}.bin"
-        return json.loads(head.read_text(encoding="utf-8")), body.read_bytes()
+        try:
+            return read_kept(head, HEAD, RefusedError, RESTORE), body.read_bytes()
+        except (OSError, RefusedError):
+            return None  # removed or damaged: another visit is not made for that
 
     def keep(self, leg: int, key: str, head: Mapping[str, Any], body: bytes, plain: bytes) -> None:
         """Keep an answer, then say that the visit was made: a kill in between loses the visit.
@@ -136,13 +172,13 @@ class ArmStore:
             if old.stem not in newest:
                 old.unlink()
 
-    def scored(self, split: str) -> dict[int, tuple[str, list[dict[str, Any]]]]:
+    def scored(self, split: str) -> dict[int, KeptScores]:
         """By hand-over: what was asked there, and the rows of a split that left."""
-        found = {}
-        for path in (self.folder / "scores").glob(f"{split}-*.json"):
-            kept = json.loads(path.read_text(encoding="utf-8"))
-            found[int(path.stem.rpartition("-")[2])] = (str(kept["key"]), list(kept["rows"]))
-        return found
+        return {
+            int(number): read_kept(path, SCORED, RefusedError, RESTORE)
+            for path in (self.folder / "scores").glob(f"{split}-*.json")
+            if (number := path.stem.rpartition("-")[2]).isdecimal()
+        }
 
     def keep_scores(
         self, split: str, number: int, key: str, rows: Sequence[Mapping[str, Any]]

@@ -14,6 +14,9 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from roundelay.errors import NetworkError
 from roundelay.files.canonical import canonical_json
+from roundelay.files.locks import take_lock
+
+LOCK = ".lock"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,19 +54,29 @@ def own_keys(home: Path) -> Keys:
 def _own(path: Path) -> bytes:
     """32 random bytes, drawn once. Either algorithm takes any 32 bytes as its private key."""
     if not path.exists():
-        drawn = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        descriptor = os.open(drawn, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(os.urandom(32))
-            file.flush()
-            os.fsync(file.fileno())
-        drawn.rename(path)
+        with take_lock(path.with_name(LOCK), wait=True):  # of two processes, one draws
+            _draw(path)
     if path.stat().st_mode & 0o077:
         raise NetworkError(f"Others can read the private key {path}. Run  chmod 600 {path}")
     found = path.read_bytes()
     if len(found) != 32:
         raise NetworkError(f"{path} is damaged: {len(found)} bytes, not 32. Restore it.")
     return found
+
+
+def _draw(path: Path) -> None:
+    if path.exists():
+        return
+    drawn = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        descriptor = os.open(drawn, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(os.urandom(32))
+            file.flush()
+            os.fsync(file.fileno())
+        drawn.rename(path)
+    finally:
+        drawn.unlink(missing_ok=True)
 
 
 def fingerprint(public: object) -> str:

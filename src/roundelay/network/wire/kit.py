@@ -1,12 +1,14 @@
 """The folder that a party starts from: whose it is, and what lies where."""
 
-import json
 from datetime import UTC, datetime
 from pathlib import Path
 
 from cryptography import x509
+from pydantic import BaseModel, TypeAdapter
 
 from roundelay.errors import NetworkError
+from roundelay.network.wire.kept import read_kept
+from roundelay.network.wire.parsing import Name
 from roundelay.records.signatures import COORDINATOR
 
 SERVER = "server"
@@ -17,6 +19,41 @@ SITES = "sites.json"
 
 HOME = "roundelay"
 """A kit's folder for what Roundelay keeps: keys, approvals, answers, the audit log."""
+
+
+AGAIN = "take the kit again from who made the network"
+
+
+class KnownSites(BaseModel):
+    """What a coordinator's kit says of its network."""
+
+    sites: list[Name]
+
+
+class Client(BaseModel):
+    """A site's name, as its certificate has it."""
+
+    fqsn: Name
+
+
+class Administrator(BaseModel):
+    """Whom the coordinator logs in as, and where the server listens."""
+
+    username: str
+    host: str
+    port: int
+
+
+class SiteConfig(BaseModel):
+    """What FLARE wrote for a site."""
+
+    client: Client
+
+
+class CoordinatorConfig(BaseModel):
+    """What FLARE wrote for the coordinator."""
+
+    admin: Administrator
 
 
 def kit_role(kit: Path) -> str:
@@ -33,14 +70,19 @@ def kit_role(kit: Path) -> str:
 
 def kit_sites(kit: Path) -> list[str]:
     """The sites of a coordinator's network."""
-    found = json.loads((kit / HOME / SITES).read_text(encoding="utf-8"))
-    return [str(site) for site in found["sites"]]
+    return list(read_kept(kit / HOME / SITES, TypeAdapter(KnownSites), NetworkError, AGAIN).sites)
 
 
 def site_name(kit: Path) -> str:
     """The site's name, as its certificate and start-up file have it."""
-    config = json.loads((kit / "startup" / "fed_client.json").read_text())
-    return str(config["client"]["fqsn"])
+    config = kit / "startup" / "fed_client.json"
+    return read_kept(config, TypeAdapter(SiteConfig), NetworkError, AGAIN).client.fqsn
+
+
+def administrator(kit: Path) -> Administrator:
+    """Whom the coordinator logs in as."""
+    config = kit / "startup" / "fed_admin.json"
+    return read_kept(config, TypeAdapter(CoordinatorConfig), NetworkError, AGAIN).admin
 
 
 def days_left(path: Path) -> int | None:

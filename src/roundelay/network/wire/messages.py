@@ -5,6 +5,7 @@ The head carries the payload's SHA-256, so that the signature covers both.
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,9 @@ SIGNATURE = 64
 LARGEST_HEAD = 2 << 20
 """Bytes of a head: room for the study, the keys and the numbers of a thousand sites. A longer one
 is refused before it is read."""
+
+DEEPEST = 20
+"""Tables within tables of a head; a request has eight."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +58,29 @@ def unpack(data: bytes) -> Message:
         if not 2 <= size <= LARGEST_HEAD or len(data) < 4 + size + SIGNATURE:
             raise ValueError("cut")
         signed = data[4 : 4 + size]
-        head = json.loads(signed, parse_constant=_no_number)
+        head = json.loads(signed)
         payload = data[4 + size + SIGNATURE :]
         if not isinstance(head, dict) or head["payload"] != hashlib.sha256(payload).hexdigest():
             raise ValueError("altered")
+        refuse_odd_values(head)
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise RefusedError("A message was cut or altered between its sender and here.") from error
     return Message(head, payload, signed, data[4 + size : 4 + size + SIGNATURE].hex())
 
 
-def _no_number(constant: str) -> None:
-    raise ValueError(f"{constant} is no number")
+def refuse_odd_values(value: Any, deepest: int = DEEPEST) -> None:
+    """Raise ValueError for what JSON can write and no party ever writes: numbers that aren't finite
+    or beyond 64 bits, halves of letters, lists within lists within lists."""
+    if isinstance(value, dict | list):
+        if not deepest:
+            raise ValueError("too deep")
+        for one in value:
+            refuse_odd_values(one, deepest - 1)
+        for one in value.values() if isinstance(value, dict) else ():
+            refuse_odd_values(one, deepest - 1)
+    elif isinstance(value, str):
+        value.encode()  # a lone surrogate has no bytes
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise ValueError("no number")  # NaN, and 1e999
+    elif isinstance(value, int) and not -(2**63) <= value < 2**63:
+        raise ValueError("no number of a message")

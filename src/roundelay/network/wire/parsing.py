@@ -55,11 +55,38 @@ class Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
+def _sound(key: str) -> str:
+    """The points of small order of either curve: to them nothing can be sealed, and what they
+    signed anybody could have signed."""
+    if (int.from_bytes(bytes.fromhex(key), "little") & (1 << 255) - 1) in SMALL_ORDER:
+        raise ValueError("is no key that anybody drew")
+    return key
+
+
+SMALL_ORDER = frozenset(
+    int.from_bytes(bytes.fromhex(point), "little")
+    for point in (
+        "00" * 32,
+        "01" + "00" * 31,
+        "ec" + "ff" * 30 + "7f",
+        "ed" + "ff" * 30 + "7f",
+        "ee" + "ff" * 30 + "7f",
+        "e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800",  # X25519
+        "5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157",
+        "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",  # Ed25519
+        "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+    )
+)
+"""RFC 7748, section 6.1, and the points of order 1, 2, 4 and 8 of edwards25519."""
+
+PublicKey = Annotated[Digest, AfterValidator(_sound)]
+
+
 class PublicKeys(Part):
     """The public halves of a party's keys, 32 bytes each in hexadecimal."""
 
-    sign: Digest
-    seal: Digest
+    sign: PublicKey
+    seal: PublicKey
 
 
 Parsed = TypeVar("Parsed", bound=Part)

@@ -102,17 +102,33 @@ def proposal_from_json(value: Any) -> Proposal:
     part = parsed(ProposalPart, value, "The study that came")
     if COORDINATOR not in part.roster:
         raise RefusedError("The study's roster names no coordinator.")
+    roster = {name: keys.model_dump() for name, keys in part.roster.items()}
+    refuse_shared_keys(roster)
     plan = {**part.study, "courier": {"seal": part.seal, "absent": part.absent}}
     plan["data"] = {**_table(plan.get("data")), "root": "this hospital's"}
     try:
         study = Study.model_validate_json(json.dumps(plan))
-    except ValidationError as error:
+    except (ValidationError, ValueError, RecursionError) as error:
         raise RefusedError("The study that came can't be read by this version.") from error
     try:
         refuse_unfit_study(study)
     except NetworkError as error:
         raise RefusedError(str(error)) from error
-    return propose(study, {name: keys.model_dump() for name, keys in part.roster.items()})
+    return propose(study, roster)
+
+
+def refuse_shared_keys(roster: Roster) -> None:
+    """Raise RefusedError where two parties have a key in common: one could sign and open for the
+    other."""
+    found: dict[str, str] = {}
+    for name, keys in roster.items():
+        for key in keys.values():
+            other = found.setdefault(key, name)
+            if other != name:
+                raise RefusedError(
+                    f"{other} and {name} have the same keys. Was a kit copied with its folder"
+                    " roundelay/keys? Remove that folder in one of them and start it again."
+                )
 
 
 def _table(value: Any) -> Mapping[str, Any]:

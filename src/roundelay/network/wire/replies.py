@@ -9,11 +9,11 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import Field, model_validator
 
+from roundelay.data.survey import SiteSurvey
 from roundelay.errors import RefusedError
 from roundelay.evaluation.scores import PatientScore
 from roundelay.network.wire.parsing import (
     Count,
-    Finite,
     Name,
     Part,
     PublicKeys,
@@ -30,6 +30,9 @@ Size = Annotated[float, Field(ge=0, le=1e15, allow_inf_nan=False)]
 
 MOST_ROWS = 100_000
 
+ROW_NAME = r"^([A-Za-z0-9_-]{1,63} [1-9][0-9]{0,6}|[1-9][0-9]{0,6} of [A-Za-z0-9_-]{1,63})$"
+"""A row is named by its site and a number, or by how many patients it stands for."""
+
 
 class Introduced(Part):
     """Who a site is: keys, versions, its clock, the days left on its certificate."""
@@ -38,7 +41,7 @@ class Introduced(Part):
     keys: PublicKeys
     roundelay: Said
     torch: Said
-    time: Finite
+    time: Annotated[float, Field(ge=0, le=1e11, allow_inf_nan=False)]
     days: Annotated[int, Field(ge=-100_000, le=100_000)] | None
 
 
@@ -64,7 +67,7 @@ class VisitReply(Part):
 class ScoreRow(Part):
     """The scores of one patient under a number, or of all of a site's patients of a split."""
 
-    patient: Said
+    patient: Annotated[str, Field(pattern=ROW_NAME)]
     site: Name
     split: Literal["validation", "test"]
     dice: Share
@@ -85,6 +88,17 @@ class ScoreRow(Part):
     attributes: Annotated[dict[str, str], Field(max_length=0)]
     """Nothing that a cohort says of its patients leaves a site."""
 
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        number = self.patient.removeprefix(f"{self.site} ")
+        one = self.patients == 1 and number.isdecimal()
+        if not one and self.patient != f"{self.patients} of {self.site}":
+            raise ValueError("the row is not named by its site and a number")
+        if self.reference_slices > self.slices or self.hd95_missing > self.patients:
+            raise ValueError("the counts contradict each other")
+        self.score()
+        return self
+
     def score(self) -> PatientScore:
         return PatientScore(**self.model_dump())
 
@@ -100,7 +114,7 @@ class ProgressPart(Part):
     """How far a visit is."""
 
     step: Annotated[int, Field(ge=0, le=10**10)]
-    loss: float
+    loss: Annotated[float, Field(ge=-1e9, le=1e9, allow_inf_nan=False)]
     slices_per_second: Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False)]
 
 
@@ -116,19 +130,20 @@ def parsed_reply(model: type[Reply], head: Mapping[str, Any], site: str) -> Repl
 
 
 def checked_scores(
-    reply: ScoresReply, site: str, split: str, patients: int
+    reply: ScoresReply, site: str, split: str, survey: SiteSurvey
 ) -> tuple[PatientScore, ...]:
     """The rows as scores. Raises RefusedError for a row of another site or split, two rows under
-    one name, or rows for more patients than the site has."""
-    rows = reply.scores
+    one name, and rows that are not for just the patients and slices whose numbers the site signed:
+    it may keep all of them, not some."""
+    rows, patients, slices = reply.scores, survey.patients[split], survey.slices[split]
     if any((row.site, row.split) != (site, split) for row in rows):
         raise RefusedError(f"{site} answered with scores of another site or split.")
     if len({row.patient for row in rows}) < len(rows):
         raise RefusedError(f"{site} answered with two rows for one patient.")
-    if sum(row.patients for row in rows) > patients:
-        raise RefusedError(
-            f"{site} answered with scores of more patients than it has ({patients})."
-        )
+    if rows and sum(row.patients for row in rows) != patients:
+        raise RefusedError(f"{site} answered with scores of other patients than its {patients}.")
+    if rows and sum(row.slices for row in rows) != slices:
+        raise RefusedError(f"{site} answered with scores of other slices than its {slices}.")
     return tuple(row.score() for row in rows)
 
 
@@ -146,5 +161,6 @@ def complaint(head: Mapping[str, Any]) -> tuple[str, str] | None:
     """``refused``, ``failed`` or ``awaiting``, and the sentence, where a site says so."""
     for key in ("refused", "failed", "awaiting"):
         if key in head:
-            return key, shown(head[key])
+            said = head[key]
+            return key, shown(said if isinstance(said, str) else "it doesn't say why")
     return None

@@ -4,21 +4,43 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from roundelay.network.wire.messages import LARGEST_HEAD
+
+ROOM = 1 << 20
+"""Bytes of an answer for what stands around its head and its baton."""
+
 OnProgress = Callable[["Request", dict[str, Any]], None]
 """Told of a request's progress: ``step``, ``loss``, ``slices_per_second``; or ``waits``: why."""
+
+
+TOLD = ("step", "loss", "slices_per_second")
+"""What of a site's progress is carried; nothing else that it says goes further."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
     """`key` names what is asked: the same request delivered twice has the same key, and is answered
     with the same bytes. `about` is for people. `needs_torch` says whether its answer needs it:
-    the site then loads torch while the request travels."""
+    the site then loads torch while the request travels. `steps` is how many its progress may count:
+    only a step more, up to these, is a sign that something moves there."""
 
     site: str
     key: str
     about: str
     message: bytes
     needs_torch: bool = True
+    steps: int = 0
+
+    @property
+    def most(self) -> int:
+        """Bytes that an answer may have: what came with the question, with Adam's two moments and
+        an average of each weight, and a head."""
+        return 5 * len(self.message) + LARGEST_HEAD + ROOM
+
+
+def too_large(size: int, request: Request) -> str:
+    """What is said of an answer that is not fetched, or not read."""
+    return f"the answer has {size:,} bytes; more than {request.most:,} can't be right."
 
 
 class Transport(Protocol):

@@ -1,0 +1,106 @@
+"""Whether what came fits the network of the study: names, shapes, types, finite numbers.
+
+Each party looks for itself before it uses what another one signed.
+"""
+
+from collections.abc import Collection
+
+import numpy as np
+
+from roundelay.errors import LedgerError
+from roundelay.files.arrays import Arrays
+from roundelay.relay.baton import AVERAGE, MODEL, OPTIMISER, SUMS, Baton
+
+SLOTS = ("exp_avg", "exp_avg_sq", "step")
+"""What Adam remembers of each weight."""
+
+TOTALS = ("count", "sum", "sum_of_squares")
+"""What a BatchNorm recalibration sums up in each layer."""
+
+LARGEST_TOTAL = 1e30
+"""Those of all sites together must be numbers of 32 bits, of which the largest has 38 zeros."""
+
+MEAN = ".running_mean"
+"""Ends the name of a BatchNorm layer's statistics."""
+
+
+def misfit(baton: Baton, model: Arrays, trained: Collection[str] | None = None) -> str | None:
+    """What about a baton does not fit a network with the arrays `model`; None where all does.
+
+    Beside the model may stand, whole or not at all, an average of it, and the optimiser's memory:
+    of the weights `trained`, where they are known.
+    """
+    try:
+        arrays = baton.arrays()
+    except LedgerError:
+        return "these bytes are no baton"
+    parts = {part: _part(arrays, part) for part in (MODEL, AVERAGE, OPTIMISER)}
+    if sum(map(len, parts.values())) != len(arrays):
+        return "it holds more than a model and what may travel with it"
+    if fault := _unlike(parts[MODEL], model):
+        return fault
+    if parts[AVERAGE] and (fault := _unlike(parts[AVERAGE], model)):
+        return f"of the average, {fault}"
+    if parts[OPTIMISER] and (fault := _unlike_memory(parts[OPTIMISER], model, trained)):
+        return fault
+    if name := not_finite(arrays):
+        return f"{name} holds values that aren't finite"
+    return None
+
+
+def misfit_of_sums(baton: Baton, model: Arrays) -> str | None:
+    """The same of the sums that a site gives in a BatchNorm recalibration."""
+    try:
+        arrays = baton.arrays()
+    except LedgerError:
+        return "these bytes are no baton"
+    layers = {name.removeprefix(SUMS).rpartition(".")[0] for name in arrays}
+    expected = {f"{SUMS}{layer}.{what}" for layer in layers for what in TOTALS}
+    if (
+        not layers
+        or arrays.keys() != expected
+        or not {f"{n}{MEAN}" for n in layers} <= model.keys()
+    ):
+        return "it does not hold the sums of the network's BatchNorm layers"
+    for name, array in arrays.items():
+        layer = name.removeprefix(SUMS).rpartition(".")[0]
+        if array.dtype != np.float64 or array.shape != model[f"{layer}{MEAN}"].shape:
+            return f"{name} has another shape or type than it should have"
+        if name.endswith(f".{TOTALS[0]}") and not (array >= 1).all():
+            return f"{name} counts nothing"
+        if not (np.abs(array) <= LARGEST_TOTAL).all():
+            return f"{name} holds values that aren't finite, or as good as"
+    return None
+
+
+def _part(arrays: Arrays, prefix: str) -> Arrays:
+    return {n.removeprefix(prefix): a for n, a in arrays.items() if n.startswith(prefix)}
+
+
+def _unlike(arrays: Arrays, model: Arrays) -> str | None:
+    if arrays.keys() != model.keys():
+        return "its arrays are not those of the study's network"
+    for name, array in model.items():
+        if (arrays[name].shape, arrays[name].dtype) != (array.shape, array.dtype):
+            return f"{name} has another shape or type than in the study's network"
+    return None
+
+
+def _unlike_memory(memory: Arrays, model: Arrays, trained: Collection[str] | None) -> str | None:
+    weights = {name.partition("/")[2] for name in memory} if trained is None else set(trained)
+    if not weights <= model.keys() or memory.keys() != {f"{s}/{w}" for s in SLOTS for w in weights}:
+        return "the optimiser's memory is not of the study's network"
+    for name, array in memory.items():
+        slot, _, weight = name.partition("/")
+        shape = () if slot == "step" else model[weight].shape
+        if array.shape != shape or array.dtype != np.float32:
+            return f"the optimiser's memory of {weight} has another shape or type than the weight"
+    return None
+
+
+def not_finite(arrays: Arrays) -> str | None:
+    """The first array that holds a value that isn't finite; None where there is none."""
+    for name, array in arrays.items():
+        if np.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all():
+            return name
+    return None
