@@ -79,6 +79,7 @@ def test_the_visit_that_was_planned_is_taken(visited):
         ({"received": "../../x"}, "proof.statement.receipt.received"),
         ({"returned": "0" * 64}, "another baton than its receipt states"),
         ({"loss": "none"}, "proof.statement.receipt.loss"),
+        ({"loss": 1e300}, "proof.statement.receipt.loss"),
     ],
 )
 def test_a_receipt_of_another_visit_is_refused(visited, changed, word):
@@ -148,6 +149,8 @@ def test_scores_of_its_own_patients_are_taken(west):
         ({"slices": 5}, "other slices than its 4"),
         ({"reference_slices": 5}, "contradict"),
         ({"hd95_missing": 2}, "contradict"),
+        ({"positive_slice_dice": None, "reference_slices": 2}, "contradict"),
+        ({"positive_slice_dice": 0.5, "reference_slices": 0}, "contradict"),
         ({"patients": 0}, "patients"),
         ({"dice": 1.5}, "dice"),
         ({"dice": -0.1}, "dice"),

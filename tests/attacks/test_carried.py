@@ -1,15 +1,22 @@
 """What a site may send through the server: no endless progress, no answer without end, no text."""
 
+import importlib.util
 import os
 from base64 import b64encode
 from types import SimpleNamespace
 
 import pytest
 
+from attacks.mutations import HOSTILE
 from roundelay.errors import CourierError
 from roundelay.network.flare import transport
+from roundelay.network.flare.starting import last_lines
 from roundelay.network.flare.transport import FlareTransport
 from roundelay.network.wire.transport import Request
+
+pytestmark = pytest.mark.skipif(
+    importlib.util.find_spec("nvflare") is None, reason="the extra 'network' is not installed"
+)
 
 STUCK = 10.0
 
@@ -130,3 +137,29 @@ def test_nothing_but_numbers_of_progress_goes_further(carried):
     server_heard = transport.Session("kit", patience=1).heard_messages
     assert server_heard
     assert all(set(message) <= {"step", "loss"} for message in server_heard)
+
+
+@pytest.mark.parametrize("told", HOSTILE, ids=lambda one: type(one).__name__)
+def test_the_server_keeps_nothing_of_a_sites_progress_but_numbers(told):
+    """In the place of a message, and in the place of each of its values."""
+    from nvflare.apis.shareable import Shareable
+
+    from roundelay.network.flare.carrying import ServerController
+
+    controller = ServerController("WEST")
+    for progress in (told, {"step": told, "mute": told, "waits": told, "loss": told}):
+        request = Shareable()
+        request["progress"] = progress
+        controller._heard("", request, None)
+        found = controller._asked("", {"progress": 1}, None)
+        assert found["mute"] < 5 and found["answered"] == 0
+        given = {key: found[key] for key in found.keys() & {"step", "loss", "waits"}}
+        assert all(isinstance(value, int | float) for value in given.values())
+
+
+def test_the_end_of_a_log_moves_no_terminal_and_is_no_endless_read(tmp_path):
+    log = tmp_path / "log.txt"
+    log.write_bytes(b"x" * (1 << 20) + b"\n\x1b[2J\x1b[Hall is well\n\xff\xfe last\n")
+    found = last_lines(log)
+    assert found.endswith("last") and "all is well" in found
+    assert found.replace("\n", "").isprintable() and len(found) < 20_000

@@ -13,6 +13,7 @@ from attacks.answering import SITES, Answering
 from attacks.fuzzed import AT_ONCE, GROWTH, few, resident, some, tiny_baton, tiny_sums
 from attacks.mutations import altered, altered_bytes, canonical, signed_message
 from attacks.test_fuzz import altered_file, other_arrays
+from roundelay.evaluation.judgement import ArmScores, judge
 from roundelay.network.coordinator import status, surveys
 from roundelay.relay.aggregation import aggregate, goes_home
 from roundelay.relay.baton import Baton
@@ -84,12 +85,17 @@ def test_a_visit_altered_and_signed_by_its_site(sealed, rng):
 @some
 @given(rng=st.randoms(use_true_random=True))
 def test_scores_altered_and_signed_by_their_site(sealed, rng):
-    courier = sealed.courier
+    """What is taken can be judged, beside any other that was taken."""
+    courier, arms = sealed.courier, []
     for _ in range(AT_ONCE):
         rows = sealed.taken(
             lambda: courier.evaluate(tiny_baton(), SITES, Scoring("swt-0", 1, "test")),
             rng.choice(ALTERED), rng,
         )  # fmt: skip
+        if rows:
+            method = rng.choice(("swt", "cwt"))
+            arms.append(ArmScores(f"{method}-0", method, len(arms), None, tuple(rows), ()))
+            judge(arms)
         for row in rows or ():
             assert row.site in SITES and row.split == "test" and 0 <= row.dice <= 1
             assert row.patient in (f"{row.site} 1", f"1 of {row.site}") or row.patient[-1].isdigit()

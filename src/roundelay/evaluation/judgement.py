@@ -107,7 +107,7 @@ def judge(arms: Sequence[ArmScores]) -> Judgement:
         if (seeds := scores_by_seed(arms, method))
     )
     singly = all(by_patient(arm.scores) for arm in arms)
-    compared = len(methods) > 1 and singly
+    compared = len(methods) > 1 and singly and _have_patients_in_common(methods)
     found = compare({one.method: one.dices for one in methods}) if compared else []
     return Judgement(
         methods,
@@ -129,7 +129,17 @@ def scores_by_seed(arms: Sequence[ArmScores], method: str) -> list[dict[str, Pat
             own = [score for score in arm.scores if arm.home in (None, score.site)]
             found.setdefault(arm.seed, {}).update({score.patient: score for score in own})
     whole = max((len(scores) for scores in found.values()), default=0)
-    return [scores for scores in found.values() if scores and len(scores) == whole]
+    seeds = [scores for scores in found.values() if scores and len(scores) == whole]
+    # A hospital may change how it names its rows, or keep some, between one seed and the next.
+    common = set.intersection(*map(set, seeds)) if seeds else set()
+    return [{p: s for p, s in scores.items() if p in common} for scores in seeds] if common else []
+
+
+def _have_patients_in_common(methods: Sequence[MethodResult]) -> bool:
+    """Whether every other method scored some patient that the first one scored; hospitals may keep
+    the scores of one method and give those of another."""
+    first, *others = ({score.patient for score in one.scores} for one in methods)
+    return all(first & other for other in others)
 
 
 def _result(method: str, seeds: Sequence[Mapping[str, PatientScore]]) -> MethodResult:

@@ -120,3 +120,20 @@ def test_forgetting_is_judged_of_arms_with_more_than_one_validation():
 
     assert list(judged.forgetting) == ["cwt-0"]
     assert judged.as_json()["forgetting"]["cwt-0"]["mean"] == pytest.approx(0.3)
+
+
+def test_patients_that_a_hospital_names_otherwise_in_another_seed_stand_in_neither():
+    """A finished training is judged, also where a hospital's rows change within a run."""
+    first, second = {"A1": 0.2, "B1": 0.8}, {"A1": 0.4, "B2": 0.6}
+
+    judged = judge([arm("cwt", 0, first), arm("cwt", 1, second)])
+
+    assert [row.patient for row in judged.methods[0].scores] == ["A1"]
+    assert judge([arm("cwt", 0, {"A1": 0.2}), arm("cwt", 1, {"A2": 0.2})]).methods == ()
+
+
+def test_methods_without_a_patient_in_common_are_not_compared():
+    judged = judge([arm("cwt", 0, {"A1": 0.2}), arm("swt", 0, {"B1": 0.4})])
+
+    assert [one.method for one in judged.methods] == ["cwt", "swt"]
+    assert judged.comparisons == ()

@@ -20,8 +20,12 @@ from roundelay.network.hospital.policy import read_policy
 from roundelay.network.hospital.store import POLICY, Settings, audit, policy_of, write_settings
 from roundelay.network.wire.keys import own_keys
 from roundelay.network.wire.kit import HOME, kit_role, site_name
+from roundelay.network.wire.parsing import shown
 
 LOG = "log.txt"
+
+TAIL = 1 << 16
+"""Bytes of a log that are looked at for its last lines."""
 
 PATIENCE = 5.0
 """Seconds between a request to end and the end by force."""
@@ -113,11 +117,18 @@ def _attend(process: subprocess.Popen[bytes], log: Path) -> int:
         signal.signal(number, lambda *_: stopped.set())
     while not stopped.wait(0.2):
         if (code := process.poll()) is not None:
-            tail = "\n".join(log.read_text(errors="replace").splitlines()[-8:])
             end_tree(process.pid)
-            raise NetworkError(ENDING.format(code=code, log=log, tail=tail))
+            raise NetworkError(ENDING.format(code=code, log=log, tail=last_lines(log)))
     end_tree(process.pid)
     return 0
+
+
+def last_lines(log: Path) -> str:
+    """The end of a log, whatever others had written into it, as it may be shown."""
+    with log.open("rb") as file:
+        file.seek(max(0, log.stat().st_size - TAIL))
+        text = file.read().decode(errors="replace")
+    return "\n".join(map(shown, text.splitlines()[-8:]))
 
 
 def end_tree(number: int) -> None:

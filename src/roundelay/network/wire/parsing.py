@@ -43,6 +43,9 @@ ManyCount = Annotated[int, Field(ge=0, le=10**15)]
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 
+Loss = Annotated[float, Field(ge=-1e9, le=1e9, allow_inf_nan=False)]
+"""Of what trains it is a few ones; a drawing must stand the largest."""
+
 Seconds = Annotated[float, Field(ge=0, le=1e10, allow_inf_nan=False)]
 
 Said = Annotated[str, Field(max_length=200), AfterValidator(_printable)]

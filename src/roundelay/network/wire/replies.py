@@ -14,6 +14,7 @@ from roundelay.errors import RefusedError
 from roundelay.evaluation.scores import PatientScore
 from roundelay.network.wire.parsing import (
     Count,
+    Loss,
     Name,
     Part,
     PublicKeys,
@@ -94,7 +95,12 @@ class ScoreRow(Part):
         one = self.patients == 1 and number.isdecimal()
         if not one and self.patient != f"{self.patients} of {self.site}":
             raise ValueError("the row is not named by its site and a number")
-        if self.reference_slices > self.slices or self.hd95_missing > self.patients:
+        marked = self.positive_slice_dice is not None
+        if (
+            self.reference_slices > self.slices
+            or self.hd95_missing > self.patients
+            or marked != (self.reference_slices > 0)
+        ):
             raise ValueError("the counts contradict each other")
         self.score()
         return self
@@ -114,7 +120,7 @@ class ProgressPart(Part):
     """How far a visit is."""
 
     step: Annotated[int, Field(ge=0, le=10**10)]
-    loss: Annotated[float, Field(ge=-1e9, le=1e9, allow_inf_nan=False)]
+    loss: Loss
     slices_per_second: Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False)]
 
 

@@ -14,7 +14,7 @@ from roundelay.network.wire.parsing import (
     Before,
     Count,
     Digest,
-    Finite,
+    Loss,
     ManyCount,
     Name,
     Part,
@@ -80,7 +80,7 @@ class ReceiptPart(Part):
     slices: Count
     slice_visits: ManyCount
     steps: ManyCount
-    loss: Finite | None
+    loss: Loss | None
     seconds: Seconds
     sent_bytes: ManyCount
     returned_bytes: ManyCount
