@@ -79,6 +79,22 @@ def test_a_signal_while_modules_are_imported_is_one_line(home, tmp_path, number,
     assert said.splitlines()[-1].startswith("Stopped.") and "Traceback" not in said
 
 
+def test_a_module_that_swallows_an_interrupt_does_not_keep_the_process(tmp_path):
+    (tmp_path / "swallowing.py").write_text(
+        "import os, signal\n"
+        "try:\n    os.kill(os.getpid(), signal.SIGINT)\nexcept BaseException:\n    pass\n"
+    )
+    script = (
+        "from roundelay.cli import stopping\nstopping.listen()\n"
+        "with stopping.working():\n    import swallowing\n    print('went on')"
+    )
+
+    process = start(script=script, cwd=tmp_path)
+
+    assert process.communicate(timeout=60) == ("", "Stopped.\n")
+    assert process.returncode == 130
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("signals", "code"),
@@ -125,6 +141,20 @@ def test_lines_of_a_pipe_are_whole_at_any_width(finished):
         assert found == wanted, env
     rows = [line for line in wanted.splitlines() if "NORTH" in line]
     assert rows and all(len(line.split()) == 9 and "…" not in line for line in rows)
+
+
+def test_a_table_of_any_width_is_whole_in_a_pipe():
+    script = (
+        "from roundelay.cli import show\n"
+        "show.table('T', [f'column {i}' for i in range(90)], [['0.123 ± 0.456'] * 90] * 2)"
+    )
+
+    said, wrong = start(script=script, env={"COLUMNS": "20"}).communicate(timeout=60)
+
+    assert wrong == ""
+    _, columns, *rows = said.splitlines()
+    assert [int(one) for one in columns.split("column")[1:]] == [*range(90)] and len(rows) == 2
+    assert all(row.count("0.123 ± 0.456") == 90 for row in rows)
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252", "utf-8", "utf-16"])

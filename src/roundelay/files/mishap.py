@@ -74,12 +74,19 @@ def explained(error: BaseException, at: Path | str | None = None) -> MachineErro
         asked = ASKED.search(str(error))
         more = f" ({asked[1]} more were asked for)" if asked else ""
         return MemoryFullError(f"There is too little memory for this{more}.\n{SMALLER}")
-    if isinstance(error, UnicodeEncodeError) and error.encoding != "utf-8":
-        return MachineError(
-            f"Names of files are in {error.encoding} here, which has no"
-            f" {error.object[error.start : error.end]!a}. Set PYTHONUTF8=1 and try again."
-        )
+    if isinstance(error, UnicodeEncodeError):
+        return _of_name(error)
     return _of_system(error, at) if isinstance(error, OSError) else None
+
+
+def _of_name(error: UnicodeEncodeError) -> MachineError:
+    signs = error.object[error.start : error.end]
+    if error.encoding == "utf-8":  # bytes of a name that Python keeps as half a sign
+        return MachineError(f"A name here is no UTF-8 ({error.object[:60]!a}). Rename it.")
+    return MachineError(
+        f"Names of files are in {error.encoding} here, which has no {signs[:20]!a}."
+        " Set PYTHONUTF8=1 and try again."
+    )
 
 
 def _of_system(error: OSError, at: Path | str | None) -> MachineError:

@@ -101,6 +101,15 @@ def test_a_name_that_the_file_system_cannot_spell_is_said():
     assert "PYTHONUTF8=1" in str(explained(caught.value))
 
 
+def test_bytes_of_a_name_that_are_no_utf_8_are_said():
+    with pytest.raises(UnicodeEncodeError) as caught:
+        os.fsdecode(b"TCGA_M\xfcnchen").encode()
+
+    assert r"A name here is no UTF-8 ('TCGA_M\udcfcnchen'). Rename it." in str(
+        explained(caught.value)
+    )
+
+
 @pytest.mark.parametrize(
     "error", [ValueError("no"), RuntimeError("no"), VisitError("no"), KeyError("no"), ImportError()]
 )
