@@ -30,9 +30,12 @@ def _draw_pages_at_the_end_alone() -> Iterator[None]:
 LONGEST = (
     "end_to_end/test_between_hospitals.py", "couriers/test_hospitals.py", "attacks",
     "end_to_end/test_command_line.py", "couriers/test_conformance.py",
-    "end_to_end/test_examples.py", "end_to_end", "golden",
+    "end_to_end/test_examples.py", "unit/learning", "end_to_end", "golden",
 )  # fmt: skip
 """Files and folders whose tests take longest, in the order in which to begin them."""
+
+GROUPS = {"unit/learning": "others", "unit/evaluation": "others"}
+"""Folders that compare with the same heavy libraries (MONAI, smp), loaded once on one worker."""
 
 SINGLY = ("golden",)
 """Folders whose tests share nothing: any worker may take the next one."""
@@ -48,8 +51,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     ranks = {}
     for item in items:
         place = item.path.relative_to(tests).as_posix()
-        singly = place.startswith(SINGLY)
-        item.add_marker(pytest.mark.xdist_group(item.name if singly else place))
+        group = next((name for of, name in GROUPS.items() if place.startswith(of)), place)
+        group = item.name if place.startswith(SINGLY) else group
+        item.add_marker(pytest.mark.xdist_group(group))
         known = (rank for rank, name in enumerate(LONGEST) if place.startswith(name))
         ranks[item] = next(known, len(LONGEST))
     items.sort(key=ranks.__getitem__)

@@ -3,6 +3,7 @@
 import re
 import shutil
 from html import unescape
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -84,6 +85,15 @@ def test_from_too_few_nothing_gives_a_verdict_and_all_say_why(
         for verdict in VERDICTS:
             assert verdict not in text, (name, verdict)
     assert texts["terminal"].count(why) >= 1
+
+
+def test_a_hospitals_own_model_has_no_place_where_hospitals_are_left_out(tmp_path):
+    plan = study(top={"arms": ("cwt", "local")})
+    write_run(tmp_path, plan, {}, lambda arm: scores_of(9)(SimpleNamespace(label="cwt-0")))
+    runs = {"NORTH": read_run(tmp_path)}
+
+    assert {arm.name for arm in runs["NORTH"].arms} == {"cwt", "local"}
+    assert [one.method for one in combine_left_out(runs).judgement.methods] == ["cwt"]
 
 
 def test_from_three_seeds_and_many_patients_all_give_the_same_verdict(tmp_path, capsys):
