@@ -1,5 +1,6 @@
 """Signed messages: read back as they were sent, and refused where a single byte is another."""
 
+import hashlib
 import json
 
 import pytest
@@ -101,3 +102,17 @@ def test_the_payload_of_a_message_can_not_be_put_under_another_head(keys):
 
     with pytest.raises(RefusedError, match="cut or altered"):
         unpack(one.removesuffix(b"first") + other[-len(b"second") :])
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["1e999", "-1e999", "NaN", "Infinity", str(2**63), "9" * 5000, '"\\ud800"', '{"\\udfff": 1}',
+     "[" * 30 + "]" * 30, '{"a":' * 30 + "1" + "}" * 30, "[" * 90_000],
+)  # fmt: skip
+def test_what_json_can_write_and_no_party_writes_is_refused(keys, value):
+    """Well signed: what is behind the signature would have to think of each of them."""
+    digest = hashlib.sha256(b"").hexdigest()
+    head = f'{{"payload": "{digest}", "one": {value}}}'.encode()
+    message = len(head).to_bytes(4, "big") + head + bytes.fromhex(keys.sign(head))
+    with pytest.raises(RefusedError, match="cut or altered"):
+        unpack(message)
