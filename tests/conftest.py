@@ -4,8 +4,10 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 # Two test processes share two cores: threads that wait for each other by spinning would slow both.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -41,19 +43,27 @@ SINGLY = ("golden",)
 """Folders whose tests share nothing: any worker may take the next one."""
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A file's tests stay on one worker, which makes their fixtures once; long files begin first.
+class InOrder(LoadScopeScheduling):
+    """A file's tests stay on one worker, which makes their fixtures once."""
 
-    So the last tests are short ones, and all workers end together.
-    """
+    def _split_scope(self, nodeid: str) -> str:
+        place = nodeid.partition("::")[0].removeprefix("tests/")
+        if place.startswith(SINGLY):
+            return nodeid
+        return next((name for of, name in GROUPS.items() if place.startswith(of)), place)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> InOrder:
+    return InOrder(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long files begin first: so the last tests are short ones, and all workers end together."""
     tests = Path(__file__).parent
-    ranks = {}
-    for item in items:
+
+    def rank(item: pytest.Item) -> int:
         place = item.path.relative_to(tests).as_posix()
-        group = next((name for of, name in GROUPS.items() if place.startswith(of)), place)
-        group = item.name if place.startswith(SINGLY) else group
-        item.add_marker(pytest.mark.xdist_group(group))
         known = (rank for rank, name in enumerate(LONGEST) if place.startswith(name))
-        ranks[item] = next(known, len(LONGEST))
-    items.sort(key=ranks.__getitem__)
+        return next(known, len(LONGEST))
+
+    items.sort(key=rank)
