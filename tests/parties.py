@@ -142,10 +142,13 @@ def start_network(
     parties = {"server": Party(place, "server", "server", "start", kits / "server")}
     for site in patients:
         owner = fingerprint(own_keys(kits / "coordinator" / "roundelay").public())
-        own = policy.replace("$OWNER", owner) if site != next(iter(patients)) else ""
-        (place / f"{site}.toml").write_text(own + "[release]\nleast_scored = 1\n")
+        first = site == next(iter(patients))
+        own = place / ("first.toml" if first else "policy.toml")
+        text = "" if first else policy.replace("$OWNER", owner)
+        own.write_text(f"{text}[release]\nleast_scored = 1\n")
         words = ["site", "start", kits / site, "--data", place / site]
-        words += ["--policy", place / f"{site}.toml"]
+        words += ["--format", "lgg"] if first else []
+        words += ["--policy", own]
         parties[site] = Party(place, site, *words, "--threads", threads)
     until(lambda: all((kits / site / "roundelay").exists() for site in patients))
     return Network(place, kits, port, parties)
