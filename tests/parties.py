@@ -140,15 +140,16 @@ def start_network(
     )
     roundelay("network", "create", plan, "--out", kits)
     parties = {"server": Party(place, "server", "server", "start", kits / "server")}
+    owner = fingerprint(own_keys(kits / "coordinator" / "roundelay").public())
+    few = "[release]\nleast_scored = 1\n"
+    (place / "first.toml").write_text(few)
+    (place / "policy.toml").write_text(policy.replace("$OWNER", owner) + few)
     for site in patients:
-        owner = fingerprint(own_keys(kits / "coordinator" / "roundelay").public())
-        first = site == next(iter(patients))
-        own = place / ("first.toml" if first else "policy.toml")
-        text = "" if first else policy.replace("$OWNER", owner)
-        own.write_text(f"{text}[release]\nleast_scored = 1\n")
         words = ["site", "start", kits / site, "--data", place / site]
-        words += ["--format", "lgg"] if first else []
-        words += ["--policy", own]
+        if site == next(iter(patients)):
+            words += ["--format", "lgg", "--policy", place / "first.toml"]
+        else:
+            words += ["--policy", place / "policy.toml"]
         parties[site] = Party(place, site, *words, "--threads", threads)
     until(lambda: all((kits / site / "roundelay").exists() for site in patients))
     return Network(place, kits, port, parties)
