@@ -165,7 +165,7 @@ def fuzzed_hospital(west: West) -> Iterator[Fuzzed]:
         patch.setattr(answers, "survey_here", lambda site: own)
         patch.setattr(answers, "_local_site", lambda asked: SimpleNamespace(name="WEST"))
         patch.setattr(answers, "_keep_model", lambda asked, plain: None)
-        patch.setattr(acceptance, "build_unet", Tiny)
+        patch.setattr(acceptance, "build_network", Tiny)
         patch.setattr("os.fsync", lambda descriptor: None)  # a thousand a second, on a slow disk
         patch.setattr(surveys, "AGAIN", 0.0)
         for kind in ("introduce", "survey", "train", "evaluate validation", "evaluate test"):

@@ -6,7 +6,7 @@ import torch
 
 from roundelay.learning.batchnorm import statistics_sums
 from roundelay.learning.machine import find_machine
-from roundelay.learning.networks import build_unet
+from roundelay.learning.networks import build_network
 from roundelay.learning.optimiser import SLOTS, make_optimiser, optimiser_arrays
 from roundelay.learning.state import model_arrays
 from roundelay.relay import fitting
@@ -18,7 +18,7 @@ from surveys import study
 @pytest.fixture(scope="module")
 def trained():
     """A network after a step, the optimiser's memory, and the names of its weights."""
-    network = build_unet("resnet18", seed=0)
+    network = build_network("resnet18", seed=0)
     optimiser = make_optimiser(study().recipe, network)
     for weight in network.parameters():
         weight.grad = torch.ones_like(weight)
