@@ -9,7 +9,7 @@ import sys
 import pytest
 import torch
 
-from roundelay.cli import show
+from roundelay.cli import results
 from roundelay.cli.app import run_app
 from roundelay.phantom.cohort import make_toy
 from roundelay.plan import cost
@@ -192,7 +192,7 @@ def test_who_stops_reading_loses_no_training_either(place):
 @pytest.mark.slow
 def test_a_table_that_can_not_be_made_is_said_and_the_result_stands(place, monkeypatch, capsys):
     (place / "study.toml").write_text(TOY)
-    monkeypatch.setattr(show, "arms", lambda summary: summary["no such key"])
+    monkeypatch.setattr(results, "arms", lambda summary: summary["no such key"])
 
     assert run_app(["run", "study.toml", "--out", "RUN"]) == 0
 

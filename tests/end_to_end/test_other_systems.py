@@ -115,7 +115,7 @@ def test_a_pipe_without_a_code_for_arrows_stops_nothing(home):
     found = ended(check, PYTHONPATH=str(ROOT / "src"), PYTHONIOENCODING="cp1252")
 
     assert found.returncode == 0
-    assert "EAST ? NORTH" in found.stdout.decode("cp1252")
+    assert "EAST -> NORTH" in found.stdout.decode("cp1252")
 
 
 @pytest.fixture(scope="module")

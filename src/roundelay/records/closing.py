@@ -86,6 +86,21 @@ def read_closing(out: Path) -> dict[str, Any]:
     return {**rest, "digest": found}
 
 
+def refuse_changed_end(out: Path) -> None:
+    """Raise LedgerError where a file beside the arms of a finished run is another one by now."""
+    if not (out / CLOSING).exists():  # an older version ended it
+        return
+    for name, digest in read_closing(out)["files"].items():
+        path = out / name
+        if name in OF_THE_RUN and (
+            path.is_dir() or (path.exists() and file_digest(path) != digest)
+        ):
+            raise LedgerError(
+                f"{path} was changed since the run ended. Put it back from a copy held elsewhere;"
+                " removed, summary.json is written again by --resume."
+            )
+
+
 def refuse_other_files(folder: Path, named: Mapping[str, str], expected: Iterable[str]) -> None:
     """Raise LedgerError unless these files, and no others, are as their digests say."""
     wanted = set(expected)

@@ -10,7 +10,7 @@ from roundelay.couriers import open_courier
 from roundelay.data.survey import TEST
 from roundelay.errors import LedgerError
 from roundelay.files.mishap import explained
-from roundelay.records.closing import close_run
+from roundelay.records.closing import close_run, refuse_changed_end
 from roundelay.records.contents import Run, read_run, read_samples
 from roundelay.records.layout import RECORD, begin_run, is_finished, locked, open_run
 from roundelay.records.result import RunResult, result_of, write_result
@@ -102,7 +102,9 @@ def _finish(plan: RunPlan, out: Path, on_event: OnEvent) -> RunResult:
     run = read_run(out)
     _refuse_what_changed(run, plan)
     result, said = result_of(run), ""
-    if not is_finished(out):
+    if is_finished(out):
+        refuse_changed_end(out)
+    else:
         write_result(result)
         said = _pictures(plan, run)
         close_run(out, {arm.label: arm.head for arm in run.arms})
