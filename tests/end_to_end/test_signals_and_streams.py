@@ -21,12 +21,18 @@ from surveys import TOY, study, surveys
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals and streams of POSIX")
 
 
+def listens():
+    """Whoever runs the tests in the background has SIGINT ignored, and its children with it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def start(*arguments, script=None, **options):
     command = ["-c", script, *arguments] if script else ["-m", "roundelay", *arguments]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", **options.pop("env", {})}
     return subprocess.Popen(
         [sys.executable, *command], stdout=options.pop("stdout", subprocess.PIPE),
-        stderr=options.pop("stderr", subprocess.PIPE), text=True, env=environment, **options,
+        stderr=options.pop("stderr", subprocess.PIPE), text=True, env=environment,
+        **{"preexec_fn": listens, **options},
     )  # fmt: skip
 
 
