@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from roundelay.errors import LedgerError
+from roundelay.study.names import visible
 
 Outcome = Literal["checked", "unchecked", "failed"]
 
@@ -35,7 +36,7 @@ class Claim:
 def plain(text: str) -> str:
     """A text of one line, without what a terminal would obey: names may be anybody's."""
     line = " ".join(text.split("\n"))
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)
+    return visible(line.replace("\n", "\\n").replace("\t", "\\t"))
 
 
 def tried(about: str, text: str, check: Callable[[], object]) -> Claim:

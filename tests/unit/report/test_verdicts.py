@@ -89,7 +89,9 @@ def test_from_too_few_nothing_gives_a_verdict_and_all_say_why(
 
 def test_a_hospitals_own_model_has_no_place_where_hospitals_are_left_out(tmp_path):
     plan = study(top={"arms": ("cwt", "local")})
-    write_run(tmp_path, plan, {}, lambda arm: scores_of(9)(SimpleNamespace(label="cwt-0")))
+    write_run(
+        tmp_path, plan, {}, scores_of=lambda arm: scores_of(9)(SimpleNamespace(label="cwt-0"))
+    )
     runs = {"NORTH": read_run(tmp_path)}
 
     assert {arm.name for arm in runs["NORTH"].arms} == {"cwt", "local"}

@@ -37,10 +37,12 @@ def plan(module_path):
 @contextmanager
 def other_settings():
     """Other settings than the study's; what `state` gives must be the same afterwards."""
-    threads = torch.get_num_threads()
+    threads, mode = torch.get_num_threads(), torch.get_deterministic_debug_mode()
     torch.set_num_threads(2)
+    torch.set_deterministic_debug_mode(0)
     yield state()
     torch.set_num_threads(threads)
+    torch.set_deterministic_debug_mode(mode)
 
 
 @pytest.fixture
