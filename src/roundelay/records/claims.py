@@ -35,8 +35,7 @@ class Claim:
 
 def plain(text: str) -> str:
     """A text of one line, without what a terminal would obey: names may be anybody's."""
-    line = " ".join(text.split("\n"))
-    return visible(line.replace("\n", "\\n").replace("\t", "\\t"))
+    return visible(text.replace("\n", " ").replace("\t", " "))
 
 
 def tried(about: str, text: str, check: Callable[[], object]) -> Claim:
