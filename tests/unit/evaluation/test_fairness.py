@@ -1,9 +1,9 @@
 """Groups of patients: who is in them, and what is said of small ones."""
 
 import pytest
-from test_summary import patient
 
 from roundelay.evaluation.fairness import attribute, gap, groups, size_names
+from scored import patient
 
 
 def members(found, kind):
