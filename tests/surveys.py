@@ -12,7 +12,7 @@ root = "data"
 size = 32
 split = { validation = 0.0, test = 0.34 }
 [model]
-encoder = "resnet18"
+encoder = "resnet18_quarter"
 [recipe]
 rounds = 1
 steps = 1

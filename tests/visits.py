@@ -23,7 +23,7 @@ def toy(root: Path, arm: str = "cwt", **recipe: Any) -> Study:
             "crop": "brain",
             "split": {"validation": 0.0, "test": 0.34},
         },
-        model={"encoder": "resnet18"},
+        model={"encoder": "resnet18_quarter"},
         recipe=values,
     )
 

@@ -23,7 +23,7 @@ def situation(tmp_path_factory):
     plan = study(
         top={"arms": ("swt",)},
         data={"root": str(data), "size": 32, "split": {"validation": 0.34, "test": 0.34}},
-        model={"encoder": "resnet18"},
+        model={"encoder": "resnet18_quarter"},
         recipe={"rounds": 1, "steps": 1, "batch": 2, "deterministic": True},
         evaluation={"samples": False},
     )

@@ -48,7 +48,7 @@ def toy(root, kind="here", steps=2):
     return study(
         top={"arms": ("cwt", "pooled")},
         data={"root": str(root), "size": 32, "split": {"validation": 0.0, "test": 0.34}},
-        model={"encoder": "resnet18"},
+        model={"encoder": "resnet18_quarter"},
         recipe={
             "rounds": 1, "steps": steps, "work": "equal", "batch": 2, "deterministic": True,
             "recalibrate_batchnorm": True, "recalibration_slices": 4,

@@ -61,7 +61,7 @@ def toy(data, top=None, evaluation=None, recipe=None, **courier):
     return study(
         top={"arms": ("swt", "cwt"), **(top or {})},
         data={"root": str(data), "size": 32, "split": {"validation": 0.25, "test": 0.25}},
-        model={"encoder": "resnet18"},
+        model={"encoder": "resnet18_quarter"},
         recipe={
             "rounds": 2, "steps": 1, "batch": 2, "deterministic": True, "order": "shuffled",
             **(recipe or {}),

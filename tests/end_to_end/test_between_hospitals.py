@@ -27,6 +27,8 @@ pytestmark = [
 DOCS = Path(__file__).parents[2] / "docs" / "how-to"
 SITES = ("EAST", "NORTH", "WEST")
 ARM = "swt-0"
+MODEL = 3.6e6
+"""Bytes of a model."""
 POLICY = '[accept]\nowners = ["$OWNER"]\nrounds = 1\n'
 INTO_VISIT = 1.0
 """Seconds from when a site's door is locked until it is well within its visit, which takes more."""
@@ -38,10 +40,10 @@ root = "data"
 size = 32
 split = { validation = 0.0, test = 0.34 }
 [model]
-encoder = "resnet18"
+encoder = "resnet18_quarter"
 [recipe]
 rounds = 1
-steps = 120
+steps = 400
 batch = 2
 deterministic = true
 [evaluation]
@@ -157,7 +159,7 @@ def test_neither_server_nor_coordinator_holds_weights_that_can_be_read(net, fini
 
 @pytest.mark.skipif(not can_capture(), reason="only root may listen to the loopback interface")
 def test_no_weights_that_can_be_read_cross_the_wire(finished):
-    assert finished.wire.crossed > 3 * 57e6  # batons did cross
+    assert finished.wire.crossed > 3 * MODEL  # batons did cross
     assert not finished.wire.found
 
     with captured_loopback(finished.patterns) as control, socket.socket() as server:
@@ -171,7 +173,7 @@ def test_no_weights_that_can_be_read_cross_the_wire(finished):
 
 def test_the_servers_disk_is_given_free(net, finished):
     held = sum(p.stat().st_size for p in (net.home("server") / "jobs").rglob("*") if p.is_file())
-    assert held < 5 * 57e6, f"{held / 1e6:.0f} MB are left of jobs that are done"
+    assert held < 5 * MODEL, f"{held / 1e6:.0f} MB are left of jobs that are done"
 
 
 def test_the_status_of_the_network_names_everyone(net, finished):

@@ -56,7 +56,7 @@ BAD = {
     "a key of another arm": (
         [("batch = 2", "batch = 2\nfedprox_mu = 0.5")], "fedprox_mu belongs to the arm fedprox",
     ),
-    "no weights": ([('"resnet18"', '"resnet18"\nweights = "none.pth"')], "no weights file"),
+    "no weights": ([('"resnet18_quarter"', '"resnet18"\nweights = "none.pth"')], "no weights file"),
     "too many chunks": ([("size = 32", 'size = 32\nsites = "chunks:99"')], "only 6 patients"),
     "no table": ([("size = 32", 'size = 32\nsites = "table:t.csv"')], "t.csv"),
     "no folder": ([('root = "data"', 'root = "nowhere"')], "There is no folder"),

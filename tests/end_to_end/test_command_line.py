@@ -29,7 +29,7 @@ root = "data"
 size = 32
 split = { validation = 0.0, test = 0.34 }
 [model]
-encoder = "resnet18"
+encoder = "resnet18_quarter"
 [recipe]
 rounds = 2
 steps = 2
@@ -243,7 +243,11 @@ BAD_STUDIES = [
     ('root = "data"', 'root = "nowhere"', "There is no folder"),
     ('root = "data"', 'root = "data"\nsites = "chunks:99"', "only 7 patients"),
     ('root = "data"', 'root = "data"\nsites = "table:none.csv"', "can't be read"),
-    ('encoder = "resnet18"', 'encoder = "resnet18"\nweights = "none.pth"', "no weights file"),
+    (
+        'encoder = "resnet18_quarter"',
+        'encoder = "resnet18"\nweights = "none.pth"',
+        "no weights file",
+    ),
     ("size = 32", "size = 32\ntrain_slices = 2", "train_slices = 2"),
 ]
 

@@ -29,7 +29,7 @@ root = "data"
 sites = "table:sites.csv"
 size = 32
 [model]
-encoder = "resnet18"
+encoder = "resnet18_quarter"
 [recipe]
 rounds = 1
 steps = 1

@@ -19,7 +19,7 @@ root = "data"
 split = { validation = 0.0, test = 0.25 }
 size = 32
 [model]
-encoder = "resnet18"
+encoder = "resnet18_quarter"
 [recipe]
 rounds = 1
 steps = 1

@@ -22,7 +22,7 @@ root = "data"
 split = {{ validation = 0.25, test = 0.4 }}
 size = 32
 [model]
-encoder = "resnet18"
+encoder = "resnet18_quarter"
 [recipe]
 rounds = 2
 steps = 1

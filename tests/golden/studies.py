@@ -32,7 +32,7 @@ class Golden:
 
 def _study(
     arms: str = '["cwt"]', recipe: str = "", evaluation: str = "", top: str = "", data: str = "",
-    courier: str = "", encoder: str = "resnet18",
+    courier: str = "", encoder: str = "resnet18_quarter",
 ) -> str:  # fmt: skip
     steps = "" if "epochs" in recipe else "steps = 2\n"
     data = data if "split" in data else data + "split = { validation = 0.2, test = 0.25 }\n"
@@ -66,6 +66,7 @@ STUDIES = {
         _study(
             '["cwt", "fedavg", "fedprox", "local"]',
             top="seeds = [3]",
+            encoder="resnet18",
         )
     ),
     "orders": Golden(
@@ -113,7 +114,7 @@ STUDIES = {
         )
     ),
     "phantom": Golden(
-        _study('["swt"]', FULL, data='crop = "brain"\n'),
+        _study('["swt"]', FULL, data='crop = "brain"\n', encoder="resnet18"),
         data="phantom",
         needs="phantom",
     ),
@@ -121,6 +122,7 @@ STUDIES = {
         _study(
             '["swt"]',
             FULL,
+            encoder="resnet18",
             data='crop = "brain"\nsize = 64\n',
             evaluation="test_time_augmentation = true",
         ),
@@ -129,7 +131,7 @@ STUDIES = {
     "lgg-resnext": Golden(
         _study('["swt"]', encoder="resnext50_32x4d", data="size = 64\n"), data="lgg"
     ),
-    "sealed": Golden(_study('["cwt"]', 'order = "shuffled"'), network=True),
+    "sealed": Golden(_study('["cwt"]', 'order = "shuffled"', encoder="resnet18"), network=True),
     "sealed-for-owner": Golden(_study('["swt"]', courier='seal = "owner"'), network=True),
     "open-network": Golden(
         _study('["fedavg"]', "recalibrate_batchnorm = true" + FEW, courier='seal = "none"'),

@@ -107,7 +107,7 @@ def test_statistics_too_large_for_the_network_are_not_handed_on():
 
 def one_step(recipe, scale=1.0):
     """A step on a batch of noise; the weights before and after, and the gradients as they came."""
-    model = build_network("resnet18", seed=0)
+    model = build_network("resnet18_quarter", seed=0)
     before = {name: weight.detach().clone() for name, weight in model.named_parameters()}
     seen = {}
 
@@ -213,11 +213,13 @@ def packed(parts):
 
 
 def test_a_model_of_another_precision_is_refused():
-    arrays = {n: t.numpy() for n, t in build_network("resnet18", seed=0).state_dict().items()}
+    arrays = {
+        n: t.numpy() for n, t in build_network("resnet18_quarter", seed=0).state_dict().items()
+    }
     arrays["encoder.conv1.weight"] = arrays["encoder.conv1.weight"].astype(np.float64)
 
     with pytest.raises(ModelError, match=r"encoder\.conv1\.weight is torch\.float64"):
-        load_model("resnet18", arrays)
+        load_model("resnet18_quarter", arrays)
 
 
 def test_integers_and_empty_arrays_are_finite():

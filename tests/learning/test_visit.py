@@ -107,7 +107,7 @@ def test_recalibration_over_sites_equals_the_same_draws_in_one_place(root, tmp_p
 
     found = recalibrated(start, [v.baton.part(SUMS) for v in courier.train(start, stops)])
 
-    model = load_model("resnet18", start.part(MODEL))
+    model = load_model("resnet18_quarter", start.part(MODEL))
     layer = model.get_submodule("encoder.bn1")
     layer.register_forward_pre_hook(lambda _, x: seen.setdefault("x", []).append(x[0].double()))
     from roundelay.site.work import batches_of

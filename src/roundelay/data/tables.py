@@ -24,8 +24,8 @@ _SEP = re.compile(r"sep=([,;\t|])\r?\n?", re.IGNORECASE)
 
 
 _FULL = re.compile("[\uff1d\uff0b\uff0d\uff20]")
-_FORMULA = re.compile("'*[\\s\0]*[=+@\t\r\uff1d\uff0b\uff0d\uff20-]")
-_ESCAPED = re.compile("'+[\\s\0]*[=+@\t\r\uff1d\uff0b\uff0d\uff20-]")
+_FORMULA = re.compile("['\\s\0]*[=+@\t\r\uff1d\uff0b\uff0d\uff20-]")
+_ESCAPED = re.compile("'['\\s\0]*[=+@\t\r\uff1d\uff0b\uff0d\uff20-]")
 """What spreadsheets take for the beginning of a formula, some of them wide signs too."""
 
 

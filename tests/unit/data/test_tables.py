@@ -4,7 +4,7 @@ import csv
 import io
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from roundelay.data.tables import read_attributes, read_table, unlike, write_table
@@ -92,7 +92,21 @@ def test_a_row_may_end_early_and_knows_its_line(tmp_path):
     ]
 
 
-FORMULAS = ["=1+1", "+A1", "-A1", "@x", "'=x", "''@", "＝x", "\t=x", " =x", "-", "=HYPERLINK(1)"]
+FORMULAS = [
+    "=1+1",
+    "+A1",
+    "-A1",
+    "@x",
+    "'=x",
+    "''@",
+    "＝x",
+    "\t=x",
+    " =x",
+    " '=",
+    "' '=x",
+    "-",
+    "=HYPERLINK(1)",
+]
 
 
 @pytest.mark.parametrize("text", FORMULAS)
@@ -113,6 +127,7 @@ CELL = st.text(st.sampled_from("ab'=+-@＝ \t,;\"é1"), max_size=6) | st.sampled
 
 
 @settings(max_examples=500, deadline=None)
+@example([("", " '=")])
 @given(st.lists(st.tuples(CELL, CELL).filter(lambda row: any(c.strip() for c in row)), max_size=4))
 def test_what_is_written_is_read_back_whole(tmp_path_factory, rows):
     path = tmp_path_factory.mktemp("table") / "t.csv"

@@ -44,7 +44,7 @@ def model(module_path):
     """A model that learnt nothing: what it finds is scattered over the slices."""
     plan = study(
         data={"size": 32, "crop": "brain"},
-        model={"encoder": "resnet18"},
+        model={"encoder": "resnet18_quarter"},
         evaluation={"threshold": 0.45},
     )
     write_model(module_path / "model.safetensors", final_model(start_baton(plan, 0)), plan)
@@ -102,7 +102,7 @@ def test_scores_are_those_of_the_masks_that_are_written(model, cohort, predicted
     assert all(0 < score.dice < 1 for score in expected)
     assert list(found.scores) == expected
     assert found.summary == summarize(expected, seed=3)
-    assert (found.model["encoder"], found.model["threshold"]) == ("resnet18", 0.45)
+    assert (found.model["encoder"], found.model["threshold"]) == ("resnet18_quarter", 0.45)
     assert told == [(1, 3), (2, 3), (3, 3)]
 
 
@@ -265,7 +265,7 @@ def test_only_the_same_model_and_patients_are_gone_on_with(model, cohort, tmp_pa
     shutil.copytree(cohort, tmp_path / "more")
     path = sorted((tmp_path / "more").glob("*/*_2.tif"))[0]
     Image.fromarray(255 - np.asarray(Image.open(path))).save(path)
-    plan = study(model={"encoder": "resnet18"}, data={"size": 64})
+    plan = study(model={"encoder": "resnet18_quarter"}, data={"size": 64})
     write_model(tmp_path / "another.safetensors", final_model(start_baton(plan, 0)), plan)
 
     predict_folder(tmp_path / "other.safetensors", cohort, out)  # the same bytes elsewhere

@@ -72,7 +72,7 @@ def test_mps_computes_in_float32_and_says_so_where_a_study_wants_another(devices
 def test_what_it_places_has_the_fast_forms_only_where_it_says_so(bfloat16):
     machine = machine_on("cpu", bfloat16, True)
 
-    placed = machine.place(build_network("resnet18", seed=0))
+    placed = machine.place(build_network("resnet18_quarter", seed=0))
 
     assert any(isinstance(layer, Pointwise) for layer in placed.modules()) == bfloat16
     assert ("fast convolutions" in str(machine)) == bfloat16

@@ -14,7 +14,7 @@ from roundelay.learning.state import model_arrays
 from surveys import study
 
 PLAN = study(
-    model={"encoder": "resnet18"},
+    model={"encoder": "resnet18_quarter"},
     data={"size": 64, "crop": "brain"},
     evaluation={"threshold": 0.25, "test_time_augmentation": True},
 )
@@ -22,7 +22,7 @@ PLAN = study(
 
 @pytest.fixture(scope="module")
 def arrays():
-    return model_arrays(build_network("resnet18", seed=1))
+    return model_arrays(build_network("resnet18_quarter", seed=1))
 
 
 def rewritten(path, arrays, change):

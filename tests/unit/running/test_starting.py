@@ -27,7 +27,7 @@ def plan(module_path):
             "root": str(data), "size": 32,
             "split": {"validation": 0.0, "test": 0.0},
         },
-        model={"encoder": "resnet18"},
+        model={"encoder": "resnet18_quarter"},
         recipe={"rounds": 1, "steps": 1, "work": "equal", "batch": 2, "deterministic": True},
         evaluation={"samples": False},
         courier={"threads": 1},

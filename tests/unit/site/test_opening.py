@@ -140,7 +140,7 @@ def test_a_site_surveys_trains_and_scores_without_opening_another_sites_file(coh
     split = {"validation": 0.25, "test": 0.25}
     plan = study(
         data={"root": str(cohort), "size": 32, "split": split},
-        model={"encoder": "resnet18"},
+        model={"encoder": "resnet18_quarter"},
         recipe={"steps": 1, "batch": 2, "rounds": 1},
     )
 

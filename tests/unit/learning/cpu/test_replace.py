@@ -13,8 +13,10 @@ from roundelay.learning.networks import ENCODERS, build_network
 
 BLOCKS = [f"decoder.blocks.{number}" for number in range(5)]
 
+RESNET18 = [f"encoder.layer{stage}.0.downsample.0" for stage in (2, 3, 4)]
 REPLACED = {
-    "resnet18": [f"encoder.layer{stage}.0.downsample.0" for stage in (2, 3, 4)],
+    "resnet18_quarter": RESNET18,
+    "resnet18": RESNET18,
     "resnext50_32x4d": [
         f"encoder.layer{stage}.{block}.{layer}"
         for stage, depth in zip((1, 2, 3, 4), (3, 4, 6, 3), strict=True)
