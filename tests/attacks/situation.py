@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from hospitals import Network
-from roundelay.data.survey import SiteSurvey
+from roundelay.data.survey import SiteSurvey, cohort_digest
 from roundelay.network.hospital.request_handler import answer
 from roundelay.network.wire.keys import Keys, own_keys
 from roundelay.network.wire.messages import Message, pack, unpack
@@ -77,7 +77,14 @@ class West:
 
     def place(self, leg: int, arm: str = "swt-0") -> dict[str, Any]:
         """Where a baton of this run comes from."""
-        return {"run": "r1", "proposal": self.proposal.digest, "arm": arm, "leg": leg}
+        cohort = cohort_digest({site: self.survey(site) for site in self.proposal.sites})
+        return {
+            "run": "r1",
+            "proposal": self.proposal.digest,
+            "cohort": cohort,
+            "arm": arm,
+            "leg": leg,
+        }
 
     def reply(self, head: Any, payload: bytes, keys: Keys | None = None) -> dict[str, Any]:
         """What it answers to a request that the owner signed, or somebody else."""

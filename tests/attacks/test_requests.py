@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from roundelay.errors import LedgerError, NetworkError, RefusedError
+from roundelay.files.canonical import canonical_json
 from roundelay.network.hospital.request_handler import answer
 from roundelay.network.wire.keys import own_keys
 from roundelay.network.wire.messages import pack, unpack
@@ -182,6 +183,16 @@ def test_a_forged_receipt_is_found_though_the_chain_holds(situation, forge):
     else:
         record["network"]["roster"]["EAST"]["sign"] = "11" * 32
     with pytest.raises(LedgerError, match=r"forged|isn't signed"):
+        check_signatures(record, "swt-0", lines)
+
+
+def test_a_receipt_signed_for_other_numbers_is_found(situation):
+    """Its site was told other numbers of the hospitals than those that run.json has."""
+    record, lines = read_record(situation.out), lines_of(situation.out)
+    proof, keys = lines[1]["proofs"][0], own_keys(situation.net.homes["EAST"])
+    proof["statement"]["cohort"] = "0" * 64
+    proof["signature"] = keys.sign(canonical_json(proof["statement"]))
+    with pytest.raises(LedgerError, match="EAST signed this receipt for other numbers"):
         check_signatures(record, "swt-0", lines)
 
 

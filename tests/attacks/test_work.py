@@ -92,6 +92,14 @@ def test_the_numbers_can_not_change_within_a_run(west):
     west.refuses(head, "others than at the first visit")
 
 
+def test_numbers_of_which_the_last_holder_was_told_others_are_refused(west):
+    """A site that helps signs its numbers twice: others here than for the hospital before."""
+    head, more = west.head, west.survey("EAST")
+    more = replace(more, slices={**more.slices, "train": 9})
+    head["surveys"]["EAST"] = sign_survey(more, "r1", west.proposal.digest, west.keys_of("EAST"))
+    west.refuses(head, "EAST was told other numbers of the hospitals")
+
+
 def test_numbers_that_were_signed_of_other_images_are_refused(west):
     """The hospital's folder changed since: its visit would not be the one that was planned."""
     root = next(p for p in west.situation.net.place.glob("WEST-data/*") if p.is_dir())

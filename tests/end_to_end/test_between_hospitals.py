@@ -43,7 +43,7 @@ split = { validation = 0.0, test = 0.34 }
 encoder = "resnet18_quarter"
 [recipe]
 rounds = 1
-steps = 400
+steps = 200
 batch = 2
 deterministic = true
 [evaluation]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from roundelay.cli.results import ended
 from roundelay.errors import RunFolderError
 from roundelay.phantom.cohort import make_toy
 from roundelay.report.page import write_report, write_reports
@@ -61,6 +62,14 @@ class Page(HTMLParser):
 
 
 @pytest.mark.slow
+def test_the_head_of_the_run_stands_on_the_page_and_in_the_terminal(run, capsys):
+    ended(json.loads((run / "summary.json").read_text()), run, json_=False)
+    head = json.loads((run / "closing.json").read_text())["digest"]
+
+    assert head in (run / "report.html").read_text()
+    assert f"The run's head, to note down beside its figures:  {head}" in capsys.readouterr().out
+
+
 def test_a_run_ends_in_a_page_that_needs_nothing_else(run):
     text = (run / "report.html").read_text()
     page = Page(text)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from roundelay.cli import show
+from roundelay.records.closing import head_of_run
 
 
 def ended(summary: dict[str, Any], place: Path, *, json_: bool) -> None:
@@ -17,6 +18,8 @@ def ended(summary: dict[str, Any], place: Path, *, json_: bool) -> None:
         if (place / "report.html").exists():
             show.line(f"\nThe report:  {place / 'report.html'}")
         show.line(f"Who trained when:  roundelay ledger show {place}")
+        if head := head_of_run(place):
+            show.line(f"The run's head, to note down beside its figures:  {head}")
 
 
 def sites(found: Mapping[str, Sequence[Any]]) -> None:

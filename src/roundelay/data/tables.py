@@ -24,8 +24,8 @@ _SEP = re.compile(r"sep=([,;\t|])\r?\n?", re.IGNORECASE)
 
 
 _FULL = re.compile("[\uff1d\uff0b\uff0d\uff20]")
-_FORMULA = re.compile("['\\s\0]*[=+@\t\r\uff1d\uff0b\uff0d\uff20-]")
-_ESCAPED = re.compile("'['\\s\0]*[=+@\t\r\uff1d\uff0b\uff0d\uff20-]")
+_FORMULA = re.compile("['\\s\0]*[=+@\uff1d\uff0b\uff0d\uff20-]")
+_ESCAPED = re.compile("'['\\s\0]*[=+@\uff1d\uff0b\uff0d\uff20-]")
 """What spreadsheets take for the beginning of a formula, some of them wide signs too."""
 
 
@@ -120,7 +120,7 @@ def write_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
 
 
 def _harmless(cell: Any) -> Any:
-    if not isinstance(cell, str) or not cell.strip() or not _FORMULA.match(cell):
+    if not isinstance(cell, str) or not _FORMULA.match(cell.strip()):
         return cell
     try:
         return cell if isfinite(float(cell)) and not _FULL.match(cell) else f"'{cell}"

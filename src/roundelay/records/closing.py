@@ -86,6 +86,15 @@ def read_closing(out: Path) -> dict[str, Any]:
     return {**rest, "digest": found}
 
 
+def head_of_run(out: Path) -> str | None:
+    """The digest that vouches for a finished run; None where it isn't finished, an older version
+    ended it, or closing.json isn't what it was."""
+    try:
+        return str(read_closing(out)["digest"]) if (out / CLOSING).exists() else None
+    except LedgerError:
+        return None
+
+
 def refuse_changed_end(out: Path) -> None:
     """Raise LedgerError where a file beside the arms of a finished run is another one by now."""
     if not (out / CLOSING).exists():  # an older version ended it

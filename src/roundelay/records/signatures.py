@@ -24,7 +24,6 @@ def check_signatures(
     receipt that isn't signed, or whose signature is for another receipt, place or run.
     """
     network = record["network"]
-    roster = network["roster"]
     proposal = proposal_digest(record["study"], network)
     signed = 0
     for number, line in enumerate(lines[1:], start=1):
@@ -35,11 +34,11 @@ def check_signatures(
         for statement in absence_statements(line, "deferred"):
             put_off = {**place, "leg": statement["statement"]["leg"]}
             receipt = statement["statement"]["receipt"]
-            if fault := _fault(statement, put_off, receipt, roster[COORDINATOR], COORDINATOR):
+            if fault := _fault(statement, put_off, receipt, COORDINATOR, record):
                 raise LedgerError(f"{label}, leg {number}: {fault}. The ledger was forged.")
         for receipt, proof in zip(line["receipts"], proofs, strict=True):
             who = COORDINATOR if receipt["task"] == "absent" else receipt["site"]
-            if fault := _fault(proof, place, receipt, roster.get(who, {}), who):
+            if fault := _fault(proof, place, receipt, who, record):
                 raise LedgerError(f"{label}, leg {number}: {fault}. The ledger was forged.")
             signed += who != COORDINATOR
     return signed
@@ -61,9 +60,10 @@ def _fault(
     proof: Mapping[str, Any],
     place: Mapping[str, Any],
     receipt: Mapping[str, Any],
-    public: Mapping[str, str],
     who: str,
+    record: Mapping[str, Any],
 ) -> str | None:
+    public, cohort = record["network"]["roster"].get(who, {}), record["cohort"]
     try:
         statement = proof["statement"]
         if proof["signer"] != who or not signed_by(
@@ -74,6 +74,8 @@ def _fault(
             return f"{who} signed another receipt"
         if any(statement[key] != value for key, value in place.items()):
             return f"{who} signed this receipt in another place"
+        if statement.get("cohort", cohort) != cohort:  # earlier versions signed none
+            return f"{who} signed this receipt for other numbers of the hospitals"
     except (KeyError, TypeError):
         return f"what {who} signed can't be read"
     return None

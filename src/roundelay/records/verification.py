@@ -8,9 +8,9 @@ from pathlib import Path
 from roundelay.errors import LedgerError
 from roundelay.records.arm_claims import arm_problems, claims_on_end, claims_on_ledger
 from roundelay.records.claims import CantBeChecked, Claim, tried
-from roundelay.records.closing import read_closing
+from roundelay.records.closing import head_of_run
 from roundelay.records.evidence import OLDER, ArmEvidence, RunEvidence
-from roundelay.records.layout import ARMS, CLOSING, LEDGER, SAMPLES, read_record
+from roundelay.records.layout import ARMS, LEDGER, SAMPLES, read_record
 from roundelay.records.left_out_claims import (
     check_left_out_sites,
     check_left_out_summary,
@@ -118,7 +118,7 @@ def _check_one(run: RunEvidence) -> Verification:
             Claim("", "each key is its hospital's own", "unchecked",
                   "a key names nobody: compare the fingerprints with what the hospital says itself")
         )  # fmt: skip
-    return Verification(heads, signed, tuple(claims), _head(run))
+    return Verification(heads, signed, tuple(claims), head_of_run(run.out))
 
 
 def verify_arm(out: Path, label: str) -> str:
@@ -179,12 +179,5 @@ def _signatures(run: RunEvidence, arm: ArmEvidence) -> tuple[Claim, int]:
 def _head_of(arm: ArmEvidence) -> str | None:
     try:
         return arm.chain.head
-    except LedgerError:
-        return None
-
-
-def _head(run: RunEvidence) -> str | None:
-    try:
-        return str(read_closing(run.out)["digest"]) if (run.out / CLOSING).exists() else None
     except LedgerError:
         return None

@@ -1,7 +1,10 @@
 """The sections on what it took and what is proven: bytes and time, protection, provenance."""
 
+from collections.abc import Iterable
+
 from roundelay.data.survey import TRAIN
 from roundelay.plan.exposure import THE_COORDINATOR, subtractors
+from roundelay.records.closing import head_of_run
 from roundelay.records.contents import ArmRun, Run
 from roundelay.records.resuming import RESUMED, told_of
 from roundelay.report.blocks import Block, Cell, Items, Section, Table, Text, cells
@@ -198,19 +201,25 @@ def provenance_section(run: Run) -> Section:
                               for split in ("train", "validation", "test")))
         for site in record["sites"]
     ]  # fmt: skip
-    heads = [[Cell(arm.label, prose=True), Cell(arm.head, prose=True)] for arm in run.arms]
+    heads = {arm.label: arm.head for arm in run.arms}
+    if head := head_of_run(run.folder):
+        heads["the whole run"] = head
     return Section(
         "provenance",
         "Where this comes from",
         [
-            Table("The run", ["", ""], [[Cell(a, prose=True), Cell(b, prose=True)]
-                                        for a, b in facts]),
+            Table("The run", ["", ""], _in_prose(facts)),
             Table("Patients (slices) of each hospital",
                   ["hospital", "train", "validation", "test"], sites),
-            Table("Heads of the ledgers", ["arm", "digest"], heads, folded=True, small=True),
+            Table("Heads of the ledgers", ["arm", "digest"], _in_prose(heads.items()), folded=True,
+                  small=True),
             Text("Check the ledgers:  roundelay ledger verify RUN", soft=True),
         ],
     )  # fmt: skip
+
+
+def _in_prose(rows: Iterable[tuple[str, str]]) -> list[list[Cell]]:
+    return [[Cell(a, prose=True), Cell(b, prose=True)] for a, b in rows]
 
 
 def _megabytes(count: int | None) -> str:

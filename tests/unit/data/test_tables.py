@@ -126,8 +126,9 @@ def test_numbers_and_plain_texts_are_written_as_they_are(cell):
 CELL = st.text(st.sampled_from("ab'=+-@＝ \t,;\"é1"), max_size=6) | st.sampled_from(FORMULAS)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=1000, deadline=None)
 @example([("", " '=")])
+@example([("", "'\t")])
 @given(st.lists(st.tuples(CELL, CELL).filter(lambda row: any(c.strip() for c in row)), max_size=4))
 def test_what_is_written_is_read_back_whole(tmp_path_factory, rows):
     path = tmp_path_factory.mktemp("table") / "t.csv"

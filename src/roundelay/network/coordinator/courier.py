@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from roundelay.data.survey import SiteSurvey
+from roundelay.data.survey import SiteSurvey, cohort_digest
 from roundelay.errors import CourierError, RefusedError, SiteAbsentError
 from roundelay.evaluation.scores import PatientScore
 from roundelay.network.coordinator.exchange import ask
@@ -213,7 +213,14 @@ class HospitalsCourier:
         return self._head(kind, site, arm=arm, leg=leg, proof=proof, surveys=surveys, **more)
 
     def _place(self, arm: str, leg: int) -> dict[str, Any]:
-        return {"run": self._run, "proposal": self._proposal.digest, "arm": arm, "leg": leg}
+        cohort = cohort_digest(self._surveys)
+        return {
+            "run": self._run,
+            "proposal": self._proposal.digest,
+            "cohort": cohort,
+            "arm": arm,
+            "leg": leg,
+        }
 
     def _head(self, kind: str, site: str, **more: Any) -> dict[str, Any]:
         proposal = self._proposal.as_json()

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from roundelay.data.survey import cohort_digest
 from roundelay.errors import RefusedError
 from roundelay.files.canonical import digest_of
 from roundelay.network.hospital.consent import check_consent
@@ -63,6 +64,7 @@ class AdmittedModel(Admitted):
         return {
             "run": self.run,
             "proposal": self.proposal.digest,
+            "cohort": cohort_digest(self.laid.surveys),
             "arm": self.arm.label,
             "leg": leg,
         }

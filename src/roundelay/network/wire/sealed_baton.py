@@ -17,7 +17,8 @@ from roundelay.relay.baton import Baton
 from roundelay.relay.receipt import Receipt
 
 Place = Mapping[str, Any]
-"""Where in a study a baton comes from: ``run``, ``proposal``, ``arm``, ``leg`` (-1: the start)."""
+"""Where in a study a baton comes from: ``run``, ``proposal``, ``cohort`` (of all sites' numbers),
+``arm``, ``leg`` (-1: the start)."""
 
 
 def hand_over(
@@ -72,6 +73,11 @@ def check_proof(proof: Proof, place: Place, proposal: Proposal, signer: str) -> 
     public = proposal.roster.get(signer, {})
     if proof.signer != signer or not signed_by(public, canonical_json(stated), proof.signature):
         raise RefusedError(f"The baton isn't signed by {signer}, who should have handed it over.")
+    if statement.cohort != place["cohort"]:
+        raise RefusedError(
+            f"{signer} was told other numbers of the hospitals than came here: somebody signed its"
+            " own twice. Compare the numbers by telephone before this run goes on."
+        )
     for key, value in place.items():
         if stated[key] != value:
             raise RefusedError(

@@ -91,10 +91,12 @@ class ReceiptPart(Part):
 
 
 class Statement(Part):
-    """Where in a study a baton comes from, and what it is. `leg` -1: the start."""
+    """Where in a study a baton comes from, and what it is. `leg` -1: the start; `cohort` is the
+    digest of the numbers by which its signer laid the itinerary."""
 
     run: RunName
     proposal: Digest
+    cohort: Digest
     arm: ArmLabel
     leg: Before
     returned: Digest
