@@ -23,7 +23,7 @@ crop = "brain"
 size = 64
 
 [model]
-encoder = "resnet18"
+encoder = "resnet18_quarter"
 
 [recipe]
 rounds = 2

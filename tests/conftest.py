@@ -7,10 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
 # Two test processes share two cores: threads that wait for each other by spinning would slow both.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# The same drawn inputs in every run: what a search finds must not stop somebody else's commit. To
+# search:  python -m pytest --hypothesis-profile=search --hypothesis-seed=N
+settings.register_profile("same", derandomize=True)
+settings.register_profile("search", print_blob=True)
+settings.load_profile("same")
 
 
 @pytest.fixture(scope="module")

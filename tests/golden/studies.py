@@ -66,7 +66,6 @@ STUDIES = {
         _study(
             '["cwt", "fedavg", "fedprox", "local"]',
             top="seeds = [3]",
-            encoder="resnet18",
         )
     ),
     "orders": Golden(
