@@ -66,29 +66,31 @@ class Trial:
     net: Network
     study: Path
     out: Path
-    validations: int
+    visits: int
     coordinator: Party = field(init=False)
     faults: int = 0
 
     def begin(self) -> None:
+        """Every hospital's operator approves this run."""
         self.coordinator = self.net.submit(self.study, self.out)
+        for site in SITES:
+            until(lambda s=site: list((self.net.home(s) / "pending").glob("*.json")), PATIENCE)
+        self.net.approve_waiting()
 
-    def site(self, validation: int) -> str:
-        return SITES[validation % len(SITES)]
+    def site(self, visit: int) -> str:
+        return SITES[visit % len(SITES)]
 
-    def until_in_visit(self, validation: int) -> None:
-        """Until the site of this validation has been at work for a while."""
+    def until_in_visit(self, visit: int) -> None:
+        """Until the site of this visit has been at work for a while."""
         until(
-            lambda: (
-                legs_done(self.out, ARM) >= validation and self.net.at_work(self.site(validation))
-            ),
+            lambda: legs_done(self.out, ARM) >= visit and self.net.at_work(self.site(visit)),
             PATIENCE,
         )
         time.sleep(INTO_VISIT)
 
-    def until_handed_over(self, validation: int) -> None:
-        """Until the ledger has this validation."""
-        until(lambda: legs_done(self.out, ARM) > validation, PATIENCE)
+    def until_handed_over(self, visit: int) -> None:
+        """Until the ledger has this visit."""
+        until(lambda: legs_done(self.out, ARM) > visit, PATIENCE)
 
     def until_planned(self) -> None:
         """Until all sites were surveyed and the run folder stands."""
@@ -115,47 +117,47 @@ def undisturbed(trial: Trial) -> None:
 
 
 def site_in_training(trial: Trial) -> None:
-    for validation in range(trial.validations):
-        trial.until_in_visit(validation)
-        trial.strike(trial.site(validation))
+    for visit in range(trial.visits):
+        trial.until_in_visit(visit)
+        trial.strike(trial.site(visit))
 
 
 def idle_site(trial: Trial) -> None:
     """The hospital whose turn comes next is killed while another one trains."""
-    for validation in range(trial.validations - 1):
-        trial.until_in_visit(validation)
-        trial.strike(trial.site(validation + 1))
+    for visit in range(trial.visits - 1):
+        trial.until_in_visit(visit)
+        trial.strike(trial.site(visit + 1))
 
 
 def server_in_a_visit(trial: Trial) -> None:
-    for validation in range(0, trial.validations, 2):
-        trial.until_in_visit(validation)
+    for visit in range(0, trial.visits, 2):
+        trial.until_in_visit(visit)
         trial.strike("server")
 
 
 def server_between_visits(trial: Trial) -> None:
-    for validation in range(0, trial.validations, 2):
-        trial.until_handed_over(validation)
+    for visit in range(0, trial.visits, 2):
+        trial.until_handed_over(visit)
         trial.strike("server")
 
 
 def coordinator_between_visits(trial: Trial) -> None:
-    for validation in range(trial.validations):
-        trial.until_handed_over(validation)
+    for visit in range(trial.visits):
+        trial.until_handed_over(visit)
         trial.strike_coordinator()
 
 
 def coordinator_in_a_visit(trial: Trial) -> None:
-    for validation in range(trial.validations):
-        trial.until_in_visit(validation)
+    for visit in range(trial.visits):
+        trial.until_in_visit(visit)
         trial.strike_coordinator()
 
 
 def site_absent_and_back(trial: Trial) -> None:
     """The hospital whose turn comes next is away for a while."""
-    for validation in range(0, trial.validations - 1, 2):
-        trial.until_in_visit(validation)
-        trial.strike(trial.site(validation + 1), away=AWAY)
+    for visit in range(0, trial.visits - 1, 2):
+        trial.until_in_visit(visit)
+        trial.strike(trial.site(visit + 1), away=AWAY)
 
 
 def full_disk_at_the_coordinator(trial: Trial) -> None:
@@ -186,7 +188,7 @@ FAULTS: dict[str, Callable[[Trial], None]] = {
 
 
 def try_one(
-    name: str, net: Network, study: Path, validations: int, expected: list[str]
+    name: str, net: Network, study: Path, visits: int, expected: list[str]
 ) -> dict[str, object]:
     """A run under one fault; what came of it."""
     out = net.place / f"RUN-{name}"
@@ -196,7 +198,7 @@ def try_one(
         subprocess.run(["mount", "-t", "tmpfs", "-o", "size=400m", "tmpfs", out], check=True)
     try:
         begin = time.monotonic()
-        trial = Trial(net, study, out, validations)
+        trial = Trial(net, study, out, visits)
         trial.begin()
         FAULTS[name](trial)
         code = trial.end()
@@ -211,16 +213,6 @@ def try_one(
         "fault": name.replace("_", " "), "times": trial.faults, "exit": code,
         "same_bytes": same, "seconds": round(seconds, 1),
     }  # fmt: skip
-
-
-def approve_all(net: Network, study: Path) -> None:
-    """One short run first, in which every hospital's operator approves the study."""
-    coordinator = net.submit(study, net.place / "RUN-approval")
-    for site in SITES:
-        until(lambda s=site: list((net.home(s) / "pending").glob("*.json")))
-    net.approve_waiting()
-    until(lambda: legs_done(net.place / "RUN-approval", ARM) > 0, PATIENCE)
-    coordinator.kill()
 
 
 def main() -> None:
@@ -242,7 +234,6 @@ def main() -> None:
         net = start_network(place, folders_by_site(toy))
         rows = []
         try:
-            approve_all(net, study)
             print(f"{'fault':<32}{'times':>6}{'exit':>6}{'same bytes':>12}{'seconds':>9}")
             for name in names:
                 row = try_one(name, net, study, len(expected), expected)
@@ -255,7 +246,7 @@ def main() -> None:
         finally:
             net.end()
     RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps({"validations": len(expected), "faults": rows}, indent=1) + "\n")
+    RESULTS.write_text(json.dumps({"visits": len(expected), "faults": rows}, indent=1) + "\n")
     if not all(row["same_bytes"] for row in rows):
         raise SystemExit(1)
 

@@ -36,6 +36,14 @@ def _draw_pages_at_the_end_alone() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _cache_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Tests leave nothing in the user's cache, and find nothing there; other processes neither."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 LONGEST = (
     "end_to_end/test_between_hospitals.py", "couriers/test_hospitals.py", "attacks",
     "end_to_end/test_command_line.py", "couriers/test_conformance.py",

@@ -24,6 +24,7 @@ RoundelayError
     └── RefusedError        a site refuses what it was asked
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 READER_GONE = 141
@@ -47,7 +48,11 @@ class StudyError(UserError):
 
 
 class DataError(UserError):
-    """Images, masks, tables or splits are wrong."""
+    """Images, masks, tables or splits are wrong; `faults` has a sentence for each."""
+
+    def __init__(self, text: str, faults: Sequence[str] = ()) -> None:
+        super().__init__(text)
+        self.faults = tuple(faults) or (text,)
 
 
 class ModelError(UserError):

@@ -7,7 +7,7 @@ from roundelay.cli import results, show
 from roundelay.cli.progress import duration
 from roundelay.data.survey import SPLITS, SiteSurvey
 from roundelay.plan.arms import Arm
-from roundelay.plan.cost import Cost, planned_bytes
+from roundelay.plan.cost import Cost, cached_bytes, planned_bytes
 from roundelay.plan.itinerary import as_json
 from roundelay.running.prepare import prepared
 from roundelay.running.run_plan import RunPlan
@@ -40,6 +40,7 @@ def _check(plan: RunPlan, json_: bool) -> None:
                 ],
                 "seconds": cost.seconds,
                 "memory": cost.memory,
+                "cache": cached_bytes(study, surveys),
                 "left_out": [one.as_json() for one in plan.left_out],
                 "notices": plan.notices,
             }
@@ -79,6 +80,10 @@ def _print(
         f"\nTraining and hand-overs take about {duration(cost.seconds)} here"
         f" ({cost.slices_per_second:.1f} slices/s on one step; {machine})"
         f" and {cost.memory / 1e9:.1f} GB of memory."
+    )
+    show.line(
+        f"Training slices are kept as the network sees them:"
+        f" {results.megabytes(cached_bytes(study, surveys))} MB (see  roundelay cache)."
     )
 
 

@@ -23,7 +23,7 @@ def ended(summary: dict[str, Any], place: Path, *, json_: bool) -> None:
 
 
 def sites(found: Mapping[str, Sequence[Any]]) -> None:
-    rows = [[site, str(len(p)), str(sum(len(x.images) for x in p))] for site, p in found.items()]
+    rows = [[site, str(len(p)), str(sum(x.slices for x in p))] for site, p in found.items()]
     show.table(None, ["site", "patients", "slices"], rows)
 
 

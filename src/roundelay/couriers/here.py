@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from roundelay.data.remarks import remarks_of
-from roundelay.data.slice_cache import SliceCache
+from roundelay.data.slice_cache import SliceCache, slices_folder
 from roundelay.data.split import refuse_leak
 from roundelay.data.survey import SiteSurvey
 from roundelay.evaluation.scores import PatientScore
@@ -29,7 +29,7 @@ class HereCourier:
         self._study, self._home, self._machine, self._on_step = study, home, machine, on_step
         self._cohort = open_cohort(study.data)
         self._sites, self._noticed = self._cohort.sites, self._cohort.left_out
-        self._cache = SliceCache(inference_settings_of(study).preprocessing)
+        self._cache = SliceCache(inference_settings_of(study).preprocessing, slices_folder())
         self._local_sites: dict[str, LocalSite] = {}
 
     def survey(self) -> Mapping[str, SiteSurvey]:

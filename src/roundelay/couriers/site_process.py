@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from roundelay.data.sites import Sites
-from roundelay.data.slice_cache import SliceCache
+from roundelay.data.slice_cache import SliceCache, slices_folder
 from roundelay.errors import RoundelayError
 from roundelay.files.mishap import explained
 from roundelay.learning.machine import Machine, find_device, machine_on
@@ -81,7 +81,7 @@ class SiteProcess:
         try:
             if self._local_site is None:
                 cache, machine = (
-                    SliceCache(inference_settings_of(study).preprocessing),
+                    SliceCache(inference_settings_of(study).preprocessing, slices_folder()),
                     self._here(),
                 )
                 self._local_site = open_local_site(

@@ -58,8 +58,9 @@ def shown(name: str) -> str:
 def refuse(faults: list[str]) -> None:
     """Raise DataError where there are faults: all of them, up to a screenful."""
     if len(faults) == 1:
-        raise DataError(faults[0])
+        raise DataError(faults[0], faults)
     if faults:
         more = [f"and {len(faults) - SHOWN} more."] if len(faults) > SHOWN else []
         listed = "\n".join(f"  {fault}" for fault in [*faults[:SHOWN], *more])
-        raise DataError(f"The data have {len(faults)} faults:\n{listed}\nMend them and try again.")
+        text = f"The data have {len(faults)} faults:\n{listed}\nMend them and try again."
+        raise DataError(text, faults)

@@ -3,17 +3,20 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
+from itertools import zip_longest
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from roundelay.data.formats.lgg import read_image, read_mask
+from roundelay.data.formats.known import read_volume
 from roundelay.data.left_out import refuse
 from roundelay.data.patients import Patient
 from roundelay.data.split import split_patients
 from roundelay.data.survey import SPLITS, TEST, TRAIN, SiteSurvey
+from roundelay.data.volumes import Volume
 from roundelay.errors import DataError
+from roundelay.files.reading import read_bytes
 from roundelay.study.sections import Data
 
 MOST, NEARLY_ALL = 0.5, 0.75
@@ -47,28 +50,19 @@ def open_patient(patient: Patient) -> Patient:
 
 
 def _read(patient: Patient, faults: list[str]) -> Patient:
-    digest, levels = hashlib.sha256(patient.id.encode()), np.zeros(256, np.int64)
-    shape: tuple[int, ...] | None = None
-    sizes, pictures = [], []
-    for number, path in enumerate(patient.images):
-        try:
-            image = _same_size(path, shape)
-            shape = image.shape[:2]
-            levels += np.bincount(image.max(axis=-1).reshape(-1), minlength=256)
-            pictures.append(_digest_of(image))
-            digest.update(path.read_bytes())
-            if patient.masks:
-                sizes.append(_tumour(patient.masks[number], shape))
-                digest.update(patient.masks[number].read_bytes())
-        except (DataError, OSError) as error:  # a file may go between two looks at it
-            faults.append(str(error))
+    try:
+        volume, digest = read_volume(patient), digest_of_files(patient)
+    except DataError as error:
+        faults.extend(error.faults)
+        return patient
+    sizes = [] if volume.tumour is None else _tumour_sizes(patient, volume.tumour, faults)
     found = replace(
         patient,
         tumour=tuple(size > 0 for size in sizes),
         tumour_size=sum(sizes),
-        digest=digest.hexdigest(),
-        head_size=_head(levels),
-        pictures=tuple(pictures),
+        digest=digest,
+        head_size=_head(volume),
+        pictures=tuple(_digest_of(image) for image in volume.slices),
     )
     if (share := tumour_share(found)) > MOST:
         faults.append(
@@ -78,35 +72,41 @@ def _read(patient: Patient, faults: list[str]) -> Patient:
     return found
 
 
+def digest_of_files(patient: Patient) -> str:
+    """SHA-256 over the patient's name and the bytes of all files. Raises DataError."""
+    digest = hashlib.sha256(patient.id.encode())
+    for pair in zip_longest(patient.images, patient.masks):
+        for path in filter(None, pair):
+            digest.update(read_bytes(path, DataError))
+    return digest.hexdigest()
+
+
 def tumour_share(patient: Patient) -> float:
     """The tumour's part of the head; 0 where nothing of a head is seen."""
     return patient.tumour_size / patient.head_size if patient.head_size else 0.0
 
 
-def _same_size(path: Path, shape: tuple[int, ...] | None) -> NDArray[np.uint8]:
-    image = read_image(path)
-    if shape not in (None, found := image.shape[:2]):
-        raise DataError(f"{path} is {found[0]} x {found[1]}, the slices before it are not.")
-    return image
+def _tumour_sizes(
+    patient: Patient, tumour: NDArray[np.bool_], faults: list[str]
+) -> list[int]:  # fmt: skip
+    sizes = [int(size) for size in np.count_nonzero(tumour, axis=(1, 2))]
+    for number, size in enumerate(sizes):
+        if (share := size / tumour[0].size) > NEARLY_ALL:
+            faults.append(
+                f"The mask {patient.masks[number]} covers {share:.0%} of its slice: is it inverted?"
+                " Tumour is 255 (or 1)."
+            )
+    return sizes
 
 
-def _tumour(path: Path, shape: tuple[int, ...]) -> int:
-    size = int(np.count_nonzero(read_mask(path, shape)))
-    if (share := size / (shape[0] * shape[1])) > NEARLY_ALL:
-        raise DataError(
-            f"The mask {path} covers {share:.0%} of its slice: is it inverted? Tumour is 255 (or"
-            " 1)."
-        )
-    return size
+def _head(volume: Volume) -> int:
+    """Pixels brighter than a tenth of the 99th percentile, in the brightest channel of each."""
+    brightest = volume.channels.max(axis=0)
+    bright = int(np.percentile(brightest, 99, method="inverted_cdf"))
+    return int(np.count_nonzero(brightest > max(bright // 10, 1)))
 
 
-def _head(levels: NDArray[np.int64]) -> int:
-    """Pixels brighter than a tenth of the 99th percentile, from how many have each grey level."""
-    bright = int(np.searchsorted(np.cumsum(levels), 0.99 * levels.sum()))
-    return int(levels[max(bright // 10, 1) + 1 :].sum())
-
-
-def _digest_of(image: NDArray[np.uint8]) -> str:
+def _digest_of(image: NDArray[Any]) -> str:
     """Of the pixels, however they are stored; none of a slice of one grey, which says nothing."""
     if (image == image[0, 0]).all():
         return ""
@@ -127,7 +127,7 @@ def training_slices(patients: Sequence[Patient], data: Data) -> list[tuple[int, 
 def survey_patients(site: str, patients: Sequence[Patient], data: Data) -> SiteSurvey:
     """The site's numbers. Training slices are those that the study's ``slices`` lets train."""
     of = {split: [p for p in patients if p.split == split] for split in SPLITS}
-    slices = {split: sum(len(p.images) for p in of[split]) for split in SPLITS}
+    slices = {split: sum(p.slices for p in of[split]) for split in SPLITS}
     slices[TRAIN] = len(training_slices(patients, data))
     joined = "".join(f"{p.id}{p.split}{p.digest}" for p in sorted(patients, key=lambda p: p.id))
     return SiteSurvey(

@@ -62,8 +62,8 @@ def _in_chunks(patients: Sequence[Patient], count: int, seed: int) -> Sites:
         raise DataError(f"sites = 'chunks:{count}', but there are only {len(patients)} patients.")
     shuffled = Random(f"{seed}/chunks").sample(list(patients), k=len(patients))
     chunks: list[list[Patient]] = [[] for _ in range(count)]
-    for patient in sorted(shuffled, key=lambda p: -len(p.images)):
-        smallest = min(chunks, key=lambda chunk: sum(len(p.images) for p in chunk))
+    for patient in sorted(shuffled, key=lambda p: -p.slices):
+        smallest = min(chunks, key=lambda chunk: sum(p.slices for p in chunk))
         smallest.append(patient)
     width = len(str(count))
     named = {SiteName(f"chunk-{n:0{width}}"): chunk for n, chunk in enumerate(chunks, start=1)}

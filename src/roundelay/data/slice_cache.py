@@ -1,44 +1,169 @@
-"""Slices as the network sees them, read once and kept."""
+"""Slices as the network sees them: cut once, kept on the disk, mapped into memory from there.
+
+A folder an exam, named after a digest of its files and of the preprocessing, so another mask or
+another size never meets what was kept for this one. Several processes may share the place: a
+folder appears whole or not at all, and one whose bytes aren't what was written is made anew.
+"""
+
+import hashlib
+import io
+import json
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import TypeAdapter
 
-from roundelay.data.formats.lgg import read_image, read_mask
+from roundelay.data.formats.known import read_volume
+from roundelay.data.opening import digest_of_files
 from roundelay.data.patients import Patient
 from roundelay.data.preprocessing import CropGeometry, Preprocessing, cut_slice, geometry_of
-from roundelay.data.volumes import read_images
+from roundelay.data.volumes import Volume
+from roundelay.errors import DataError, MachineError, UserError
+from roundelay.files.cache import cache_folder
+from roundelay.files.canonical import digest_of
+from roundelay.files.folders import write_folder
+
+VERSION = 1
+"""Of what the cache holds: raised where preprocessing comes to other numbers."""
+
+GEOMETRY = TypeAdapter(CropGeometry)
+
+IMAGES, MASKS, ABOUT = "images.npy", "masks.npy", "about.json"
+
+
+@dataclass(frozen=True, slots=True)
+class CutExam:
+    """One exam's squares: `images` ``[slice, size, size, channel]`` and `masks`, eight pixels a
+    byte, ``[slice, bytes]``."""
+
+    geometry: CropGeometry
+    images: NDArray[Any]
+    masks: NDArray[np.uint8]
 
 
 class SliceCache:
-    """Slices as the network sees them, read when first asked for and kept up to a number of bytes.
+    """Slices as the network sees them. The caller makes one for a process.
 
-    Beyond `max_bytes` slices are read again each time. The caller makes one for a process.
+    They lie in `folder`; where that can't be written, or there is none, in memory.
     """
 
-    def __init__(self, preprocessing: Preprocessing, *, max_bytes: int = 1 << 29) -> None:
+    def __init__(self, preprocessing: Preprocessing, folder: Path | None) -> None:
         self.preprocessing = preprocessing
-        self._room = max_bytes
-        self._geometries: dict[str, CropGeometry] = {}
-        self._slices: dict[tuple[str, int], tuple[NDArray[np.uint8], NDArray[np.uint8]]] = {}
+        self._folder = folder
+        self._exams: dict[str, CutExam] = {}
 
     def geometry(self, patient: Patient) -> CropGeometry:
-        """The patient's geometry; reads all its slices the first time."""
-        if patient.folder not in self._geometries:
-            self._geometries[patient.folder] = geometry_of(read_images(patient), self.preprocessing)
-        return self._geometries[patient.folder]
+        """The patient's geometry, from all slices."""
+        return self._exam(patient).geometry
 
-    def slice(self, patient: Patient, number: int) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-        """Image ``[size, size, channels]`` and mask ``[size, size]``, as the network sees them."""
-        key, size = (patient.folder, number), self.preprocessing.size
-        if key not in self._slices:
-            geometry = self.geometry(patient)
-            image = read_image(patient.images[number])
-            mask = read_mask(patient.masks[number], image.shape[:2])
-            seen = cut_slice(mask.astype(np.uint8) * np.uint8(255), geometry, size) > 127
-            entry = cut_slice(image, geometry, size), np.packbits(seen)
-            if entry[0].nbytes + entry[1].nbytes > self._room:
-                return entry[0], seen
-            self._room -= entry[0].nbytes + entry[1].nbytes
-            self._slices[key] = entry
-        image, packed = self._slices[key]
-        return image, np.unpackbits(packed, count=size * size).reshape(size, size).astype(bool)
+    def slice(self, patient: Patient, number: int) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        """Image ``[size, size, channel]`` and mask ``[size, size]``, as the network sees them."""
+        exam, size = self._exam(patient), self.preprocessing.size
+        mask = np.unpackbits(exam.masks[number], count=size * size).reshape(size, size)
+        return np.asarray(exam.images[number]), mask.astype(bool)
+
+    def _exam(self, patient: Patient) -> CutExam:
+        if patient.folder not in self._exams:
+            self._exams[patient.folder] = self._kept(patient) or self._cut(patient)
+        return self._exams[patient.folder]
+
+    def _place(self, patient: Patient) -> Path | None:
+        if self._folder is None:
+            return None
+        key = digest_of([VERSION, patient.format, patient.digest, asdict(self.preprocessing)])
+        return self._folder / key[:40]
+
+    def _kept(self, patient: Patient) -> CutExam | None:
+        place = self._place(patient)
+        return None if place is None else read_exam(place)
+
+    def _cut(self, patient: Patient) -> CutExam:
+        volume = read_volume(patient)
+        if digest_of_files(patient) != patient.digest:
+            raise DataError(
+                f"The files of patient {patient.id} ({patient.folder}) changed while they were in"
+                " use. Put them back, or begin a new run."
+            )
+        exam = cut_exam(volume, self.preprocessing)
+        if (place := self._place(patient)) is not None and keep_exam(place, exam):
+            return read_exam(place) or exam
+        return exam
+
+
+def slices_folder(home: Path | None = None) -> Path | None:
+    """Where slices are kept between runs, for this user alone: in `home`, or in the user's cache
+    folder. None where nothing can be kept."""
+    try:
+        folder = (home or cache_folder()) / "slices"
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except (OSError, UserError):
+        return None
+    return folder
+
+
+def kept_in(folder: Path) -> tuple[int, int]:
+    """How many exams a place keeps, and their bytes."""
+    exams = [path for path in folder.iterdir() if path.is_dir()]
+    return len(exams), sum(p.stat().st_size for exam in exams for p in exam.iterdir())
+
+
+def clear(folder: Path) -> None:
+    """Take away all that a place keeps; a process that uses it goes on with what it has open."""
+    for path in folder.iterdir():
+        shutil.rmtree(path)
+
+
+def cut_exam(volume: Volume, preprocessing: Preprocessing) -> CutExam:
+    """All slices of an exam that has masks, as the network sees them."""
+    slices, size = volume.slices, preprocessing.size
+    geometry = geometry_of(slices, preprocessing)
+    masks = [
+        cut_slice(mask.astype(np.uint8) * np.uint8(255), geometry, size) > 127
+        for mask in volume.reference
+    ]
+    packed = np.packbits(np.stack(masks).reshape(len(masks), -1), axis=-1)
+    return CutExam(geometry, np.stack([cut_slice(s, geometry, size) for s in slices]), packed)
+
+
+def keep_exam(place: Path, exam: CutExam) -> bool:
+    """Write an exam where `read_exam` finds it; False where it can't be kept."""
+    files = {IMAGES: _npy(exam.images), MASKS: _npy(exam.masks)}
+    about = {
+        "geometry": asdict(exam.geometry),
+        "digests": {name: hashlib.sha256(data).hexdigest() for name, data in files.items()},
+    }
+    try:
+        write_folder(place, {**files, ABOUT: json.dumps([about, digest_of(about)]).encode()})
+    except (OSError, MachineError):  # no room, no rights; or another process was faster
+        return place.exists()
+    return True
+
+
+def read_exam(place: Path) -> CutExam | None:
+    """What was kept; None where it isn't there, or isn't what was written, and is taken away."""
+    if not place.exists():
+        return None
+    try:
+        about, digest = json.loads((place / ABOUT).read_bytes())
+        if digest_of(about) != digest:
+            raise ValueError(f"{ABOUT} is damaged")
+        for name in (IMAGES, MASKS):
+            with (place / name).open("rb") as file:
+                if hashlib.file_digest(file, "sha256").hexdigest() != about["digests"][name]:
+                    raise ValueError(f"{name} is damaged")
+        geometry = GEOMETRY.validate_python(about["geometry"])
+        images, masks = (np.load(place / name, mmap_mode="r") for name in (IMAGES, MASKS))
+        return CutExam(geometry, images, masks)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        shutil.rmtree(place, ignore_errors=True)
+        return None
+
+
+def _npy(array: NDArray[Any]) -> bytes:
+    file = io.BytesIO()
+    np.save(file, array, allow_pickle=False)
+    return file.getvalue()

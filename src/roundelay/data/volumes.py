@@ -1,17 +1,28 @@
-"""A patient's slices and masks as arrays."""
+"""An exam as arrays, in its own numbers: what each format reads, and all else works on."""
+
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from roundelay.data.formats.lgg import read_image, read_mask
-from roundelay.data.patients import Patient
 
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """One exam: `channels` ``[channel, slice, row, column]``, and where it has masks the `tumour`
+    bool ``[slice, row, column]``."""
 
-def read_images(patient: Patient) -> NDArray[np.uint8]:
-    """All slices of a patient, uint8 ``[slices, height, width, channels]``."""
-    return np.stack([read_image(path) for path in patient.images])
+    channels: NDArray[Any]
+    tumour: NDArray[np.bool_] | None
 
+    @property
+    def slices(self) -> NDArray[Any]:
+        """The same numbers as ``[slice, row, column, channel]``."""
+        return np.moveaxis(self.channels, 0, -1)
 
-def read_masks(patient: Patient, shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    """All masks of a patient, bool ``[slices, height, width]``."""
-    return np.stack([read_mask(path, shape) for path in patient.masks])
+    @property
+    def reference(self) -> NDArray[np.bool_]:
+        """The tumour of an exam that is known to have masks."""
+        if self.tumour is None:
+            raise ValueError("this exam has no masks")
+        return self.tumour

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from roundelay.data.formats.known import read_volume
 from roundelay.data.left_out import LeftOut
 from roundelay.data.split import refuse_leak
-from roundelay.data.volumes import read_images, read_masks
 from roundelay.evaluation.scores import PatientScore, score_patient
 from roundelay.evaluation.summary import Summary, summarize
 from roundelay.inference.patients import (
@@ -72,9 +72,8 @@ def evaluate_model(
     on_found(LookedAt(len(found.patients), found.left_out))
     scores: list[PatientScore] = []
     for number, patient in enumerate(found.patients, start=1):
-        images = read_images(patient)
-        reference = read_masks(patient, images.shape[1:3])
-        marked = predict(network, images, settings, machine)
-        scores.append(score_patient(patient.id, patient.site, "outside", marked, reference))
+        volume = read_volume(patient)
+        marked = predict(network, volume.slices, settings, machine)
+        scores.append(score_patient(patient.id, patient.site, "outside", marked, volume.reference))
         on_patient(number, len(found.patients))
     return EvaluationResult(header, summarize(scores, seed=seed), tuple(scores), found.left_out)

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from roundelay.data.formats.known import FORMATS
 from roundelay.data.formats.places import PREDICTION
 from roundelay.data.patients import Patient
 from roundelay.errors import RunFolderError
@@ -46,11 +47,6 @@ def predictions(
         yield finished
 
 
-def mask_names(patient: Patient) -> list[str]:
-    """The names of a patient's masks, slice by slice: as the layout has them."""
-    return [f"{path.stem}_mask{path.suffix}" for path in patient.images]
-
-
 def _refuse_others(out: Path, record: Mapping[str, Any]) -> None:
     path = out / PREDICTION
     if not path.exists():
@@ -72,7 +68,7 @@ def _is_finished(out: Path, patient: Patient) -> bool:
     if not folder.exists():
         return False
     there = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
-    if not there >= set(mask_names(patient)):
+    if not there >= set(FORMATS[patient.format].mask_names(patient)):
         raise RunFolderError(
             f"{folder} isn't whole: files were taken out. Remove it and try again, or choose"
             " another --out."

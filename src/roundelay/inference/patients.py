@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from roundelay.data.formats import lgg
+from roundelay.data.formats.known import known_format
 from roundelay.data.left_out import Found, LeftOut
 from roundelay.data.opening import read_patients
 from roundelay.data.remarks import remarks_of
@@ -42,9 +42,7 @@ def read_folder(data: Path, format: str, *, masks: bool) -> Found:
     Where no `masks` are needed, those that can't be used are left out. Raises DataError naming
     every faulty file.
     """
-    if format != "lgg":
-        raise RunFolderError(f"--format {format} is unknown; it is lgg.")
-    found = lgg.find_patients(data, masks=masks)
+    found = known_format(format, RunFolderError).find_patients(data, masks=masks)
     if masks:
         opened = read_patients(found.patients)
         return Found(opened, found.left_out + remarks_of(opened))

@@ -7,16 +7,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from roundelay.data.formats import lgg
+from roundelay.data.formats.known import FORMATS, read_volume
 from roundelay.data.left_out import shown
 from roundelay.data.patients import Patient
-from roundelay.data.volumes import read_images, read_masks
+from roundelay.data.volumes import Volume
 from roundelay.errors import DiskFullError
 from roundelay.files.folders import write_folder
 from roundelay.files.installed import installed_version
 from roundelay.files.places import refuse_place
 from roundelay.files.writing import write_bytes
-from roundelay.inference.output import mask_names, predictions, refuse_foreign
+from roundelay.inference.output import predictions, refuse_foreign
 from roundelay.inference.patients import (
     LookedAt,
     OnFound,
@@ -68,23 +68,19 @@ def predict_folder(
         for number, patient in enumerate(found.patients, start=1):
             sheets.append(out / f"{patient.folder}.png")
             if patient.folder not in finished:
-                images = read_images(patient)
-                marked = predict(network, images, settings, machine)
-                _write(out, patient, images, marked)
+                volume = read_volume(patient)
+                marked = predict(network, volume.slices, settings, machine)
+                _write(out, patient, volume, marked)
             on_patient(number, total)
     return sheets
 
 
-def _write(
-    out: Path, patient: Patient, images: NDArray[np.uint8], marked: NDArray[np.bool_]
-) -> None:
+def _write(out: Path, patient: Patient, volume: Volume, marked: NDArray[np.bool_]) -> None:
     """The sheet, then the folder of masks: where that stands, the patient is finished."""
-    reference = read_masks(patient, images.shape[1:3]) if patient.masks else None
-    sheet = draw_sheet(shown(patient.folder), images, marked, reference)
-    masks = zip(mask_names(patient), map(lgg.encode_mask, marked), strict=True)
+    sheet = draw_sheet(shown(patient.folder), volume.slices, marked, volume.tumour)
     try:
         write_bytes(out / f"{patient.folder}.png", png(sheet))
-        write_folder(out / patient.folder, dict(masks))
+        write_folder(out / patient.folder, FORMATS[patient.format].mask_files(patient, marked))
     except DiskFullError as error:
         raise DiskFullError(
             f"The disk is full: the masks of {patient.folder} were not written to {out}. Those of"

@@ -1,10 +1,11 @@
 """What a study will cost: bytes passed, room on the disk, time and memory."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from roundelay.data.survey import TRAIN, SiteSurvey
 from roundelay.errors import DiskFullError
 from roundelay.plan.arms import Arm
 from roundelay.plan.itinerary import Leg
@@ -23,6 +24,9 @@ class Cost:
     memory: int
     baton_bytes: int
 
+
+CHANNELS = 3
+"""Of a slice, a byte each."""
 
 SEALED = 4096
 """An envelope is longer than what it holds: a head, and a wrapped key for each who may open it."""
@@ -50,6 +54,13 @@ def room_needed(
         if recipe.optimiser_state == "stay" and not between_hospitals:
             needed += 2 * moments * len({stop.site for leg in arm.legs for stop in leg.stops})
     return needed
+
+
+def cached_bytes(study: Study, surveys: Mapping[str, SiteSurvey]) -> int:
+    """Bytes of all training slices as the network sees them, which the cache keeps."""
+    pixels = study.data.size**2
+    slices = sum(survey.slices[TRAIN] for survey in surveys.values())
+    return slices * (CHANNELS * pixels + pixels // 8)
 
 
 def _merged(arm: Arm) -> int:

@@ -9,9 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from roundelay.data.formats.known import read_volume
 from roundelay.data.patients import Patient
 from roundelay.data.preprocessing import geometry_of
-from roundelay.data.volumes import read_images, read_masks
 from roundelay.evaluation.scores import PatientScore
 from roundelay.files.writing import write_bytes, write_json
 from roundelay.learning.machine import Machine
@@ -57,8 +57,8 @@ def write_samples(
     rows: list[Mapping[str, Any]] = []
     for rank, score in choose(scores):
         patient = patients[score.patient]
-        images = read_images(patient)
-        reference = read_masks(patient, images.shape[1:3])
+        volume = read_volume(patient)
+        images, reference = volume.slices, volume.reference
         marked = predict(network, images, settings, machine)
         at = int((reference if reference.any() else marked).sum(axis=(1, 2)).argmax())
         box = geometry_of(images, replace(settings.preprocessing, crop="brain")).box

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from roundelay.data.formats import lgg
+from roundelay.data.formats.known import FORMATS
 from roundelay.data.left_out import LeftOut, counted
 from roundelay.data.sites import Sites, assign_sites, unplaced
 from roundelay.data.tables import read_attributes, unlike
@@ -21,8 +21,9 @@ class Cohort:
 
 def open_cohort(data: Data) -> Cohort:
     """Find and place the patients; no image is opened. Raises DataError."""
-    found = lgg.find_patients(data_root(data))
-    table = found.patients[0].images[0].parents[1] / lgg.ATTRIBUTES
+    layout = FORMATS["lgg" if data.format == "phantom" else data.format]
+    found = layout.find_patients(data_root(data))
+    table = found.patients[0].images[0].parents[1] / layout.ATTRIBUTES
     met = [*unplaced(found.patients, data)]
     if table.exists():
         met += unlike(set(read_attributes(table)), {p.id for p in found.patients}, table.name)

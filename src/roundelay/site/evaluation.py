@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from roundelay.data.volumes import read_images, read_masks
+from roundelay.data.formats.known import read_volume
 from roundelay.evaluation.scores import PatientScore, score_patient
 from roundelay.learning.model_file import inference_settings_of
 from roundelay.learning.predict import predict
@@ -22,9 +22,8 @@ def evaluate(site: LocalSite, baton: Baton, split: str) -> list[PatientScore]:
     scores = []
     for patient in site.patients:
         if patient.split == split:
-            images = read_images(patient)
-            marked = predict(model, images, settings, machine)
-            reference = read_masks(patient, images.shape[1:3])
-            score = score_patient(patient.id, patient.site, split, marked, reference)
+            volume = read_volume(patient)
+            marked = predict(model, volume.slices, settings, machine)
+            score = score_patient(patient.id, patient.site, split, marked, volume.reference)
             scores.append(replace(score, attributes=patient.attributes))
     return scores

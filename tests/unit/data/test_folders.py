@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from roundelay.data.formats import lgg
+from roundelay.data.formats import lgg, tiff
 from roundelay.data.left_out import SHOWN, counted
 from roundelay.data.opening import open_patients, read_patients
 from roundelay.data.remarks import remarks_of
@@ -532,7 +532,7 @@ def test_whatever_stands_in_a_file_it_is_an_image_or_refused(tmp_path_factory, d
         whole[at] = data.draw(st.integers(0, 255))
     path.write_bytes(whole[: data.draw(st.integers(0, len(whole)))])
 
-    for read in (lgg.read_image, lambda p: lgg.read_mask(p, (8, 8))):
+    for read in (tiff.read_image, lambda p: tiff.read_mask(p, (8, 8))):
         try:
             assert read(path).dtype in (np.uint8, np.bool_)
         except DataError as error:

@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 from roundelay.data.formats import lgg
+from roundelay.data.formats.tiff import encode_mask, read_image, read_mask
 from roundelay.data.opening import open_patients, survey_patients, training_slices
 from roundelay.errors import DataError
 from roundelay.study.sections import Data
@@ -38,7 +39,7 @@ def test_slices_are_read_in_the_order_of_their_numbers(compression, tmp_path):
     (patient,), _ = open_all(tmp_path)
 
     assert (patient.id, patient.site) == ("TCGA_CS_4941", "CS")
-    assert [lgg.read_image(p)[0, 0, 0] for p in patient.images] == [10 * n for n in range(1, 12)]
+    assert [read_image(p)[0, 0, 0] for p in patient.images] == [10 * n for n in range(1, 12)]
     assert [i + 1 for i, tumour in enumerate(patient.tumour) if tumour] == [2, 10]
     assert patient.tumour_size == 2 * 20
 
@@ -153,6 +154,6 @@ def test_what_is_wrong_with_a_folder_is_said_with_its_name(damage, says, names, 
 def test_a_mask_reads_back_as_it_was_written(tmp_path):
     mask = np.random.default_rng(0).random((32, 32)) > 0.5
 
-    (tmp_path / "m.tif").write_bytes(lgg.encode_mask(mask))
+    (tmp_path / "m.tif").write_bytes(encode_mask(mask))
 
-    assert np.array_equal(lgg.read_mask(tmp_path / "m.tif", (32, 32)), mask)
+    assert np.array_equal(read_mask(tmp_path / "m.tif", (32, 32)), mask)

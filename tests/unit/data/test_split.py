@@ -22,6 +22,7 @@ def patients(sizes, site="CS"):
             f"P_{site}_{i}_x",
             (Path(f"{i}.tif"),) * (i + 1),
             (),
+            i + 1,
             tumour_size=s,
         )
         for i, s in enumerate(sizes)
@@ -77,7 +78,7 @@ def test_a_patient_who_stands_twice_is_a_leak():
     one = patients([1, 2])
 
     with pytest.raises(DataError, match="leak"):
-        split_patients([*one, one[0].__class__("P_CS_0", "CS", "again", (), ())], Split(), 0)
+        split_patients([*one, one[0].__class__("P_CS_0", "CS", "again", (), (), 0)], Split(), 0)
 
 
 @given(st.lists(st.integers(0, 30), min_size=1, max_size=30), st.integers(1, 8), st.integers(0, 9))

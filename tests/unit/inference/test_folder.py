@@ -145,7 +145,7 @@ def test_an_unknown_format_is_answered_with_those_there_are(model, cohort, tmp_p
         lambda: evaluate_model(model, cohort, format="nifti"),
         lambda: predict_folder(model, cohort, tmp_path / "OUT", format="nifti"),
     ):
-        with pytest.raises(RunFolderError, match="--format nifti is unknown; it is lgg"):
+        with pytest.raises(RunFolderError, match=r"--format 'nifti' is not known\. Known: lgg"):
             task()
     assert not (tmp_path / "OUT").exists()
 

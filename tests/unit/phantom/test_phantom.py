@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from roundelay.data.formats.lgg import find_patients, read_image, read_mask
+from roundelay.data.formats.lgg import find_patients, read_volume
 from roundelay.errors import DataError, MissingExtraError
 from roundelay.phantom.cohort import make_phantom, make_toy, phantom_root
 
@@ -24,8 +24,8 @@ def digests(root: Path) -> dict[str, str]:
 
 
 def read(patient):
-    images = np.stack([read_image(path) for path in patient.images])
-    return images, np.stack([read_mask(path, images.shape[1:3]) for path in patient.masks])
+    volume = read_volume(patient)
+    return volume.slices, volume.reference
 
 
 def test_the_toy_has_the_layout_of_the_lgg_set(tmp_path):

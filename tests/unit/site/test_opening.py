@@ -42,7 +42,7 @@ def opened(root, site, tmp_path, evaluation=None, **data):
         site,
         plan,
         open_sites(plan.data),
-        cache=SliceCache(Preprocessing("zscore", "none", 32)),
+        cache=SliceCache(Preprocessing("zscore", "none", 32), None),
         machine=machine_on("cpu", False, False),
         home=tmp_path,
     )
@@ -126,7 +126,8 @@ from roundelay.study.study import Study
 
 plan = Study.model_validate_json(sys.argv[1])
 site = open_local_site(
-    "NORTH", plan, open_sites(plan.data), cache=SliceCache(Preprocessing("zscore", "none", 32)),
+    "NORTH", plan, open_sites(plan.data),
+    cache=SliceCache(Preprocessing("zscore", "none", 32), None),
     machine=machine_on("cpu", False, False), home=Path(sys.argv[2]),
 )
 stop = lay(plan, {"NORTH": survey(site)})[0].legs[0].stops[0]

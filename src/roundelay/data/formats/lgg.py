@@ -9,6 +9,9 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from roundelay.data.formats.listing import Listing, list_folder
 from roundelay.data.formats.places import find_place, holds_predictions
 from roundelay.data.formats.slices import (
@@ -25,10 +28,9 @@ from roundelay.data.formats.tiff import encode_mask, read_image, read_mask
 from roundelay.data.left_out import Found, counted, refuse
 from roundelay.data.patients import Patient
 from roundelay.data.tables import read_attributes
+from roundelay.data.volumes import Volume
 from roundelay.errors import DataError
 from roundelay.study.names import PatientId, SiteName
-
-__all__ = ["encode_mask", "find_patients", "read_image", "read_mask"]
 
 EMPTY = "Patients' folders without a slice, left out"
 UNFIT = "Folders with slices, named otherwise than <A>_<site>_<number>, left out"
@@ -77,6 +79,42 @@ def find_patients(root: Path, *, masks: bool = True) -> Found:
     attributes = read_attributes(place / ATTRIBUTES)
     patients = tuple(_patient(slices, attributes, masks) for slices in found)
     return Found(patients, counted((*met, *_late(found))))
+
+
+def read_volume(patient: Patient) -> Volume:
+    """All slices, and masks where there are any. Raises DataError naming every faulty file."""
+    images: list[NDArray[np.uint8]] = []
+    masks: list[NDArray[np.bool_]] = []
+    faults: list[str] = []
+    for number, path in enumerate(patient.images):
+        try:
+            images.append(_of_one_size(path, images))
+            if patient.masks:
+                masks.append(read_mask(patient.masks[number], images[-1].shape[:2]))
+        except DataError as error:
+            faults.append(str(error))
+    refuse(faults)
+    channels = np.moveaxis(np.stack(images), -1, 0)
+    return Volume(channels, np.stack(masks) if masks else None)
+
+
+def _of_one_size(path: Path, before: list[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    image = read_image(path)
+    if before and before[0].shape != image.shape:
+        raise DataError(
+            f"{path} is {image.shape[0]} x {image.shape[1]}, the slices before it are not."
+        )
+    return image
+
+
+def mask_names(patient: Patient) -> list[str]:
+    """The names of a patient's masks, slice by slice."""
+    return [f"{path.stem}_mask{path.suffix}" for path in patient.images]
+
+
+def mask_files(patient: Patient, tumour: NDArray[np.bool_]) -> dict[str, bytes]:
+    """Masks bool ``[slice, row, column]`` as files by name."""
+    return dict(zip(mask_names(patient), map(encode_mask, tumour), strict=True))
 
 
 def _around(root: Path, place: Path) -> Met:
@@ -155,5 +193,6 @@ def _patient(slices: Slices, attributes: dict[str, dict[str, str]], with_masks: 
         folder=slices.folder.name,
         images=tuple(slices.images[n] for n in order),
         masks=tuple(slices.masks[n] for n in order) if masked else (),
+        slices=len(order),
         attributes=attributes.get(patient, {}),
     )

@@ -11,7 +11,7 @@ from string import Template
 
 import psutil
 
-from roundelay.data.formats.lgg import find_patients
+from roundelay.data.formats.known import known_format
 from roundelay.data.left_out import LeftOut
 from roundelay.errors import NetworkError
 from roundelay.files.writing import write_bytes
@@ -49,9 +49,7 @@ def prepare_site(
     """
     if (found := kit_role(kit)) != "site":
         raise NetworkError(f"{kit} is the kit of a {found}, not of a site.")
-    if format_ != "lgg":
-        raise NetworkError(f"--format {format_!r} is not known. Known: lgg.")
-    cohort = find_patients(data.resolve())
+    cohort = known_format(format_, NetworkError).find_patients(data.resolve())
     home = kit / HOME
     if policy is not None:
         read_policy(policy)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from roundelay.data.slice_cache import SliceCache
+from roundelay.data.slice_cache import SliceCache, slices_folder
 from roundelay.data.survey import TEST, VALIDATION
 from roundelay.errors import RefusedError
 from roundelay.evaluation.scores import PatientScore
@@ -165,7 +165,7 @@ def _local_site(asked: Admitted) -> LocalSite:
         hospital.name,
         study.model_copy(update={"data": data}),
         {hospital.name: own_patients(hospital.settings, study)},
-        cache=SliceCache(inference_settings_of(study).preprocessing),
+        cache=SliceCache(inference_settings_of(study).preprocessing, slices_folder(hospital.home)),
         machine=machine,
         home=hospital.home / RUNS / asked.run / "state",
     )

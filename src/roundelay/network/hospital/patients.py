@@ -3,11 +3,11 @@
 from dataclasses import replace
 from pathlib import Path
 
-from roundelay.data.formats import lgg
+from roundelay.data.formats.known import known_format
 from roundelay.data.opening import open_patients, survey_patients, test_at_left_out
 from roundelay.data.patients import Patient
 from roundelay.data.survey import SiteSurvey
-from roundelay.errors import RefusedError
+from roundelay.errors import NetworkError, RefusedError
 from roundelay.network.hospital.store import Settings
 from roundelay.study.names import SiteName
 from roundelay.study.study import Study
@@ -20,7 +20,7 @@ def own_patients(settings: Settings, study: Study) -> tuple[Patient, ...]:
         raise RefusedError(
             f"The study reads the format {study.data.format}; this hospital has {settings.format}."
         )
-    found = lgg.find_patients(Path(settings.root)).patients
+    found = known_format(settings.format, NetworkError).find_patients(Path(settings.root)).patients
     return tuple(replace(patient, site=SiteName(settings.name)) for patient in found)
 
 

@@ -1,0 +1,48 @@
+"""The layouts of images that are known, by the name that a study and the command line give them."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from roundelay.data.formats import lgg
+from roundelay.data.left_out import Found
+from roundelay.data.patients import Patient
+from roundelay.data.volumes import Volume
+from roundelay.errors import UserError
+
+
+class Format(Protocol):
+    """What the module of a format has."""
+
+    ATTRIBUTES: str
+    """The table beside the patients that says more of them."""
+
+    def find_patients(self, root: Path, *, masks: bool = True) -> Found:
+        """All patients by the names of files alone, and what was left out. Raises DataError."""
+
+    def read_volume(self, patient: Patient) -> Volume:
+        """One exam, its masks too where it has them. Raises DataError naming every faulty file."""
+
+    def mask_files(self, patient: Patient, tumour: NDArray[np.bool_]) -> dict[str, bytes]:
+        """Masks bool ``[slice, row, column]`` as the format has them: files by name."""
+
+    def mask_names(self, patient: Patient) -> list[str]:
+        """The names of those files."""
+
+
+FORMATS: Mapping[str, Format] = {"lgg": lgg}
+
+
+def known_format(name: str, error: type[UserError]) -> Format:
+    """Raises `error` for a name that is no format's."""
+    if name not in FORMATS:
+        raise error(f"--format {name!r} is not known. Known: {', '.join(FORMATS)}.")
+    return FORMATS[name]
+
+
+def read_volume(patient: Patient) -> Volume:
+    """One exam, by its own format. Raises DataError naming every faulty file."""
+    return FORMATS[patient.format].read_volume(patient)
