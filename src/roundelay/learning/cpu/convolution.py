@@ -59,7 +59,10 @@ class Pointwise(nn.Conv2d):
         if x.shape[-1] * x.shape[-2] > SMALL * down * right or not in_bfloat16_here(x):
             return super().forward(x)
         read = x[:, :, ::down, ::right].permute(0, 2, 3, 1)
-        return F.linear(read, self.weight.flatten(1)).permute(0, 3, 1, 2)
+        # As rows: of a view in four dimensions PyTorch makes a batch of products where no gradient
+        # is asked for, each with a copy of the weights of its own.
+        found = F.linear(read.reshape(-1, read.shape[-1]), self.weight.flatten(1))
+        return found.view(*read.shape[:3], -1).permute(0, 3, 1, 2)
 
 
 class Grouped(nn.Conv2d):

@@ -90,3 +90,17 @@ def test_a_layer_that_they_compute_is_known(kind, layer):
 def test_any_other_layer_is_left_to_pytorch(layer):
     assert not is_pointwise(layer)
     assert not is_narrow(layer)
+
+
+@pytest.mark.parametrize("grad", [False, True])
+def test_a_product_is_one_product_also_where_no_gradient_is_asked_for(grad):
+    """A batch of products, each with its own copy of the weights, took most of an evaluation."""
+    layer = Pointwise(1024, 2048, 1, 2, bias=False).to(memory_format=torch.channels_last)
+    x = torch.zeros(8, 1024, 10, 10).bfloat16().to(memory_format=torch.channels_last)
+
+    with torch.profiler.profile() as found, torch.inference_mode(not grad), torch.autocast("cpu"):
+        layer(x)
+
+    counts = {event.key: event.count for event in found.key_averages()}
+    assert counts.get("aten::mm") == 1
+    assert "aten::bmm" not in counts
