@@ -20,8 +20,8 @@ TOTALS = ("count", "sum", "sum_of_squares")
 LARGEST_TOTAL = 1e30
 """Those of all sites together must be numbers of 32 bits, of which the largest has 38 zeros."""
 
-MEAN = ".running_mean"
-"""Ends the name of a BatchNorm layer's statistics."""
+MEAN, VARIANCE = ".running_mean", ".running_var"
+"""End the names of a BatchNorm layer's statistics."""
 
 
 def misfit(baton: Baton, model: Arrays, trained: Collection[str] | None = None) -> str | None:
@@ -45,6 +45,8 @@ def misfit(baton: Baton, model: Arrays, trained: Collection[str] | None = None) 
         return fault
     if name := not_finite(arrays):
         return f"{name} holds values that aren't finite"
+    if name := _negative(arrays):
+        return f"{name} holds negative values, which it can't"
     return None
 
 
@@ -95,6 +97,15 @@ def _unlike_memory(memory: Arrays, model: Arrays, trained: Collection[str] | Non
         shape = () if slot == "step" else model[weight].shape
         if array.shape != shape or array.dtype != np.float32:
             return f"the optimiser's memory of {weight} has another shape or type than the weight"
+    return None
+
+
+def _negative(arrays: Arrays) -> str | None:
+    """The first array of variances, squares or counts that has a value below 0."""
+    for name, array in arrays.items():
+        squares = name.startswith((f"{OPTIMISER}exp_avg_sq/", f"{OPTIMISER}step/"))
+        if (squares or name.endswith(VARIANCE)) and (array < 0).any():
+            return name
     return None
 
 

@@ -11,8 +11,10 @@ from roundelay.files.writing import write_bytes
 from roundelay.learning.networks import build_network
 from roundelay.learning.state import model_arrays
 from roundelay.network.hospital.policy import Acceptance
-from roundelay.relay.baton import MODEL, Baton
+from roundelay.relay.aggregation import final_model
+from roundelay.relay.baton import AVERAGE, MODEL, OPTIMISER, Baton
 from roundelay.relay.fitting import misfit
+from roundelay.study.study import Study
 
 KEPT = 3
 """Models in quarantine for people to look at: more would let a stranger fill the disk."""
@@ -24,7 +26,7 @@ Judge = Callable[[Baton], float | None]
 def check_incoming(
     baton: Baton,
     before: Baton | None,
-    encoder: str,
+    study: Study,
     acceptance: Acceptance,
     judge: Judge,
     quarantine: Path,
@@ -33,7 +35,7 @@ def check_incoming(
 
     `before` is what this site handed over last in the same arm.
     """
-    why = _fault(baton, before, encoder, acceptance, judge)
+    why = _fault(baton, before, study, acceptance, judge)
     if why is not None:
         write_bytes(quarantine / f"{baton.digest}.safetensors", baton.data)
         for old in sorted(quarantine.iterdir(), key=lambda path: path.stat().st_mtime_ns)[:-KEPT]:
@@ -42,12 +44,17 @@ def check_incoming(
 
 
 def _fault(
-    baton: Baton, before: Baton | None, encoder: str, acceptance: Acceptance, judge: Judge
+    baton: Baton, before: Baton | None, study: Study, acceptance: Acceptance, judge: Judge
 ) -> str | None:
+    encoder, recipe = study.model.encoder, study.recipe
     network = build_network(encoder, seed=0)
     model, trained = model_arrays(network), [name for name, _ in network.named_parameters()]
     if fault := misfit(baton, model, trained):
         return f"{fault} (a U-Net with the encoder {encoder})"
+    if baton.part(AVERAGE) and recipe.average == "none":
+        return "an average of the weights came with it, which the study does not send"
+    if baton.part(OPTIMISER) and recipe.optimiser_state != "travel":
+        return "an optimiser's memory came with it, which the study does not send"
     if before is None:
         return None
     if misfit(before, model, trained):
@@ -56,13 +63,31 @@ def _fault(
             " (last.safetensors). Its operator can restore the file, or remove it: then the next"
             " model is not compared with it."
         )
-    change = relative_change(baton.part(MODEL), before.part(MODEL))
+    change = max(
+        relative_change(baton.part(MODEL), before.part(MODEL)),
+        relative_change(final_model(baton), final_model(before)),
+    )
     if acceptance.change is not None and change > acceptance.change:
         return (
             f"its weights changed by {change:.1f} times their size since they left here; the policy"
             f" allows {acceptance.change:g} (acceptance.change)"
         )
     return _fall(baton, before, acceptance, judge)
+
+
+NEAR = 1e-4
+"""Start weights differ by less between kinds of processors; the smallest are some 0.01 wide."""
+
+
+def is_start(baton: Baton, study: Study, seed: int) -> bool:
+    """Whether these are the weights that a study without pretrained ones begins with."""
+    arrays = baton.arrays()
+    network = build_network(study.model.encoder, seed=seed)
+    own = {f"{MODEL}{name}": array for name, array in model_arrays(network).items()}
+    return arrays.keys() == own.keys() and all(
+        arrays[name].shape == array.shape and np.allclose(arrays[name], array, rtol=0, atol=NEAR)
+        for name, array in own.items()
+    )
 
 
 def _fall(baton: Baton, before: Baton, acceptance: Acceptance, judge: Judge) -> str | None:

@@ -12,7 +12,8 @@ from roundelay.evaluation.summary import site_means
 from roundelay.evaluation.whole_site import as_one
 from roundelay.learning.machine import find_machine
 from roundelay.learning.model_file import inference_settings_of, write_model
-from roundelay.network.hospital.acceptance import check_incoming
+from roundelay.learning.unet import ENCODERS
+from roundelay.network.hospital.acceptance import check_incoming, is_start
 from roundelay.network.hospital.admission import (
     Admitted,
     AdmittedModel,
@@ -21,7 +22,7 @@ from roundelay.network.hospital.admission import (
 )
 from roundelay.network.hospital.patients import own_patients
 from roundelay.network.hospital.policy_checks import check_patients
-from roundelay.network.hospital.store import RUNS, arm_store
+from roundelay.network.hospital.store import RUNS, arm_store, pin_start
 from roundelay.network.wire.handover import holder, recipients, scored_holder
 from roundelay.network.wire.sealed_baton import hand_over, opened
 from roundelay.network.wire.statements import sign_survey
@@ -56,6 +57,10 @@ def train(asked: AdmittedVisit, on_progress: OnProgress) -> Answer:
         return kept
     if any(leg.index <= done for done in visited):
         raise RefusedError(f"{stop} was made before: a baton is not taken twice.")
+    if store.ended:
+        raise RefusedError(
+            f"{asked.arm.label} ended here when another arm began: arms come one after the other."
+        )
     before = asked.proof.statement.leg
     signer = holder(asked.proposal, asked.arm.legs, leg.index, before)
     plain, local_site = _opened(asked, before, signer), _surveyed_site(asked)
@@ -95,14 +100,29 @@ def _check_model(
     asked: AdmittedModel, last: bytes | None, plain: Baton, local_site: LocalSite
 ) -> None:
     """`last` is what this hospital handed over before, where there is something to compare."""
+    if asked.proof.statement.leg == -1:
+        _check_start(asked, plain)
     check_incoming(
         plain,
         None if last is None else Baton(last),
-        asked.proposal.study.model.encoder,
+        asked.proposal.study,
         asked.hospital.policy.acceptance,
         lambda baton: _validated(local_site, baton),
         asked.hospital.home / "quarantine",
     )
+
+
+def _check_start(asked: AdmittedModel, plain: Baton) -> None:
+    """Raise RefusedError for a model that is said to be the start and isn't what it was before, or
+    what follows from the study: else whoever coordinates could slip in a model of its own."""
+    study, seed = asked.proposal.study, asked.arm.seed
+    drawn = study.model.weights == "none" and study.model.encoder in ENCODERS
+    fits = is_start(plain, study, seed) if drawn else True
+    if not fits or not pin_start(asked.hospital.home, asked.run, seed, plain.digest):
+        raise RefusedError(
+            f"The model that came as the start of seed {seed} isn't the one that the study begins"
+            " with. Nothing was done with it."
+        )
 
 
 def _released(asked: Admitted, scores: list[PatientScore]) -> list[PatientScore]:

@@ -56,17 +56,26 @@ def check_consent(
         waiting = Waiting(proposal, run)
         if (home / APPROVED / waiting.file).exists():
             return
-        runs = len(list((home / APPROVED).glob(f"{proposal.digest}-*.json")))
-        if (runs or accepts_unasked(policy, proposal)) and runs < policy.accept.runs:
+        runs, alike = _approved_runs(home, proposal)
+        if (alike or accepts_unasked(policy, proposal)) and runs < policy.accept.runs:
             _refuse_too_many(home)
             write_json(home / APPROVED / waiting.file, {**waiting.as_json(), "by": "policy"})
             return
         _put_down(home, waiting)
-    again = "This is another run of a study that was approved before; it" if runs else "The study"
+    again = "This is another run of a study that was approved before; it" if alike else "The study"
     raise AwaitingError(
         f"{again} waits for this hospital's approval. Its operator types: "
         f" roundelay site approve {proposal.study.digest[:12]} --kit KIT"
     )
+
+
+def _approved_runs(home: Path, proposal: Proposal) -> tuple[int, int]:
+    """Approved runs of this study, whatever seal, keys and rule for absent sites they have; and
+    those that have the same. A file that can't be read counts as one of them."""
+    found, unreadable = _all(home / APPROVED)
+    of_study = [w for w in found if w.proposal.study.digest == proposal.study.digest]
+    alike = sum(w.proposal.digest == proposal.digest for w in of_study)
+    return len(of_study) + len(unreadable), alike
 
 
 def _refuse_too_many(home: Path) -> None:
@@ -134,6 +143,7 @@ def _all(folder: Path) -> tuple[list[Waiting], list[Path]]:
         try:
             value = json.loads(path.read_text(encoding="utf-8"))
             run = str(value.pop("run"))
+            value.pop("by", None)
             found.append(Waiting(proposal_from_json(value), run))
         except (
             RefusedError,

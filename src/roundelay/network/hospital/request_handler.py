@@ -9,6 +9,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -85,8 +86,12 @@ def _answer(
         if not isinstance(asked, AdmittedVisit | AdmittedScores):
             return answers.survey(asked)
         with one_at_a_time(hospital.home):
+            # It may have waited for hours: policy and approval are those of now.
+            hospital = replace(hospital, policy=_policy(hospital.home))
+            asked = admit(hospital, request, message)
             if isinstance(asked, AdmittedScores):
                 return answers.evaluate(asked)
+            assert isinstance(asked, AdmittedVisit)
             return answers.train(asked, on_progress)
 
 

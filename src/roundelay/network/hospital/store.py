@@ -30,7 +30,7 @@ SETTINGS, POLICY, AUDIT = "site.json", "policy.toml", "audit.jsonl"
 
 LOCK, PIN_LOCK = ".lock", ".pin.lock"
 
-RUNS, VISITS = "runs", "visits.json"
+RUNS, VISITS, ENDED = "runs", "visits.json", "ended"
 
 KEPT = 2
 """Answers kept for each arm: the last one may be asked for again, and the one before it by a run
@@ -49,6 +49,8 @@ class Settings:
 SETTINGS_SHAPE = TypeAdapter(Settings)
 
 PINNED = TypeAdapter(dict[Literal["proposal", "cohort"], str])
+
+START = TypeAdapter(Digest)
 
 VISITED = TypeAdapter(dict[Annotated[str, Field(pattern="^[0-9]{1,9}$")], Digest])
 
@@ -133,6 +135,15 @@ def pin_run(home: Path, run: str, proposal: str, surveys: Mapping[str, SiteSurve
         )
 
 
+def pin_start(home: Path, run: str, seed: int, digest: str) -> bool:
+    """Note the start of a seed at the first request that brings one; whether it is the same from
+    then on."""
+    path = home / RUNS / run / f"start-{seed}.json"
+    if not path.exists():
+        write_json(path, digest)
+    return bool(read_kept(path, START, RefusedError, RESTORE) == digest)
+
+
 @dataclass(frozen=True, slots=True)
 class ArmStore:
     """What a site remembers of its visits and scores in one arm of one run."""
@@ -164,9 +175,9 @@ class ArmStore:
         write_bytes(self.folder / "answers" / f"{key}.bin", body)
         write_bytes(self.folder / "last.safetensors", plain)
         write_json(self.folder / "answers" / f"{key}.json", head)
+        self._end_others()
         visits = {**self.visited(), leg: key}
         write_json(self.folder / VISITS, visits)
-        self._end_others()
         newest = {visits[leg] for leg in sorted(visits)[-KEPT:]}
         for old in (self.folder / "answers").iterdir():
             if old.stem not in newest:
@@ -190,9 +201,15 @@ class ArmStore:
     def _end_others(self) -> None:
         """Arms come one after the other: with the first visit of this one the others are done."""
         for other in self.folder.parent.iterdir():
-            if other != self.folder and other.is_dir():
+            if other != self.folder and (other / VISITS).exists():
+                write_bytes(other / ENDED, b"")
                 shutil.rmtree(other / "answers", ignore_errors=True)
                 (other / "last.safetensors").unlink(missing_ok=True)
+
+    @property
+    def ended(self) -> bool:
+        """Whether another arm began after the last visit of this one."""
+        return (self.folder / ENDED).exists()
 
     def last(self) -> bytes | None:
         """The plain baton that this site handed over last in this arm."""
