@@ -166,6 +166,12 @@ def closed_anew(run):
     rewrite_end(run)
 
 
+def other_counts(values):
+    """Of one pixel each, which was found."""
+    for score in values["scores"]:
+        score.update(tp=1, fp=0, fn=0, dice=1.0)
+
+
 FORGED_SCORES = in_json("arms/cwt-0/scores.json", better)
 
 MANIPULATIONS = [
@@ -197,6 +203,20 @@ MANIPULATIONS = [
     ("a path as a baton, chained anew", entry(6, baton="../../../../etc/passwd"), CHAIN),
     ("a receipt that is none, chained anew", entry(2, receipts=[7]), CHAIN),
     ("a line after the last one", on_arm(lambda entries: entries.append(entries[1])), CHAIN),
+    ("a model added beside the arm's", lambda run: put(cwt(run) / "model.sealed.bin", b"x"),
+     LAST_LINE),
+    ("a model added beside the arms", lambda run: put(run / "model.safetensors", b"x"), CLOSING),
+    ("the format deleted, so that an older version seems to have begun it",
+     in_json("run.json", lambda v: v.__delitem__("format")), STUDY),
+    ("the word that patients are synthetic altered",
+     in_json("run.json", lambda v: v.update(synthetic=not v["synthetic"])), STUDY),
+    ("other counts of the same patient in one arm",
+     in_json("arms/cwt-0/scores.json", other_counts), SAME_PATIENTS),
+    ("a key twice in the summary",
+     lambda run: put(run / "summary.json", (run / "summary.json").read_bytes().replace(
+         b"{", b'{"name": "forged",', 1)), SUMMARY),
+    ("pictures named by a path outside", in_json("samples/samples.json", lambda v: v[0].update(
+        file="../../../secret.png")), PICTURES),
     # the plan
     ("an itinerary deleted", on(cwt, gone, "itinerary.json"), PLANNED),
     ("a byte of an itinerary flipped", on(cwt, flipped, "itinerary.json"), PLANNED),

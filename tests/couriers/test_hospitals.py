@@ -23,6 +23,7 @@ from roundelay.network.hospital.request_handler import answer
 from roundelay.network.wire.messages import unpack
 from roundelay.phantom.cohort import make_toy
 from roundelay.plan.progress import Step, Waiting
+from roundelay.records.arm_checks import check_who_was_away
 from roundelay.records.layout import read_record
 from roundelay.records.signatures import check_signatures
 from roundelay.records.verification import verify_arm, verify_run
@@ -292,6 +293,16 @@ def test_a_site_that_is_absent_is_skipped_where_the_study_says_so(data, tmp_path
     assert any(isinstance(e, Waiting) and "skipped" in e.why for e in events)
     # The coordinator signed for the site that wasn't there: that is no hospital's word.
     assert verify_run(out).signed_receipts == 2
+    assert_allowed_by_one_rule(out, "skip")
+
+
+def assert_allowed_by_one_rule(out, allowed):
+    """Else a coordinator could strike out the last hospital's visit and sign that it was away."""
+    path = out / "arms" / "swt-0" / "ledger.jsonl"
+    for rule in {"wait", "skip", "defer"} - {allowed}:
+        with pytest.raises(LedgerError, match="away and passed over; the study does not allow"):
+            check_who_was_away(path, read_chain(path), rule)
+    check_who_was_away(path, read_chain(path), allowed)
 
 
 def test_a_site_that_is_away_is_put_off_to_later_in_its_round(data, tmp_path):
@@ -370,6 +381,7 @@ def test_the_word_that_a_site_was_away_can_not_be_forged(data, tmp_path):
     lines = read_ledger(out / "arms" / "swt-0" / "ledger.jsonl")
 
     assert [line["leg"] for line in lines[1:]] == [1, 0, 2]
+    assert_allowed_by_one_rule(out, "defer")
     word = lines[1]["proofs"][0]["deferred"][0]
     word["statement"]["receipt"]["seconds"] = 1e6
     with pytest.raises(LedgerError, match="isn't signed by coordinator"):

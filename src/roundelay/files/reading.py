@@ -1,7 +1,9 @@
 """Files that a run left behind, read back: whole and of a known shape, or refused."""
 
 import json
+import stat
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ PIECE = 1 << 20
 def read_bytes(path: Path, error: type[UserError]) -> bytes:
     """All bytes of a file. Raises `error` where it can't be read or has more than `LARGEST`."""
     data = bytearray()
+    refuse_devices(path, error)
     try:
         with path.open("rb") as file:
             while piece := file.read(PIECE):
@@ -29,6 +32,13 @@ def read_bytes(path: Path, error: type[UserError]) -> bytes:
     except (OSError, ValueError) as fault:  # ValueError: a NUL in the name
         raise error(f"{path} can't be read: {why(fault)}.") from fault
     return bytes(data)
+
+
+def refuse_devices(path: Path, error: type[UserError]) -> None:
+    """Raise `error` for a pipe or a device, which may never end, or never begin."""
+    with suppress(OSError, ValueError):  # whoever opens it says why
+        if not stat.S_ISREG(mode := path.stat().st_mode) and not stat.S_ISDIR(mode):
+            raise error(f"{path} can't be read: it is a pipe or a device, not a file.")
 
 
 def read_json(
@@ -45,14 +55,29 @@ def read_json(
     data = read_bytes(path, error)
     try:
         shape.validate_json(data)
-        return build(json.loads(data))
+        return build(parse_json(data))
     except (ValueError, KeyError, TypeError, RecursionError) as fault:
         raise error(
-            f"{path} is damaged ({_first(fault)}). Put it back from a copy held elsewhere."
+            f"{path} is damaged ({said_of(fault)}). Put it back from a copy held elsewhere."
         ) from fault
 
 
-def _first(fault: Exception) -> str:
+def parse_json(data: bytes | str) -> Any:
+    """The values of a JSON text. Raises ValueError, also for a key that stands twice in one place:
+    readers differ in which of the two they take."""
+    return json.loads(data, object_pairs_hook=_once)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        twice = next(key for n, (key, _) in enumerate(pairs) if key in dict(pairs[:n]))
+        raise ValueError(f"the key {twice!r} stands twice")
+    return values
+
+
+def said_of(fault: Exception) -> str:
+    """What is wrong with values, in a few words: the first of a model's complaints."""
     if not isinstance(fault, ValidationError):
         return why(fault)
     first = fault.errors(include_url=False, include_input=False)[0]

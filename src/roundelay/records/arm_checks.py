@@ -73,6 +73,21 @@ def check_patients(path: Path, chain: Chain, surveys: Mapping[str, SiteSurvey]) 
                 )
 
 
+def check_who_was_away(path: Path, chain: Chain, rule: str) -> None:
+    """Between hospitals a stop is skipped, or put off, only by the study's own `rule`: the
+    coordinator signs for it, and nobody else."""
+    for line in chain.legs:
+        skipped = any(receipt["task"] == "absent" for receipt in line["receipts"])
+        put_off = any(True for _ in absence_statements(line, "deferred"))
+        if (skipped and (rule != "skip" or len(line["receipts"]) > 1)) or (
+            put_off and rule != "defer"
+        ):
+            raise LedgerError(
+                f"{path}, leg {line['leg'] + 1} says that a site was away and passed over; the"
+                f" study does not allow that (absent = {rule!r})."
+            )
+
+
 def check_nobody_was_away(path: Path, chain: Chain) -> None:
     """On one machine no stop is skipped or put off, and nothing is signed."""
     for line in chain.legs:

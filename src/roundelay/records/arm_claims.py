@@ -14,6 +14,7 @@ from roundelay.records.arm_checks import (
     check_nobody_was_away,
     check_patients,
     check_visits,
+    check_who_was_away,
 )
 from roundelay.records.claims import CantBeChecked, Claim, tried
 from roundelay.records.end_checks import (
@@ -74,6 +75,8 @@ def _visits(arm: ArmEvidence) -> None:
     check_visits(_ledger(arm), chain, arm.known_legs)
     if arm.run.network is None:
         check_nobody_was_away(_ledger(arm), chain)
+    else:
+        check_who_was_away(_ledger(arm), chain, str(arm.run.network.get("absent")))
     check_patients(_ledger(arm), chain, arm.run.known_surveys)
 
 
@@ -100,6 +103,12 @@ def _from_images(_: ArmEvidence) -> None:
     raise CantBeChecked("that needs the images, which stay at their sites")
 
 
+def _one_rows(arm: ArmEvidence) -> None:
+    whole = sorted({s.site for s in arm.known_scores if s.patients != 1})
+    if whole:
+        raise CantBeChecked(f"{', '.join(whole)} gave one row for all, its patients' stay there")
+
+
 def claims_on_end(arm: ArmEvidence) -> list[Claim]:
     """What its model, choice and scores show."""
     several = [("what several sites returned was merged as the study says", _merged)]
@@ -114,6 +123,7 @@ def claims_on_end(arm: ArmEvidence) -> list[Claim]:
              check_validations),
             ("every patient is scored, and each Dice is that of its counted pixels", check_scores),
             ("curve.csv holds what the receipts state", check_curve),
+            ("each Dice of a hospital that gave one row is that of its patients", _one_rows),
             ("the counted pixels are those of model and images", _from_images),
         )
     ]  # fmt: skip

@@ -6,13 +6,13 @@ for all of them.
 """
 
 import hashlib
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from roundelay.errors import LedgerError
 from roundelay.files.canonical import digest_of
+from roundelay.files.reading import parse_json
 from roundelay.files.writing import write_json
 from roundelay.records.arm import CURVE, VALIDATIONS
 from roundelay.records.layout import (
@@ -73,7 +73,7 @@ def read_closing(out: Path) -> dict[str, Any]:
     """closing.json, whose own digest holds. Raises LedgerError."""
     path = out / CLOSING
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = parse_json(path.read_bytes())
         rest = {key: values[key] for key in ("heads", "files")}
         found, stated = digest_of(rest), values["digest"]
         texts = [t for part in rest.values() for pair in part.items() for t in pair]
@@ -108,6 +108,15 @@ def refuse_changed_end(out: Path) -> None:
                 f"{path} was changed since the run ended. Put it back from a copy held elsewhere;"
                 " removed, summary.json is written again by --resume."
             )
+
+
+def refuse_strangers(folder: Path, known: Iterable[str]) -> None:
+    """Raise LedgerError for what lies in a folder and was not written there: somebody may take it
+    for what was."""
+    names = {*known}
+    for path in sorted(folder.iterdir()):
+        if path.name not in names and not path.name.startswith("."):
+            raise LedgerError(f"{path} is no part of the run: it was added.")
 
 
 def refuse_other_files(folder: Path, named: Mapping[str, str], expected: Iterable[str]) -> None:

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, TypeAdapter
+from pydantic import BaseModel, Field, TypeAdapter
 
 from roundelay.data.survey import TEST, VALIDATION
 from roundelay.errors import LedgerError, RunFolderError
@@ -44,7 +44,7 @@ FULL_NAMES = {
 
 
 class _Sample(BaseModel):
-    file: str
+    file: Annotated[str, Field(pattern=r"^[^./\\\x00][^/\\\x00]*\.png$")]
     arm: str
     site: str
     rank: str

@@ -16,9 +16,9 @@ from roundelay.plan.legs import followed, round_ends
 from roundelay.records.arm import CURVE, curve_text
 from roundelay.records.arm_checks import legs_run
 from roundelay.records.claims import CantBeChecked
-from roundelay.records.closing import arm_files, refuse_other_files
+from roundelay.records.closing import arm_files, refuse_other_files, refuse_strangers
 from roundelay.records.evidence import OLDER, ArmEvidence
-from roundelay.records.layout import MODEL, SCORES, SEALED_MODEL
+from roundelay.records.layout import LEDGER, MODEL, SCORES, SEALED_MODEL
 from roundelay.relay.aggregation import final_model
 from roundelay.relay.baton import digest_of_parts
 from roundelay.relay.ledger import file_name, read_baton, sealed_as
@@ -30,6 +30,7 @@ def check_closing(arm: ArmEvidence) -> None:
     chain = arm.known_chain
     if chain.closing is not None:
         refuse_other_files(arm.place, chain.closing, arm_files(arm.place))
+        refuse_strangers(arm.place, {*chain.closing, LEDGER, "itinerary.json", "batons"})
         return
     arm.must_be_done()
     if arm.run.older:
@@ -74,10 +75,12 @@ def check_model(arm: ArmEvidence) -> None:
     with safetensors.safe_open(arm.place / MODEL, framework="numpy") as file:
         metadata = file.metadata()
         arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    if not arm.run.older and metadata != model_metadata(study):
-        raise LedgerError(f"The header of {arm.place / MODEL} is not what the study says.")
     if digest_of_parts(model=arrays) != line["baton"]:
         _compare_with_baton(arm, line["leg"], sealed_as(line), line["baton"], arrays)
+    if metadata != model_metadata(study):
+        if arm.run.older:
+            raise CantBeChecked("an older version wrote the model's header otherwise")
+        raise LedgerError(f"The header of {arm.place / MODEL} is not what the study says.")
 
 
 def _compare_with_baton(
@@ -169,5 +172,7 @@ def check_curve(arm: ArmEvidence) -> None:
     chain = arm.finished_chain
     receipts = [Receipt(**receipt) for line in chain.legs for receipt in line["receipts"]]
     found = (arm.place / CURVE).read_bytes()
-    if not arm.run.older and found != curve_text(receipts).encode():
+    if found != curve_text(receipts).encode():
+        if arm.run.older:
+            raise CantBeChecked("an older version wrote curve.csv otherwise")
         raise LedgerError(f"{arm.place / CURVE} does not hold what the receipts state.")

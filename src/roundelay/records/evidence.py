@@ -1,6 +1,5 @@
 """The files of a run folder as `verify` looks at them: each read once, all of them doubted."""
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,6 +10,7 @@ from roundelay.data.survey import SPLITS, SiteSurvey
 from roundelay.errors import LedgerError, RoundelayError, RunFolderError
 from roundelay.evaluation.forgetting import Validation
 from roundelay.evaluation.scores import PatientScore
+from roundelay.files.reading import parse_json
 from roundelay.plan.arms import Arm, lay
 from roundelay.plan.itinerary import Leg
 from roundelay.records.arm import read_legs, read_validations
@@ -59,7 +59,18 @@ class RunEvidence:
     @property
     def older(self) -> bool:
         """Whether a version began it that closed no ledgers."""
-        return "format" not in self.record
+        return "format" not in self.record and not self._has_what_came_later
+
+    @cached_property
+    def _has_what_came_later(self) -> bool:
+        """Whether there is anything that only a version with a format writes."""
+        signed = "survey_signatures" in (self.network or {})
+        labels = self.record["arms"]
+        return (
+            signed
+            or (self.out / CLOSING).exists()
+            or any(self.arm(label).closes_by_a_line for label in labels)
+        )
 
     @property
     def finished(self) -> bool:
@@ -132,13 +143,13 @@ class ArmEvidence:
     @property
     def done(self) -> bool:
         """Whether the arm says of itself that it is finished."""
-        return (self.place / SCORES).exists() or self.run.finished or self._closed
+        return (self.place / SCORES).exists() or self.run.finished or self.closes_by_a_line
 
     @property
-    def _closed(self) -> bool:
+    def closes_by_a_line(self) -> bool:
         try:
             return self.chain.closing is not None
-        except LedgerError:
+        except (LedgerError, OSError):
             return False
 
     @cached_property
@@ -179,7 +190,7 @@ class ArmEvidence:
     def _end(self) -> dict[str, Any]:
         path = self.place / SCORES
         try:
-            values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            values: dict[str, Any] = parse_json(path.read_bytes())
         except OSError as error:
             raise LedgerError(f"{path} can't be read: {error.strerror}.") from error
         return values

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from roundelay.errors import LedgerError
+from roundelay.files.reading import parse_json
 from roundelay.records.claims import CantBeChecked
 from roundelay.records.contents import read_run
 from roundelay.records.evidence import RunEvidence
@@ -37,6 +38,6 @@ def check_left_out_summary(out: Path, runs: Sequence[RunEvidence]) -> None:
     order = [site for site in runs[0].known_surveys if site in by_site]
     in_order = {site: read_run(by_site[site], verified=False) for site in order}
     wanted = json.loads(json.dumps(summarize_left_out(combine_left_out(in_order), in_order)))
-    found = json.loads((out / SUMMARY).read_text(encoding="utf-8"))
+    found = parse_json((out / SUMMARY).read_bytes())
     for where in differences(found, wanted):
         raise LedgerError(f"{out / SUMMARY} says otherwise at {'.'.join(where)} than its runs.")

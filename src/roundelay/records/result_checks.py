@@ -12,6 +12,7 @@ from typing import Any
 
 from roundelay.data.tables import write_table
 from roundelay.errors import LedgerError
+from roundelay.files.reading import parse_json
 from roundelay.records.claims import CantBeChecked
 from roundelay.records.contents import read_run
 from roundelay.records.evidence import RunEvidence, needed
@@ -47,7 +48,7 @@ def check_summary(again: ComputedAgain) -> None:
     """summary.json is what scores, ledgers and models come to, computed again."""
     run, wanted = again.run, json.loads(json.dumps(again.result.as_json()))
     path = run.out / SUMMARY
-    found = json.loads(path.read_text(encoding="utf-8"))
+    found = parse_json(path.read_bytes())
     differ = list(differences(found, wanted))
     if not differ:
         return

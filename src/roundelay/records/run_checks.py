@@ -2,12 +2,13 @@
 
 from roundelay.data.survey import cohort_digest
 from roundelay.errors import LedgerError
+from roundelay.evaluation.scores import PatientScore
 from roundelay.plan.itinerary import as_json
 from roundelay.records.claims import CantBeChecked
 from roundelay.records.closing import read_closing, refuse_other_files, run_files
 from roundelay.records.contents import read_samples
 from roundelay.records.evidence import OLDER, RunEvidence
-from roundelay.records.layout import CLOSING, SAMPLES, STUDY
+from roundelay.records.layout import CLOSING, MODEL, SAMPLES, STUDY
 from roundelay.records.resuming import RESUMED, told_of
 
 
@@ -16,6 +17,12 @@ def check_study(run: RunEvidence) -> None:
     stated, text = run.record.get("study"), (run.out / STUDY).read_text(encoding="utf-8")
     if not text.startswith(f"# digest {stated}\n"):
         raise LedgerError(f"{run.out / STUDY} is not the study whose digest run.json notes.")
+    if "format" not in run.record and not run.older:
+        raise LedgerError(f"{run.out / 'run.json'} lost its format: it was changed.")
+    if run.record.get("synthetic") is not (run.study.data.format == "phantom"):
+        raise LedgerError(
+            f"{run.out / 'run.json'} and {STUDY} don't agree on whether patients are synthetic."
+        )
     if run.study.digest != stated:
         if run.older:
             raise CantBeChecked("an older version took the study's digest otherwise")
@@ -75,11 +82,19 @@ def check_same_patients(run: RunEvidence) -> None:
     found = {}
     for label in run.record["arms"]:
         scores = run.arm(label).known_scores
-        found[label] = {(s.patient, s.site, s.split, s.slices) for s in scores}
+        found[label] = {_reference(score) for score in scores}
     first, *others = found
     for label in others:
         if found[label] != found[first]:
             raise LedgerError(f"{label} scored other patients than {first}.")
+
+
+def _reference(score: PatientScore) -> tuple[object, ...]:
+    """Who was scored, and what does not depend on the model."""
+    named = (score.patient, score.site, score.split, score.slices)
+    if score.patients != 1:
+        return named
+    return *named, score.tp + score.fn, score.reference_slices, score.slice_dice_of_empty_prediction
 
 
 def check_closing_record(run: RunEvidence) -> None:
@@ -96,6 +111,8 @@ def check_closing_record(run: RunEvidence) -> None:
     if closing["heads"] != heads:
         raise LedgerError(f"{run.out / CLOSING} notes other heads than the arms' ledgers have.")
     refuse_other_files(run.out, closing["files"], run_files(run.out))
+    if (run.out / MODEL).exists():
+        raise LedgerError(f"{run.out / MODEL} is no part of the run: it was added.")
 
 
 def check_samples(run: RunEvidence) -> None:

@@ -5,7 +5,6 @@ of another type or out of its range, and no digest is anything but a digest, als
 """
 
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from roundelay.errors import LedgerError
 from roundelay.files.canonical import canonical_json
+from roundelay.files.reading import parse_json
 
 FIRST_PREVIOUS = "0" * 64
 
@@ -126,7 +126,7 @@ def parse_chain(data: bytes, where: str) -> Chain:
                 f"{where}, line {number}: {problem}.\nThis ledger was changed after it was written."
                 " Compare it with a copy held elsewhere; the run can't go on from it."
             )
-        lines.append(json.loads(raw))
+        lines.append(parse_json(raw))
     head = str(lines[-1]["digest"])
     closing = lines.pop()["closing"] if "closing" in lines[-1] else None
     return Chain(lines, closing, head)
@@ -140,7 +140,7 @@ def chained(entry: Mapping[str, Any], previous: str) -> dict[str, Any]:
 
 def _problem(raw: bytes, before: Sequence[Mapping[str, Any]]) -> str | None:
     try:
-        line = json.loads(raw)
+        line = parse_json(raw)
         entry = {key: value for key, value in line.items() if key != "digest"}
         if canonical_json(line) != raw:
             return "it is not spelled as it was written"

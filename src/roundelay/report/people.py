@@ -2,7 +2,9 @@
 
 from base64 import b64encode
 
+from roundelay.errors import RunFolderError
 from roundelay.evaluation.fairness import gap
+from roundelay.files.reading import read_bytes
 from roundelay.records.contents import Run
 from roundelay.report import figures
 from roundelay.report.blocks import (
@@ -44,7 +46,7 @@ def samples_section(run: Run) -> Section:
         return Section("samples", "Sample outputs", [])
     pictures = []
     for row in run.samples:
-        data = (run.folder / "samples" / row["file"]).read_bytes()
+        data = read_bytes(run.folder / "samples" / row["file"], RunFolderError)
         title = f"{row['site']}, {row['rank']}: {row['patient']}, Dice {row['dice']:.3f}"
         pictures.append(
             Picture(

@@ -27,6 +27,12 @@ Absent = Literal["wait", "defer", "skip"]
 
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 
+Size = Annotated[int, Field(ge=32, le=1024, multiple_of=32)]
+"""Pixels of the side of the square that the network sees."""
+
+Threshold = Annotated[float, Field(gt=0, lt=1)]
+"""The probability above which a pixel is tumour."""
+
 MOST_SITES, MOST_SEEDS = 1000, 100
 
 Positive = Annotated[int, Field(ge=1, le=2**63 - 1)]
@@ -87,7 +93,7 @@ class Data(Section):
     train_slices: Many | None = None
     intensity: Literal["zscore", "percentile"] = "zscore"
     crop: Literal["none", "brain"] = "none"
-    size: Annotated[int, Field(ge=32, le=1024, multiple_of=32)] = 256
+    size: Size = 256
 
     @model_validator(mode="after")
     def _known_scheme(self) -> Self:
@@ -170,7 +176,7 @@ class Evaluation(Section):
     choose: Literal["last", "best", "worst-site"] = "last"
     follow: Literal["none", "round", "visit"] = "none"
     leave_out: Site | None = None
-    threshold: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    threshold: Threshold = 0.5
     test_time_augmentation: bool = False
     samples: bool = True
 

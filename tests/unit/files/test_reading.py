@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel, TypeAdapter
 
-from roundelay.errors import LedgerError
+from roundelay.data.tables import read_table
+from roundelay.errors import DataError, LedgerError
 from roundelay.files import reading
-from roundelay.files.reading import read_bytes, read_json
+from roundelay.files.reading import parse_json, read_bytes, read_json
+from roundelay.files.text import read_text
 
 
 class Shape(BaseModel):
@@ -95,5 +97,27 @@ def test_a_disk_that_breaks_while_it_is_read_is_said(tmp_path, monkeypatch):
 def test_a_file_that_never_ends_does(monkeypatch):
     monkeypatch.setattr(reading, "LARGEST", 5_000_000)
 
+    with pytest.raises(LedgerError, match="/dev/zero can't be read: it is a pipe or a device"):
+        read_bytes(Path("/dev/zero"), LedgerError)
+    monkeypatch.setattr(reading, "refuse_devices", lambda *_: None)
     with pytest.raises(LedgerError, match="/dev/zero can't be read: it has over 5 MB"):
         read_bytes(Path("/dev/zero"), LedgerError)
+
+
+@pytest.mark.timeout(20)
+def test_a_pipe_that_nobody_writes_to_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "data.csv")
+
+    for read in (
+        lambda path: read_bytes(path, LedgerError),
+        lambda path: read_text(path, LedgerError, limit=10),
+        read_table,
+    ):
+        with pytest.raises((LedgerError, DataError), match="is a pipe or a device, not a file"):
+            read(tmp_path / "data.csv")
+
+
+@pytest.mark.parametrize("text", ['{"a": 1, "a": 2}', '[{"b": {"c": 0, "d": 1, "c": 0}}]'])
+def test_a_key_that_stands_twice_is_refused(text):
+    with pytest.raises(ValueError, match="stands twice"):
+        parse_json(text)

@@ -91,7 +91,13 @@ class Session:
         # Its loggers have no name in common, and say on standard error what is handled here.
         logging.getLogger().addHandler(logging.NullHandler())
         with contextlib.redirect_stdout(io.StringIO()):  # it speaks of connecting
-            return new_secure_session(
-                self._user.username, str(self._kit), timeout=LOGIN_SECONDS,
-                command_timeout=COMMAND_SECONDS,
-            )  # fmt: skip
+            try:
+                return new_secure_session(
+                    self._user.username, str(self._kit), timeout=LOGIN_SECONDS,
+                    command_timeout=COMMAND_SECONDS,
+                )  # fmt: skip
+            except RuntimeError as error:  # what FLARE says of a kit that isn't whole
+                raise NetworkError(
+                    f"The kit {self._kit} can't be used ({error}): is it whole? Put it back from"
+                    " the folder that  roundelay network create  made."
+                ) from error
