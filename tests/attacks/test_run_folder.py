@@ -388,6 +388,20 @@ def test_what_would_never_end_to_be_read_is_not_begun(run, capsys):
     assert "neither a file nor a folder" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("name", ["../secret.png", "/dev/zero", "..", "link.png", "gone.png"])
+def test_a_picture_from_elsewhere_is_neither_shown_nor_checked(run, capsys, name):
+    (run / "secret.png").write_text("secret")
+    (run / "samples" / "link.png").symlink_to(run / "secret.png")
+    put_json(run / "samples" / "samples.json", lambda v: v[0].update(file=name))
+    close_anew(run)
+
+    assert run_app(["report", str(run)]) == 2
+    assert "samples" in capsys.readouterr().err
+    assert not (run / "report.html").exists()
+    assert run_app(["ledger", "verify", str(run)]) == 2
+    assert "Traceback" not in capsys.readouterr().err
+
+
 def test_a_record_that_nests_without_an_end_is_none(run, capsys):
     put(run / "run.json", "[" * 10**5)
 

@@ -4,6 +4,7 @@ from base64 import b64encode
 
 from roundelay.evaluation.fairness import gap
 from roundelay.records.contents import Run
+from roundelay.records.samples import read_picture
 from roundelay.report import figures
 from roundelay.report.blocks import (
     Block,
@@ -44,7 +45,7 @@ def samples_section(run: Run) -> Section:
         return Section("samples", "Sample outputs", [])
     pictures = []
     for row in run.samples:
-        data = (run.folder / "samples" / row["file"]).read_bytes()
+        data = read_picture(run.folder, row["file"])
         title = f"{row['site']}, {row['rank']}: {row['patient']}, Dice {row['dice']:.3f}"
         pictures.append(
             Picture(
