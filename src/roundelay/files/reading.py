@@ -9,10 +9,10 @@ from pydantic import TypeAdapter, ValidationError
 
 from roundelay.errors import UserError
 from roundelay.files.mishap import why
+from roundelay.files.regular import refuse_special
 
 LARGEST = 1_000_000_000
-"""Bytes of what a run records: scores of a hundred thousand patients are a tenth of that, and a
-device such as /dev/zero never ends."""
+"""Bytes of what a run records: scores of a hundred thousand patients are a tenth of that."""
 
 PIECE = 1 << 20
 
@@ -21,6 +21,7 @@ def read_bytes(path: Path, error: type[UserError]) -> bytes:
     """All bytes of a file. Raises `error` where it can't be read or has more than `LARGEST`."""
     data = bytearray()
     try:
+        refuse_special(path)
         with path.open("rb") as file:
             while piece := file.read(PIECE):
                 data += piece

@@ -10,6 +10,7 @@ from torch import nn
 from roundelay.data.preprocessing import Preprocessing
 from roundelay.errors import ModelError
 from roundelay.files.arrays import Arrays
+from roundelay.files.regular import refuse_special
 from roundelay.files.writing import write_bytes
 from roundelay.learning.model_header import FORMAT, KEY, model_metadata
 from roundelay.learning.predict import InferenceSettings
@@ -38,6 +39,7 @@ def read_model(path: Path) -> tuple[nn.Module, InferenceSettings, dict[str, Any]
     """
     path = find_model(path)
     try:
+        refuse_special(path)
         with safetensors.safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
             header = json.loads(metadata[KEY])
