@@ -12,7 +12,7 @@ from roundelay.errors import ModelError
 from roundelay.files.arrays import Arrays
 from roundelay.files.regular import refuse_special
 from roundelay.files.writing import write_bytes
-from roundelay.learning.model_header import FORMAT, KEY, model_metadata
+from roundelay.learning.model_header import KEY, model_metadata, parse_header
 from roundelay.learning.predict import InferenceSettings
 from roundelay.learning.state import load_model
 from roundelay.study.study import Study
@@ -42,22 +42,20 @@ def read_model(path: Path) -> tuple[nn.Module, InferenceSettings, dict[str, Any]
         refuse_special(path)
         with safetensors.safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
-            header = json.loads(metadata[KEY])
+            known = parse_header(metadata[KEY])
+            header: dict[str, Any] = json.loads(metadata[KEY])
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        if header["format"] not in (1, FORMAT):
-            raise ValueError("another version wrote it")
         settings = InferenceSettings(
-            Preprocessing(header["intensity"], header["crop"], header["size"]),
-            header["threshold"],
-            header["flips" if header["format"] == 1 else "test_time_augmentation"],
+            Preprocessing(known.intensity, known.crop, known.size),
+            known.threshold,
+            known.test_time_augmentation,
         )
-        encoder = header["encoder"]
     except (OSError, safetensors.SafetensorError, KeyError, ValueError, TypeError) as error:
         raise ModelError(
             f"{path} is not a model of Roundelay ({error}). Give the model.safetensors of a run's"
             " arm, or a run folder."
         ) from error
-    return load_model(encoder, arrays), settings, header
+    return load_model(known.encoder, arrays), settings, header
 
 
 def find_model(path: Path) -> Path:

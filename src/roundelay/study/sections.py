@@ -21,6 +21,14 @@ RELAYS, PARALLEL = ("cwt", "swt"), ("fedavg", "fedprox")
 
 Order = Literal["given", "shuffled", "reversed", "there-and-back", "size"]
 
+Intensity = Literal["zscore", "percentile"]
+
+Crop = Literal["none", "brain"]
+
+Side = Annotated[int, Field(ge=32, le=1024, multiple_of=32)]
+
+Threshold = Annotated[float, Field(gt=0, lt=1)]
+
 Seal = Literal["sites", "owner", "none"]
 
 Absent = Literal["wait", "defer", "skip"]
@@ -85,9 +93,9 @@ class Data(Section):
     split_seed: Seed = 0
     slices: Literal["all", "positive"] = "all"
     train_slices: Many | None = None
-    intensity: Literal["zscore", "percentile"] = "zscore"
-    crop: Literal["none", "brain"] = "none"
-    size: Annotated[int, Field(ge=32, le=1024, multiple_of=32)] = 256
+    intensity: Intensity = "zscore"
+    crop: Crop = "none"
+    size: Side = 256
 
     @model_validator(mode="after")
     def _known_scheme(self) -> Self:
@@ -170,7 +178,7 @@ class Evaluation(Section):
     choose: Literal["last", "best", "worst-site"] = "last"
     follow: Literal["none", "round", "visit"] = "none"
     leave_out: Site | None = None
-    threshold: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    threshold: Threshold = 0.5
     test_time_augmentation: bool = False
     samples: bool = True
 

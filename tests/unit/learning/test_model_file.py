@@ -68,3 +68,28 @@ def test_a_file_without_our_header_is_refused(tmp_path, arrays):
 
     with pytest.raises(ModelError, match="not a model of Roundelay"):
         read_model(tmp_path / "other.safetensors")
+
+
+@pytest.mark.parametrize("value", [None, [], {}, -1, 0, 33, True, float("nan"), 10**40, "\x1b[2J"])
+@pytest.mark.parametrize(
+    "key", ["format", "encoder", "intensity", "crop", "size", "threshold", "study", "synthetic"]
+)
+def test_a_header_beyond_what_a_study_may_say_is_refused(tmp_path, arrays, key, value):
+    if (key, value) == ("synthetic", True):
+        return
+    path = tmp_path / "model.safetensors"
+    write_model(path, arrays, PLAN)
+    rewritten(path, arrays, lambda header: header.update({key: value}))
+
+    with pytest.raises(ModelError, match="not a model of Roundelay"):
+        read_model(path)
+
+
+@pytest.mark.parametrize("key", ["format", "size", "threshold", "synthetic"])
+def test_a_header_that_lacks_a_key_is_refused(tmp_path, arrays, key):
+    path = tmp_path / "model.safetensors"
+    write_model(path, arrays, PLAN)
+    rewritten(path, arrays, lambda header: header.pop(key))
+
+    with pytest.raises(ModelError, match=f"not a model of Roundelay.*{key}"):
+        read_model(path)
