@@ -74,7 +74,7 @@ OLD_WORDS = re.compile(
 ANSWER_OLD_KEYS = {
     PACKAGE / "study" / "renamed.py": None,
     PACKAGE / "network" / "hospital" / "policy.py": "RENAMED = ",
-    PACKAGE / "learning" / "model_header.py": "bool, Field(validation_alias=",
+    PACKAGE / "learning" / "model_header.py": 'validation_alias=AliasChoices("test_time_aug',
 }
 """Files, or their lines that begin so, in which old keys are read or answered with new ones."""
 

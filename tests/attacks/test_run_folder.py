@@ -160,6 +160,15 @@ def gone(path):
     path.unlink()
 
 
+def without(*place):
+    def change(values):
+        for key in place[:-1]:
+            values = values[key]
+        del values[place[-1]]
+
+    return change
+
+
 def closed_anew(run):
     """All that ends the arm and the run, written anew over what is there now."""
     reclose(cwt(run))
@@ -406,6 +415,45 @@ def test_what_would_never_end_to_be_read_is_not_begun(run, capsys):
 
     assert run_app(["ledger", "verify", str(run)]) == 2
     assert "neither a file nor a folder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["../secret.png", "/dev/zero", "..", "link.png", "gone.png"])
+def test_a_picture_from_elsewhere_is_neither_shown_nor_checked(run, capsys, name):
+    (run / "secret.png").write_text("secret")
+    (run / "samples" / "link.png").symlink_to(run / "secret.png")
+    put_json(run / "samples" / "samples.json", lambda v: v[0].update(file=name))
+    close_anew(run)
+
+    assert run_app(["report", str(run)]) == 2
+    assert "samples" in capsys.readouterr().err
+    assert not (run / "report.html").exists()
+    assert run_app(["ledger", "verify", str(run)]) == 2
+    assert "Traceback" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        without("sites", 0, "patients", "train"),
+        without("sites", 0, "slices", "test"),
+        lambda v: v.update(machine=[]),
+        lambda v: v.update(network={"seal": None}),
+        lambda v: v.update(torch=None),
+    ],
+)
+def test_a_page_of_a_record_with_other_values_is_refused(run, capsys, change):
+    put_json(run / "run.json", change)
+
+    assert run_app(["report", str(run)]) == 2
+    assert "run.json is damaged" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("key", ["torch", "python", "roundelay", "machine", "threads", "cohort"])
+def test_a_page_of_a_record_that_lacks_what_older_ones_lacked_is_drawn(run, key):
+    put_json(run / "run.json", without(key))
+
+    assert run_app(["report", str(run)]) in (0, 2)
+    assert (run / "report.html").exists()
 
 
 def test_a_record_that_nests_without_an_end_is_none(run, capsys):

@@ -1,9 +1,7 @@
 """Files that a run left behind, read back: whole and of a known shape, or refused."""
 
 import json
-import stat
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +9,10 @@ from pydantic import TypeAdapter, ValidationError
 
 from roundelay.errors import UserError
 from roundelay.files.mishap import why
+from roundelay.files.regular import refuse_special
 
 LARGEST = 1_000_000_000
-"""Bytes of what a run records: scores of a hundred thousand patients are a tenth of that, and a
-device such as /dev/zero never ends."""
+"""Bytes of what a run records: scores of a hundred thousand patients are a tenth of that."""
 
 PIECE = 1 << 20
 
@@ -22,8 +20,8 @@ PIECE = 1 << 20
 def read_bytes(path: Path, error: type[UserError]) -> bytes:
     """All bytes of a file. Raises `error` where it can't be read or has more than `LARGEST`."""
     data = bytearray()
-    refuse_devices(path, error)
     try:
+        refuse_special(path)
         with path.open("rb") as file:
             while piece := file.read(PIECE):
                 data += piece
@@ -32,13 +30,6 @@ def read_bytes(path: Path, error: type[UserError]) -> bytes:
     except (OSError, ValueError) as fault:  # ValueError: a NUL in the name
         raise error(f"{path} can't be read: {why(fault)}.") from fault
     return bytes(data)
-
-
-def refuse_devices(path: Path, error: type[UserError]) -> None:
-    """Raise `error` for a pipe or a device, which may never end, or never begin."""
-    with suppress(OSError, ValueError):  # whoever opens it says why
-        if not stat.S_ISREG(mode := path.stat().st_mode) and not stat.S_ISDIR(mode):
-            raise error(f"{path} can't be read: it is a pipe or a device, not a file.")
 
 
 def read_json(
@@ -58,7 +49,7 @@ def read_json(
         return build(parse_json(data))
     except (ValueError, KeyError, TypeError, RecursionError) as fault:
         raise error(
-            f"{path} is damaged ({said_of(fault)}). Put it back from a copy held elsewhere."
+            f"{path} is damaged ({_first(fault)}). Put it back from a copy held elsewhere."
         ) from fault
 
 
@@ -76,8 +67,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return values
 
 
-def said_of(fault: Exception) -> str:
-    """What is wrong with values, in a few words: the first of a model's complaints."""
+def _first(fault: Exception) -> str:
     if not isinstance(fault, ValidationError):
         return why(fault)
     first = fault.errors(include_url=False, include_input=False)[0]

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from roundelay.errors import UserError
-from roundelay.files.reading import refuse_devices
+from roundelay.files.regular import refuse_special
 
 MARKS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16", b"\0\0\xfe\xff": "UTF-32"}
 """The first bytes of texts in other encodings."""
@@ -16,8 +16,8 @@ def read_text(path: Path, error: type[UserError], *, limit: int) -> str:
 
     Raises `error` where it can't be read, is larger, or is no UTF-8.
     """
-    refuse_devices(path, error)
     try:
+        refuse_special(path)
         with path.open("rb") as file:
             data = file.read(limit + 1)
     except (OSError, ValueError) as fault:  # ValueError: a name that no system takes

@@ -11,6 +11,7 @@ from roundelay.data.formats.places import PREDICTION
 from roundelay.data.patients import Patient
 from roundelay.errors import RunFolderError
 from roundelay.files.folders import clear_unfinished
+from roundelay.files.regular import refuse_special
 from roundelay.files.writing import write_json
 from roundelay.records.layout import locked
 
@@ -52,6 +53,7 @@ def _refuse_others(out: Path, record: Mapping[str, Any]) -> None:
     if not path.exists():
         return
     try:
+        refuse_special(path)
         then = json.loads(path.read_text(encoding="utf-8"))
         different = [key for key in record if then[key] != record[key]]
     except (OSError, ValueError, KeyError, TypeError) as error:

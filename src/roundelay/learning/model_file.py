@@ -10,9 +10,9 @@ from torch import nn
 from roundelay.data.preprocessing import Preprocessing
 from roundelay.errors import ModelError
 from roundelay.files.arrays import Arrays
-from roundelay.files.reading import refuse_devices, said_of
+from roundelay.files.regular import refuse_special
 from roundelay.files.writing import write_bytes
-from roundelay.learning.model_header import KEY, Header, model_metadata
+from roundelay.learning.model_header import KEY, model_metadata, parse_header
 from roundelay.learning.predict import InferenceSettings
 from roundelay.learning.state import load_model
 from roundelay.study.study import Study
@@ -38,23 +38,23 @@ def read_model(path: Path) -> tuple[nn.Module, InferenceSettings, dict[str, Any]
     Raises ModelError for anything else.
     """
     path = find_model(path)
-    refuse_devices(path, ModelError)
     try:
+        refuse_special(path)
         with safetensors.safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
-            header = json.loads(metadata[KEY])
-            known = Header.model_validate(header)
+            known = parse_header(metadata[KEY])
+            header: dict[str, Any] = json.loads(metadata[KEY])
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        settings = InferenceSettings(
+            Preprocessing(known.intensity, known.crop, known.size),
+            known.threshold,
+            known.test_time_augmentation,
+        )
     except (OSError, safetensors.SafetensorError, KeyError, ValueError, TypeError) as error:
         raise ModelError(
-            f"{path} is not a model of Roundelay ({said_of(error)}). Give the model.safetensors of"
-            " a run's arm, or a run folder."
+            f"{path} is not a model of Roundelay ({error}). Give the model.safetensors of a run's"
+            " arm, or a run folder."
         ) from error
-    settings = InferenceSettings(
-        Preprocessing(known.intensity, known.crop, known.size),
-        known.threshold,
-        known.test_time_augmentation,
-    )
     return load_model(known.encoder, arrays), settings, header
 
 

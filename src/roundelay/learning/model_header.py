@@ -1,11 +1,12 @@
 """What the header of model.safetensors says of a study; read and written without PyTorch."""
 
 import json
-from typing import Annotated, Literal
+from typing import Annotated
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field
+from pydantic import AliasChoices, Field, ValidationError
 
-from roundelay.study.sections import Size, Threshold
+from roundelay.files.toml_file import Section
+from roundelay.study.sections import Crop, Intensity, Line, Side, Threshold
 from roundelay.study.study import Study
 
 KEY = "roundelay"
@@ -13,22 +14,30 @@ KEY = "roundelay"
 FORMAT = 2
 
 
-class Header(BaseModel):
-    """A header read back: what prediction reads of it can't be wrong."""
+class ModelHeader(Section):
+    """What a model's file says of itself, within the bounds that a study has."""
 
-    model_config = ConfigDict(strict=True, frozen=True)
-
-    format: Literal[1, 2]
-    encoder: str
-    intensity: Literal["zscore", "percentile"]
-    crop: Literal["none", "brain"]
-    size: Size
+    format: Annotated[int, Field(ge=1, le=FORMAT)]
+    encoder: Line
+    intensity: Intensity
+    crop: Crop
+    size: Side
     threshold: Threshold
-    test_time_augmentation: Annotated[
-        bool, Field(validation_alias=AliasChoices("test_time_augmentation", "flips"))
-    ]
-    study: str
+    test_time_augmentation: bool = Field(
+        validation_alias=AliasChoices("test_time_augmentation", "flips")
+    )
+    study: Line
     synthetic: bool
+
+
+def parse_header(text: str) -> ModelHeader:
+    """The header of a model. Raises ValueError with its first fault."""
+    try:
+        return ModelHeader.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(str(part) for part in first["loc"]) or "header"
+        raise ValueError(f"{place}: {first['msg']}") from error
 
 
 def model_metadata(study: Study) -> dict[str, str]:

@@ -14,6 +14,7 @@ from roundelay.evaluation.forgetting import Validation
 from roundelay.evaluation.scores import PatientScore
 from roundelay.files.mishap import why
 from roundelay.files.reading import read_json
+from roundelay.files.regular import refuse_special
 from roundelay.files.writing import write_json, write_text
 from roundelay.plan.itinerary import Leg, Stop, as_json, legs_from_json
 from roundelay.records.layout import MODEL, SCORES, SEALED_MODEL
@@ -47,6 +48,7 @@ def model_digest(place: Path) -> str:
     sealed = place / SEALED_MODEL
     path = sealed if sealed.exists() else place / MODEL
     try:
+        refuse_special(path)
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:

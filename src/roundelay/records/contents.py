@@ -4,9 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any
-
-from pydantic import BaseModel, Field, TypeAdapter
+from typing import Any
 
 from roundelay.data.survey import TEST, VALIDATION
 from roundelay.errors import LedgerError, RunFolderError
@@ -14,19 +12,18 @@ from roundelay.evaluation.forgetting import Validation
 from roundelay.evaluation.judgement import ArmScores, Judgement, judge
 from roundelay.evaluation.scores import PatientScore
 from roundelay.evaluation.summary import Summary, by_patient, summarize
-from roundelay.files.reading import read_json
 from roundelay.plan.cost import planned_bytes
 from roundelay.plan.itinerary import Leg
 from roundelay.records.arm import model_digest, read_legs, read_scored, read_validations
 from roundelay.records.arm_claims import arm_problems
 from roundelay.records.layout import (
     LEDGER,
-    SAMPLES,
     SUMMARY,
     arm_folder,
     read_record,
     study_of,
 )
+from roundelay.records.samples import read_samples
 from roundelay.records.traffic import passed_bytes
 from roundelay.relay.chain import read_chain
 from roundelay.relay.receipt import Receipt, absence_statements
@@ -42,19 +39,6 @@ FULL_NAMES = {
     "local": "each hospital alone, on its own patients",
 }
 
-
-class _Sample(BaseModel):
-    file: Annotated[str, Field(pattern=r"^[^./\\\x00][^/\\\x00]*\.png$")]
-    arm: str
-    site: str
-    rank: str
-    patient: str
-    dice: float
-    slice: int
-    slices: int
-
-
-_SAMPLES = TypeAdapter(list[_Sample])
 
 AWAY = {"absent": "it was skipped", "deferred": "it was put off to later in the round"}
 
@@ -230,12 +214,6 @@ def _away(lines: list[dict[str, Any]]) -> tuple[str, ...]:
                     f" {AWAY[receipt['task']]}."
                 )
     return tuple(found.values())
-
-
-def read_samples(place: Path) -> tuple[Mapping[str, Any], ...]:
-    """What the pictures in a run folder show; empty where there are none."""
-    path = place / SAMPLES
-    return tuple(read_json(path, _SAMPLES, RunFolderError)) if path.exists() else ()
 
 
 def refuse_other_cohorts(runs: list[Run]) -> None:

@@ -17,6 +17,7 @@ from roundelay.plan.arms import Arm
 from roundelay.plan.itinerary import as_json
 from roundelay.study.file import read_study, to_toml
 from roundelay.study.names import file_name
+from roundelay.study.sections import Absent, Seal
 from roundelay.study.study import Study
 
 RECORD, STUDY, SUMMARY, SCORES = "run.json", "study.toml", "summary.json", "scores.json"
@@ -31,13 +32,35 @@ SAMPLES = Path("samples", "samples.json")
 LOCK = ".lock"
 
 
+class _Counts(BaseModel):
+    """Numbers by split: all three of them."""
+
+    train: int
+    validation: int
+    test: int
+
+
+class _Machine(BaseModel):
+    """What run.json says of the machine."""
+
+    device: str = ""
+    bfloat16: bool = False
+
+
+class _Network(BaseModel):
+    """What a report tells of a network; `verify` and `--resume` look at the rest."""
+
+    seal: Seal = "none"
+    absent: Absent = "wait"
+
+
 class _Site(BaseModel):
     """What run.json records of a site: its survey."""
 
     site: str
-    patients: dict[str, int]
-    slices: dict[str, int]
-    tumour_slices: dict[str, int]
+    patients: _Counts
+    slices: _Counts
+    tumour_slices: _Counts
     digest: str
 
 
@@ -53,8 +76,8 @@ class _Record(BaseModel):
     torch: str = ""
     python: str = ""
     threads: int = 1
-    machine: dict[str, Any] = {}
-    network: dict[str, Any] = {}
+    machine: _Machine = _Machine()
+    network: _Network = _Network()
 
 
 RECORDED = TypeAdapter(_Record)

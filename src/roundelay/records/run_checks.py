@@ -6,10 +6,10 @@ from roundelay.evaluation.scores import PatientScore
 from roundelay.plan.itinerary import as_json
 from roundelay.records.claims import CantBeChecked
 from roundelay.records.closing import read_closing, refuse_other_files, run_files
-from roundelay.records.contents import read_samples
 from roundelay.records.evidence import OLDER, RunEvidence
 from roundelay.records.layout import CLOSING, MODEL, SAMPLES, STUDY
 from roundelay.records.resuming import RESUMED, told_of
+from roundelay.records.samples import is_picture, read_samples
 
 
 def check_study(run: RunEvidence) -> None:
@@ -119,13 +119,10 @@ def check_samples(run: RunEvidence) -> None:
     """The list of pictures shows patients with the Dices that they were scored."""
     for row in read_samples(run.out):
         scores = run.arm(row["arm"]).known_scores
-        if (
-            not any(
-                (s.patient, s.site, s.dice) == (row["patient"], row["site"], row["dice"])
-                for s in scores
-            )
-            or not (run.out / SAMPLES.parent / row["file"]).is_file()
-        ):
+        if not any(
+            (s.patient, s.site, s.dice) == (row["patient"], row["site"], row["dice"])
+            for s in scores
+        ) or not is_picture(run.out, row["file"]):
             raise LedgerError(f"{run.out / SAMPLES} shows what was not scored, or isn't there.")
 
 

@@ -182,14 +182,15 @@ def _distance(value: float | None, unit: str) -> str:
 
 def provenance_section(run: Run) -> Section:
     """What ran, on what, and the heads of the ledgers."""
-    record, machine = run.record, run.record["machine"]
-    numbers = "bfloat16" if machine["bfloat16"] else "float32"
+    record, machine = run.record, run.record.get("machine", {})
+    software, python = record.get("roundelay", "?"), record.get("python", "?")
+    device, threads = machine.get("device", "?"), record.get("threads", "?")
+    numbers = "bfloat16" if machine.get("bfloat16") else "float32"
     facts = [
         ("study", f"{run.study.name}, digest {record['study']}"),
-        ("cohort", f"digest {record['cohort']}"),
-        ("software", f"Roundelay {record['roundelay']}, PyTorch {record['torch']}, Python"
-                     f" {record['python']}"),
-        ("machine", f"{machine['device']}, {numbers}, {record['threads']} threads"),
+        ("cohort", f"digest {record.get('cohort', '?')}"),
+        ("software", f"Roundelay {software}, PyTorch {record.get('torch', '?')}, Python {python}"),
+        ("machine", f"{device}, {numbers}, {threads} threads"),
         ("seeds", ", ".join(str(seed) for seed in run.study.seeds)),
         ("encoder", f"{run.study.model.encoder}, weights {run.study.model.weights}"),
     ]  # fmt: skip

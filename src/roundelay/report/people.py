@@ -2,10 +2,9 @@
 
 from base64 import b64encode
 
-from roundelay.errors import RunFolderError
 from roundelay.evaluation.fairness import gap
-from roundelay.files.reading import read_bytes
 from roundelay.records.contents import Run
+from roundelay.records.samples import read_picture
 from roundelay.report import figures
 from roundelay.report.blocks import (
     Block,
@@ -46,7 +45,7 @@ def samples_section(run: Run) -> Section:
         return Section("samples", "Sample outputs", [])
     pictures = []
     for row in run.samples:
-        data = read_bytes(run.folder / "samples" / row["file"], RunFolderError)
+        data = read_picture(run.folder, row["file"])
         title = f"{row['site']}, {row['rank']}: {row['patient']}, Dice {row['dice']:.3f}"
         pictures.append(
             Picture(

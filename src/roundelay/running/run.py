@@ -11,10 +11,11 @@ from roundelay.data.survey import TEST
 from roundelay.errors import LedgerError
 from roundelay.files.mishap import explained
 from roundelay.records.closing import close_run, refuse_changed_end
-from roundelay.records.contents import Run, read_run, read_samples
+from roundelay.records.contents import Run, read_run
 from roundelay.records.layout import RECORD, begin_run, is_finished, locked, open_run
 from roundelay.records.result import RunResult, result_of, write_result
 from roundelay.records.resuming import changed_software, note_changed, say_changed
+from roundelay.records.samples import read_samples
 from roundelay.relay.courier import Courier
 from roundelay.report.refresh import Refresh, draw_or_say
 from roundelay.running.arm import run_arm

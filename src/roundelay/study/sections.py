@@ -21,17 +21,19 @@ RELAYS, PARALLEL = ("cwt", "swt"), ("fedavg", "fedprox")
 
 Order = Literal["given", "shuffled", "reversed", "there-and-back", "size"]
 
+Intensity = Literal["zscore", "percentile"]
+
+Crop = Literal["none", "brain"]
+
+Side = Annotated[int, Field(ge=32, le=1024, multiple_of=32)]
+
+Threshold = Annotated[float, Field(gt=0, lt=1)]
+
 Seal = Literal["sites", "owner", "none"]
 
 Absent = Literal["wait", "defer", "skip"]
 
 Fraction = Annotated[float, Field(ge=0, lt=1)]
-
-Size = Annotated[int, Field(ge=32, le=1024, multiple_of=32)]
-"""Pixels of the side of the square that the network sees."""
-
-Threshold = Annotated[float, Field(gt=0, lt=1)]
-"""The probability above which a pixel is tumour."""
 
 MOST_SITES, MOST_SEEDS = 1000, 100
 
@@ -91,9 +93,9 @@ class Data(Section):
     split_seed: Seed = 0
     slices: Literal["all", "positive"] = "all"
     train_slices: Many | None = None
-    intensity: Literal["zscore", "percentile"] = "zscore"
-    crop: Literal["none", "brain"] = "none"
-    size: Size = 256
+    intensity: Intensity = "zscore"
+    crop: Crop = "none"
+    size: Side = 256
 
     @model_validator(mode="after")
     def _known_scheme(self) -> Self:

@@ -1,7 +1,6 @@
 """model.safetensors: what is written is read back; first format too; other files are refused."""
 
 import json
-import os
 
 import numpy as np
 import pytest
@@ -71,41 +70,26 @@ def test_a_file_without_our_header_is_refused(tmp_path, arrays):
         read_model(tmp_path / "other.safetensors")
 
 
-ODD = {
-    "size": [None, -1, 33, True, float("nan"), 1e40, 2**40, "64"],
-    "threshold": [None, float("nan"), -1, 0, 1, 33, "0.5"],
-    "intensity": [None, "minmax", float("nan")],
-    "crop": [None, "skull"],
-    "test_time_augmentation": [None, "yes", 1],
-    "synthetic": [None, "no"],
-    "format": [None, 3, "2"],
-    "encoder": [None, 3],
-}
-
-
-@pytest.mark.parametrize(("key", "value"), [(k, v) for k, odd in ODD.items() for v in odd])
-def test_a_header_that_says_what_can_not_be_is_refused(tmp_path, arrays, key, value):
+@pytest.mark.parametrize("value", [None, [], {}, -1, 0, 33, True, float("nan"), 10**40, "\x1b[2J"])
+@pytest.mark.parametrize(
+    "key", ["format", "encoder", "intensity", "crop", "size", "threshold", "study", "synthetic"]
+)
+def test_a_header_beyond_what_a_study_may_say_is_refused(tmp_path, arrays, key, value):
+    if (key, value) == ("synthetic", True):
+        return
     path = tmp_path / "model.safetensors"
     write_model(path, arrays, PLAN)
     rewritten(path, arrays, lambda header: header.update({key: value}))
-
-    with pytest.raises(ModelError, match=f"not a model of Roundelay \\({key}"):
-        read_model(path)
-
-
-@pytest.mark.parametrize("key", ODD)
-def test_a_header_that_lacks_something_is_refused(tmp_path, arrays, key):
-    path = tmp_path / "model.safetensors"
-    write_model(path, arrays, PLAN)
-    rewritten(path, arrays, lambda header: header.pop(key))
 
     with pytest.raises(ModelError, match="not a model of Roundelay"):
         read_model(path)
 
 
-@pytest.mark.timeout(20)
-def test_a_pipe_is_no_model(tmp_path):
-    os.mkfifo(tmp_path / "model.safetensors")
+@pytest.mark.parametrize("key", ["format", "size", "threshold", "synthetic"])
+def test_a_header_that_lacks_a_key_is_refused(tmp_path, arrays, key):
+    path = tmp_path / "model.safetensors"
+    write_model(path, arrays, PLAN)
+    rewritten(path, arrays, lambda header: header.pop(key))
 
-    with pytest.raises(ModelError, match="is a pipe or a device"):
-        read_model(tmp_path / "model.safetensors")
+    with pytest.raises(ModelError, match=f"not a model of Roundelay.*{key}"):
+        read_model(path)

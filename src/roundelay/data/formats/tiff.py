@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from roundelay.errors import DataError
+from roundelay.files.regular import refuse_special
 
 BITS, SAMPLES = 258, 277
 """The tags that hold bits for each channel, and the number of channels."""
@@ -53,6 +54,7 @@ def encode_mask(mask: NDArray[np.bool_]) -> bytes:
 
 def _read(path: Path, *, channels: int) -> tuple[NDArray[Any], str]:
     try:
+        refuse_special(path)
         with path.open("rb") as file, warnings.catch_warnings():
             if not file.seek(0, io.SEEK_END):
                 raise DataError(f"{path} is empty (0 bytes): a copy that broke off?")

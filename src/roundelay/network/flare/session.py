@@ -10,7 +10,7 @@ from typing import Any
 
 from roundelay.errors import CourierError, NetworkError
 from roundelay.network.flare.extra import flare
-from roundelay.network.wire.kit import administrator, kit_role
+from roundelay.network.wire.kit import AGAIN, administrator, kit_role
 from roundelay.records.signatures import COORDINATOR
 
 LOGIN_SECONDS = 20.0
@@ -30,6 +30,7 @@ class Session:
         if (role := kit_role(kit)) != COORDINATOR:
             raise NetworkError(f"{kit} is the kit of a {role}, not of a coordinator.")
         self._kit, self._patience = kit.resolve(), patience
+        self._refuse_damaged()
         self._user = administrator(kit)
         self._open_session: Any = None
         self._clients: dict[str, tuple[float, float]] = {}
@@ -91,13 +92,16 @@ class Session:
         # Its loggers have no name in common, and say on standard error what is handled here.
         logging.getLogger().addHandler(logging.NullHandler())
         with contextlib.redirect_stdout(io.StringIO()):  # it speaks of connecting
-            try:
-                return new_secure_session(
-                    self._user.username, str(self._kit), timeout=LOGIN_SECONDS,
-                    command_timeout=COMMAND_SECONDS,
-                )  # fmt: skip
-            except RuntimeError as error:  # what FLARE says of a kit that isn't whole
+            return new_secure_session(
+                self._user.username, str(self._kit), timeout=LOGIN_SECONDS,
+                command_timeout=COMMAND_SECONDS,
+            )  # fmt: skip
+
+    def _refuse_damaged(self) -> None:
+        """FLARE asks for both folders, each in an error of its own."""
+        for name in ("startup", "local"):
+            if not (self._kit / name).is_dir():
                 raise NetworkError(
-                    f"The kit {self._kit} can't be used ({error}): is it whole? Put it back from"
-                    " the folder that  roundelay network create  made."
-                ) from error
+                    f"The kit {self._kit} is damaged: its folder {name} is missing. Put it back,"
+                    f" or {AGAIN}."
+                )
