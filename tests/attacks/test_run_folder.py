@@ -175,6 +175,11 @@ def closed_anew(run):
     rewrite_end(run)
 
 
+def last_row(rows):
+    """Of the hand-over that is taken."""
+    rows[-1]["dice"].update(dict.fromkeys(rows[-1]["dice"], 0.99))
+
+
 def other_counts(values):
     """Of one pixel each, which was found."""
     for score in values["scores"]:
@@ -221,6 +226,12 @@ MANIPULATIONS = [
      in_json("run.json", lambda v: v.update(synthetic=not v["synthetic"])), STUDY),
     ("other counts of the same patient in one arm",
      in_json("arms/cwt-0/scores.json", other_counts), SAME_PATIENTS),
+    ("the row of the hand-over that was taken altered",
+     in_json("arms/cwt-0/validation.json", last_row), "its row of that"),
+    ("a difference turned round, and other software claimed",
+     both(in_json("run.json", lambda v: v.update(numpy="1.0")),
+          in_json("summary.json", lambda v: v["comparisons"][0].update(difference=0.123))),
+     SUMMARY),
     ("a key twice in the summary",
      lambda run: put(run / "summary.json", (run / "summary.json").read_bytes().replace(
          b"{", b'{"name": "forged",', 1)), SUMMARY),
@@ -377,7 +388,7 @@ def test_a_record_that_holds_something_else_is_no_runs(run):
 COMPARE_THE_HEAD = [
     ("all scores forged to 0.99 with their counts, everything closed anew",
      both(FORGED_SCORES, in_json("samples/samples.json", lambda v: v[0].update(dice=0.99)),
-          closed_anew)),
+          in_json("arms/cwt-0/validation.json", last_row), closed_anew)),
     ("another machine stated in every receipt, everything closed anew",
      both(receipt(1, machine="another"), receipt(2, machine="another"),
           *(receipt(number, machine="another") for number in range(3, 7)),

@@ -7,8 +7,13 @@ from pathlib import Path
 import pytest
 
 from roundelay.cli.app import run_app
+from roundelay.errors import LedgerError
 from roundelay.phantom.cohort import make_toy
+from roundelay.records.evidence import RunEvidence
+from roundelay.records.left_out_claims import check_left_out_sites
 from roundelay.relay.ledger import read_ledger
+from surveys import study as toy_study
+from surveys import survey, surveys
 
 SITES = {"NORTH": 4, "EAST": 5, "WEST": 4}
 STUDY = """
@@ -84,6 +89,26 @@ def test_every_site_is_left_out_once_and_scored_by_models_that_never_saw_it(stud
     (out / "summary.json").write_text(json.dumps(summary))
     assert run_app(["ledger", "verify", str(out)]) == 2
     assert "says otherwise at left_out.EAST.cwt" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("other", [{"recipe": {"rounds": 4}}, {"top": {"seeds": (7,)}}, {}])
+def test_runs_of_different_studies_are_not_one(tmp_path, other):
+    numbers, runs = surveys(dict.fromkeys(SITES, 9)), []
+    for site in SITES:
+        run = RunEvidence(tmp_path / site)
+        sections = other if site == "WEST" else {}
+        run.__dict__["study"] = toy_study(evaluation={"leave_out": site}, **sections)
+        run.__dict__["surveys"] = numbers
+        runs.append(run)
+
+    if other:
+        with pytest.raises(LedgerError, match="are runs of different studies"):
+            check_left_out_sites(runs)
+        return
+    check_left_out_sites(runs)
+    runs[0].__dict__["surveys"] = {**numbers, "EAST": survey("EAST", 9, patients=8)}
+    with pytest.raises(LedgerError, match="have other numbers of patients"):
+        check_left_out_sites(runs)
 
 
 def test_a_study_that_leaves_one_out_already_is_refused(study, tmp_path, capsys):

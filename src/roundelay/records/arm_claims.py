@@ -19,6 +19,7 @@ from roundelay.records.arm_checks import (
 from roundelay.records.claims import CantBeChecked, Claim, tried
 from roundelay.records.end_checks import (
     check_choice,
+    check_chosen_row,
     check_closing,
     check_curve,
     check_model,
@@ -121,6 +122,7 @@ def claims_on_end(arm: ArmEvidence) -> list[Claim]:
             ("the model is the one of that hand-over", check_model),
             ("validation.json has the patients and hand-overs that it must have",
              check_validations),
+            ("its row of that hand-over is what the patients' scores come to", check_chosen_row),
             ("every patient is scored, and each Dice is that of its counted pixels", check_scores),
             ("curve.csv holds what the receipts state", check_curve),
             ("each Dice of a hospital that gave one row is that of its patients", _one_rows),

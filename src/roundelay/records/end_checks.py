@@ -10,6 +10,7 @@ from roundelay.data.survey import TEST, VALIDATION
 from roundelay.errors import LedgerError
 from roundelay.evaluation.choosing import best_leg
 from roundelay.evaluation.scores import PatientScore
+from roundelay.evaluation.summary import site_means
 from roundelay.files.arrays import Arrays
 from roundelay.learning.model_header import model_metadata
 from roundelay.plan.legs import followed, round_ends
@@ -127,6 +128,24 @@ def check_validations(arm: ArmEvidence) -> None:
                               " patients are not those of the sites.")  # fmt: skip
         if not all(0 <= dice <= 1 for dice in row.dice.values()):
             raise LedgerError(f"{arm.place / 'validation.json'} holds a Dice that is none.")
+
+
+SAME = 0.01
+"""Two scorings of one model on one machine's patients differ by less, where a GPU rounds."""
+
+
+def check_chosen_row(arm: ArmEvidence) -> None:
+    """What validation.json says of the hand-over that was taken is what the scores say."""
+    rows = {row.leg: row for row in arm.validations}
+    if (row := rows.get(arm.known_choice)) is None:
+        raise CantBeChecked("the study follows no hand-over that was taken")
+    means = site_means([s for s in arm.known_scores if s.split == VALIDATION])
+    for site, dice in row.dice.items():
+        if site not in means or not isclose(means[site][1], dice, abs_tol=SAME):
+            raise LedgerError(
+                f"{arm.place / 'validation.json'} says {dice:.3f} of {site} after hand-over"
+                f" {row.leg + 1}, whose patients' scores in {SCORES} say otherwise."
+            )
 
 
 def check_scores(arm: ArmEvidence) -> None:

@@ -13,6 +13,7 @@ from roundelay.records.evidence import RunEvidence
 from roundelay.records.layout import RECORD, SUMMARY
 from roundelay.records.left_out import combine_left_out, summarize_left_out
 from roundelay.records.result_checks import differences
+from roundelay.study.study import Study
 
 
 def left_out_runs(out: Path) -> list[RunEvidence]:
@@ -23,16 +24,38 @@ def left_out_runs(out: Path) -> list[RunEvidence]:
 
 
 def check_left_out_sites(runs: Sequence[RunEvidence]) -> None:
-    """Each site is left out once."""
+    """Each site is left out once, and all else is one study of the same patients."""
     sites = list(runs[0].known_surveys)
     found = [str(run.known_study.evaluation.leave_out) for run in runs]
     if sorted(found) != sorted(sites):
         raise LedgerError(f"{', '.join(found)} are left out; the sites are {', '.join(sites)}.")
+    first = runs[0]
+    for run in runs[1:]:
+        if _but_for_who(run) != _but_for_who(first):
+            raise LedgerError(f"{run.out} and {first.out} are runs of different studies.")
+        if _patients(run) != _patients(first):
+            raise LedgerError(f"{run.out} and {first.out} have other numbers of patients.")
+
+
+def _but_for_who(run: RunEvidence) -> Study:
+    study = run.known_study
+    evaluation = study.evaluation.model_copy(update={"leave_out": None})
+    return study.model_copy(update={"evaluation": evaluation})
+
+
+def _patients(run: RunEvidence) -> dict[str, int]:
+    """How many patients each site has, whatever they do in this run."""
+    return {site: sum(one.patients.values()) for site, one in run.known_surveys.items()}
 
 
 def check_left_out_summary(out: Path, runs: Sequence[RunEvidence]) -> None:
     """summary.json is what the runs come to, each site's patients by the model without them."""
     if not (out / SUMMARY).exists():
+        if all(run.finished for run in runs):
+            raise CantBeChecked(
+                "it isn't there, though all runs are finished: it was taken away, or is still to be"
+                " written by --resume"
+            )
         raise CantBeChecked("not all of its runs are finished")
     by_site = {str(run.known_study.evaluation.leave_out): run.out for run in runs}
     order = [site for site in runs[0].known_surveys if site in by_site]

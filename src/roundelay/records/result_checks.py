@@ -20,8 +20,8 @@ from roundelay.records.layout import PATIENTS, SUMMARY
 from roundelay.records.result import RunResult, result_of
 from roundelay.records.resuming import SOFTWARE
 
-JUDGED = ("comparisons", "groups")
-"""Of summary.json, what rests on intervals, as all does whose key ends so."""
+DRAWN = ("p", "p_holm", "sentence", "beyond_noise", "no_verdict", "small")
+"""Of summary.json, what rests on drawn intervals, as all does below a key that ends so."""
 
 
 @dataclass(frozen=True)
@@ -54,10 +54,9 @@ def check_summary(again: ComputedAgain) -> None:
         return
     if run.older and not any(where[:1] == ("arms",) for where in differ):
         raise CantBeChecked("an older version judged otherwise")
-    if other := _other_software(run):
-        judged = [w for w in differ if w[0] in JUDGED or any(k.endswith("interval") for k in w)]
-        if len(judged) == len(differ):
-            raise CantBeChecked(f"intervals come out otherwise under {other}")
+    drawn = all(w[-1] in DRAWN or any(k.endswith("interval") for k in w) for w in differ)
+    if drawn and (other := _other_software(run)):
+        raise CantBeChecked(f"intervals come out otherwise under {other}")
     raise LedgerError(f"{path} says otherwise at {'.'.join(differ[0])} than what the scores and"
                       " ledgers come to.")  # fmt: skip
 
