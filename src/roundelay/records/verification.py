@@ -33,6 +33,7 @@ from roundelay.records.signatures import check_signatures, check_survey_signatur
 NEVER_CHECKED = (
     ("the first weights are those that the study's seed gives",
      "that needs PyTorch, and the file of weights where the study names one"),
+    ("the pictures in samples show the patients that they name", "that needs the images"),
     ("report.html and figures show these figures",
      "they are drawn anew from the run folder: roundelay report RUN"),
     ("the run was not rewritten as a whole, nor cut before it was finished",
