@@ -109,6 +109,7 @@ def better(values):
     """Scores of a Dice of 0.99, with counts to match."""
     for score in values["scores"]:
         score.update(dice=198 / 200, tp=99, fp=1, fn=1, slice_dice=198 / 200)
+        score.update(reference_volume=100.0, predicted_volume=100.0)
 
 
 def on_arm(change):
@@ -232,6 +233,9 @@ MANIPULATIONS = [
      both(in_json("run.json", lambda v: v.update(numpy="1.0")),
           in_json("summary.json", lambda v: v["comparisons"][0].update(difference=0.123))),
      SUMMARY),
+    ("a volume that is not that of the counted pixels",
+     in_json("arms/cwt-0/scores.json", lambda v: v["scores"][0].update(reference_volume=1e6)),
+     SCORES),
     ("a key twice in the summary",
      lambda run: put(run / "summary.json", (run / "summary.json").read_bytes().replace(
          b"{", b'{"name": "forged",', 1)), SUMMARY),

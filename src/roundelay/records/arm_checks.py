@@ -79,9 +79,8 @@ def check_who_was_away(path: Path, chain: Chain, rule: str) -> None:
     for line in chain.legs:
         skipped = any(receipt["task"] == "absent" for receipt in line["receipts"])
         put_off = any(True for _ in absence_statements(line, "deferred"))
-        if (skipped and (rule != "skip" or len(line["receipts"]) > 1)) or (
-            put_off and rule != "defer"
-        ):
+        side_by_side = len(line["receipts"]) > 1
+        if (skipped and (rule != "skip" or side_by_side)) or (put_off and rule != "defer"):
             raise LedgerError(
                 f"{path}, leg {line['leg'] + 1} says that a site was away and passed over; the"
                 f" study does not allow that (absent = {rule!r})."

@@ -184,6 +184,14 @@ def _check_score(arm: ArmEvidence, score: PatientScore) -> None:
             f"{arm.place / SCORES}: the Dice of a patient of {score.site} is not that of its"
             " counted pixels."
         )
+    counted = (overlap.tp + overlap.fn, overlap.tp + overlap.fp)
+    if score.patients == 1 and score.unit == "pixels" and counted != (
+        score.reference_volume, score.predicted_volume
+    ):  # fmt: skip
+        raise LedgerError(
+            f"{arm.place / SCORES}: the volumes of a patient of {score.site} are not those of its"
+            " counted pixels."
+        )
 
 
 def check_curve(arm: ArmEvidence) -> None:
