@@ -91,16 +91,11 @@ SAME = ("study", "cohort", "threads", "network")
 def open_run(study: Study, out: Path, *, resume: bool) -> dict[str, Any] | None:
     """What the folder records of a run to go on with, or None for a new run; writes nothing.
 
-    Raises RunFolderError where `out` holds something else, or a run of another study, and where
-    nothing is there to `resume`.
+    Raises RunFolderError where `out` holds something else, or a run of another study. Where nothing
+    is there to `resume`, a run begins.
     """
     refuse_place(out, images=study.data.root)
     begun = (out / RECORD).exists()
-    if resume and not is_begun(out):
-        raise RunFolderError(
-            f"There is nothing to resume at {out}: no run was begun there. Leave --resume away to"
-            " begin one, or give the folder of the run that was stopped."
-        )
     if not resume or not begun:
         if out.exists() and not all(_left_by_a_beginning(p, study) for p in out.iterdir()):
             hint = " Go on with it by --resume, or choose" if begun else " Choose"

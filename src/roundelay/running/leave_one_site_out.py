@@ -16,7 +16,7 @@ from roundelay.report.left_out import lay_left_out
 from roundelay.report.page import write_page
 from roundelay.running.events import Noticed, OnEvent
 from roundelay.running.prepare import prepared
-from roundelay.running.run import nobody_watches, run_study
+from roundelay.running.run import nobody_watches, nothing_to_resume, run_study
 from roundelay.running.run_plan import lay_arms
 from roundelay.study.names import file_name
 from roundelay.study.study import Study
@@ -48,9 +48,7 @@ def run_leaving_out(
         )
     refuse_place(out, images=study.data.root)
     if resume and not is_begun(out):
-        raise RunFolderError(
-            f"There is nothing to resume at {out}: no run was begun there. Leave --resume away."
-        )
+        on_event(Noticed(nothing_to_resume(out)))
     if not resume and out.exists() and any(out.iterdir()):
         raise RunFolderError(
             f"{out} isn't empty. Go on with it by --resume, or choose another --out."

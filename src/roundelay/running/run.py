@@ -12,7 +12,14 @@ from roundelay.errors import LedgerError
 from roundelay.files.mishap import explained
 from roundelay.records.closing import close_run, refuse_changed_end
 from roundelay.records.contents import Run, read_run
-from roundelay.records.layout import RECORD, begin_run, is_finished, locked, open_run
+from roundelay.records.layout import (
+    RECORD,
+    begin_run,
+    is_begun,
+    is_finished,
+    locked,
+    open_run,
+)
 from roundelay.records.result import RunResult, result_of, write_result
 from roundelay.records.resuming import changed_software, note_changed, say_changed
 from roundelay.records.samples import read_samples
@@ -46,6 +53,8 @@ def run_study(
     written where the user can mend it, and SiteError where a site failed. Threads and deterministic
     mode of the process are as found afterwards.
     """
+    if resume and not is_begun(out):
+        on_event(Noticed(nothing_to_resume(out)))
     with ExitStack() as held:
         if resume and (out / RECORD).exists():
             held.enter_context(locked(out))  # before anything of it is read
@@ -61,6 +70,11 @@ def run_study(
         with _going(out):
             _say_other_software(out, ready.record, ready.plan, on_event)
             return _run_arms(ready.plan, out, ready.courier, on_event)
+
+
+def nothing_to_resume(out: Path) -> str:
+    """What is said before a run begins that was to go on."""
+    return f"There is nothing to resume at {out}: a new run begins there. Is it the right folder?"
 
 
 def _run_arms(plan: RunPlan, out: Path, courier: Courier, on_event: OnEvent) -> RunResult:

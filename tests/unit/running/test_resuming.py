@@ -7,13 +7,11 @@ from unittest.mock import patch
 import pytest
 
 from fakes import Footprints
-from roundelay.cli.app import run_app
 from roundelay.errors import LedgerError, RunFolderError, SiteError
 from roundelay.records.layout import locked
 from roundelay.records.verification import check_run, verify_run
 from roundelay.relay.chain import read_chain
 from roundelay.running.events import Noticed
-from surveys import TOY
 from toy_runs import Toy, close_anew, run_toy
 
 
@@ -153,27 +151,16 @@ def test_another_number_of_threads_is_refused_with_what_to_write(stopped):
 
 
 @pytest.mark.parametrize("there", [False, True], ids=["not there", "empty"])
-def test_where_no_run_is_there_is_nothing_to_resume_and_no_folder_is_made(tmp_path, there):
-    out = tmp_path / "RUNN"
+def test_where_there_is_nothing_to_resume_that_is_said_and_a_run_begins(tmp_path, there):
+    out, events = tmp_path / "RUNN", []
     if there:
         out.mkdir()
 
-    with pytest.raises(RunFolderError, match="nothing to resume at"):
-        run_toy(out, resume=True)
+    run_toy(out, resume=True, on_event=events.append)
 
-    assert out.exists() is there and not (there and list(out.iterdir()))
-
-
-@pytest.mark.parametrize("more", [[], ["--leave-one-site-out"]])
-def test_on_the_command_line_too(tmp_path, monkeypatch, capsys, more):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "data").mkdir()
-    (tmp_path / "study.toml").write_text(TOY)
-    code = run_app(["run", "study.toml", "--out", "RUNN", "--resume", *more])
-
-    assert code == 2
-    assert "nothing to resume" in capsys.readouterr().err
-    assert not (tmp_path / "RUNN").exists()
+    said = [event.text for event in events if isinstance(event, Noticed)]
+    assert f"There is nothing to resume at {out}: a new run begins there." in said[0]
+    assert (out / "summary.json").exists()
 
 
 def test_what_a_beginning_left_that_was_cut_off_is_gone_on_with(finished, tmp_path):
