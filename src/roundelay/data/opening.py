@@ -17,7 +17,7 @@ from roundelay.data.survey import SPLITS, TEST, TRAIN, SiteSurvey
 from roundelay.data.volumes import Volume
 from roundelay.errors import DataError
 from roundelay.files.reading import read_bytes
-from roundelay.study.sections import Data
+from roundelay.study.data_section import Data
 
 MOST, NEARLY_ALL = 0.5, 0.75
 """The part of the head, and of one slice, that a tumour can't be: its masks are inverted."""

@@ -4,17 +4,30 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from roundelay.data.image_settings import LGG_SETTINGS, ImageSettings
 from roundelay.study.names import PatientId, SiteName
 
 
 @dataclass(frozen=True, slots=True)
-class Patient:
-    """One patient's files, as a format lays them, and how many slices they hold.
+class Source:
+    """Where a channel lies: a file, or one volume of a file of several (the first is 0)."""
 
-    `masks` is empty where there are none. `tumour` (one bool a slice, from the lowest to the
-    highest), `tumour_size` (pixels), `head_size` (likewise), `digest` (over the bytes of all
-    files), `pictures` (a digest of each slice's pixels, empty for one of a single grey) and `split`
-    are filled in when the site opens its files.
+    path: Path
+    volume: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Patient:
+    """One exam's files, as a format lays them, and how many slices they hold.
+
+    `images` are all files with pixels, `masks` those of the reference, empty where there are none.
+    Where a file is a volume, `channels` says which one each of the study's channels is, None for
+    one that is missing and filled with zeros. `settings` say how all of it is read. `subject` is
+    who was examined: all exams of one stand in one split.
+
+    `tumour` (one bool a slice, from the lowest to the highest), `tumour_size` (voxels), `head_size`
+    (likewise), `digest` (over the bytes of all files), `pictures` (a digest of each slice's pixels,
+    empty for one of a single grey) and `split` are filled in when the site opens its files.
     """
 
     id: PatientId
@@ -24,6 +37,9 @@ class Patient:
     masks: tuple[Path, ...]
     slices: int
     format: str = "lgg"
+    channels: tuple[Source | None, ...] = ()
+    settings: ImageSettings = LGG_SETTINGS
+    subject: str = ""
     attributes: Mapping[str, str] = field(default_factory=dict)
     split: str | None = None
     tumour: tuple[bool, ...] = ()
@@ -31,3 +47,9 @@ class Patient:
     digest: str = ""
     head_size: int = 0
     pictures: tuple[str, ...] = ()
+
+    def slice_name(self, number: int) -> str:
+        """What a slice is called where it is told of: its own file, or its number from 1 on."""
+        if self.channels:
+            return f"{self.folder}, slice {number + 1}"
+        return self.images[number].name

@@ -11,8 +11,9 @@ from roundelay.data.patients import Patient
 from roundelay.data.survey import SPLITS
 from roundelay.data.tables import PATIENT, read_table
 from roundelay.errors import DataError
+from roundelay.study.data_section import Data
 from roundelay.study.names import SiteName, confusable
-from roundelay.study.sections import TABLE, Data, is_table
+from roundelay.study.sections import TABLE, is_table
 
 Sites = dict[str, tuple[Patient, ...]]
 

@@ -8,7 +8,7 @@ from random import Random
 from roundelay.data.patients import Patient
 from roundelay.data.survey import TEST, TRAIN, VALIDATION
 from roundelay.errors import DataError
-from roundelay.study.sections import Split
+from roundelay.study.data_section import Split
 
 
 def split_patients(patients: Sequence[Patient], shares: Split, seed: int) -> tuple[Patient, ...]:

@@ -6,14 +6,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from roundelay.data.grids import Grid
+
 
 @dataclass(frozen=True, slots=True)
 class Volume:
-    """One exam: `channels` ``[channel, slice, row, column]``, and where it has masks the `tumour`
-    bool ``[slice, row, column]``."""
+    """One exam: `channels` ``[channel, slice, row, column]``, and where it has masks `regions` bool
+    ``[region, slice, row, column]``, the study's main one first. `grid` says where voxels lie; None
+    where the files don't."""
 
     channels: NDArray[Any]
-    tumour: NDArray[np.bool_] | None
+    regions: NDArray[np.bool_] | None
+    grid: Grid | None = None
 
     @property
     def slices(self) -> NDArray[Any]:
@@ -21,8 +25,18 @@ class Volume:
         return np.moveaxis(self.channels, 0, -1)
 
     @property
+    def tumour(self) -> NDArray[np.bool_] | None:
+        """The main region, ``[slice, row, column]``, of an exam that has masks."""
+        return None if self.regions is None else self.regions[0]
+
+    @property
     def reference(self) -> NDArray[np.bool_]:
-        """The tumour of an exam that is known to have masks."""
-        if self.tumour is None:
+        """All regions of an exam that is known to have masks."""
+        if self.regions is None:
             raise ValueError("this exam has no masks")
-        return self.tumour
+        return self.regions
+
+    @property
+    def spacing(self) -> tuple[float, float, float] | None:
+        """Millimetres from slice to slice, row to row, column to column, where they are known."""
+        return None if self.grid is None else self.grid.spacing

@@ -8,7 +8,7 @@ from roundelay.data.left_out import LeftOut, counted
 from roundelay.data.sites import Sites, assign_sites, unplaced
 from roundelay.data.tables import read_attributes, unlike
 from roundelay.phantom.cohort import make_phantom, phantom_root
-from roundelay.study.sections import Data
+from roundelay.study.data_section import Data
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,5 @@
 """The sections of a study: every key, its type and its default."""
 
-import re
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -56,7 +55,6 @@ Line = Annotated[str, AfterValidator(one_line)]
 Site = Annotated[str, AfterValidator(SiteName)]
 
 TABLE = "table:"
-SCHEMES = ("institution", "chunks:N", f"{TABLE}FILE.csv")
 
 NO_FILES = ("none", "imagenet")
 """What `Model.weights` can be beside a file."""
@@ -70,49 +68,6 @@ def is_table(sites: str) -> bool:
 def is_file(weights: str) -> bool:
     """Whether these weights are a file's."""
     return weights not in ("", *NO_FILES)
-
-
-class Split(Section):
-    """Shares of each site's patients; the rest trains."""
-
-    validation: Fraction = 0.15
-    test: Fraction = 0.20
-
-    @model_validator(mode="after")
-    def _leave_something(self) -> Self:
-        if self.validation + self.test >= 1:
-            raise ValueError("validation and test together leave no patient to train on")
-        return self
-
-
-class Data(Section):
-    root: str = ""
-    format: Literal["lgg", "phantom"] = "lgg"
-    sites: str = "institution"
-    split: Split = Split()
-    split_seed: Seed = 0
-    slices: Literal["all", "positive"] = "all"
-    train_slices: Many | None = None
-    intensity: Intensity = "zscore"
-    crop: Crop = "none"
-    size: Side = 256
-
-    @model_validator(mode="after")
-    def _known_scheme(self) -> Self:
-        kind, _, value = self.sites.partition(":")
-        ok = {
-            "institution": not value,
-            "chunks": re.fullmatch("0*[1-9][0-9]{0,3}", value) and int(value) <= MOST_SITES,
-            "table": value,
-        }
-        if not ok.get(kind):
-            raise ValueError(
-                f"sites = {self.sites[:60]!r} is none of {', '.join(SCHEMES)}"
-                f" (N: {MOST_SITES} at most)"
-            )
-        if self.format == "lgg" and not self.root:
-            raise ValueError("root is missing: the folder of the data")
-        return self
 
 
 class Model(Section):

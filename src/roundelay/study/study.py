@@ -3,24 +3,34 @@
 import hashlib
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import (
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 from roundelay.files.canonical import canonical_json
 from roundelay.files.toml_file import Section
+from roundelay.study.data_section import Data, SiteImages
 from roundelay.study.sections import (
     MOST_SEEDS,
+    MOST_SITES,
     TABLE,
     ArmName,
     CourierSettings,
-    Data,
     Evaluation,
     Line,
     Model,
     Recipe,
     Seed,
+    Site,
     is_file,
     is_table,
 )
+
+OwnSites = Annotated[dict[Site, SiteImages], Field(max_length=MOST_SITES)]
+"""What single sites have otherwise."""
 
 
 class Study(Section):
@@ -35,6 +45,7 @@ class Study(Section):
     recipe: Recipe = Recipe()
     evaluation: Evaluation = Evaluation()
     courier: CourierSettings = CourierSettings()
+    sites: OwnSites = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
@@ -42,6 +53,7 @@ class Study(Section):
             raise ValueError("an arm or a seed is named twice")
         if self.evaluation.follow != "none" and not self.data.split.validation:
             raise ValueError(f'follow = "{self.evaluation.follow}" needs validation patients')
+        self._agree_on_images()
         self._agree_on_arms()
         self._agree_on_absence()
         if self.evaluation.choose == "last":
@@ -54,6 +66,15 @@ class Study(Section):
                 ' average = "last_round", which only the last one has'
             )
         return self
+
+    def _agree_on_images(self) -> None:
+        if self.sites and self.data.is_lgg:
+            raise ValueError(f"sites says how images differ, and those of {self.data.format} don't")
+        channels = self.data.channel_names
+        for site, own in self.sites.items():
+            named = [*own.channels, own.missing_channels.partition("substitute:")[2]]
+            if strange := [name for name in named if name and name not in channels]:
+                raise ValueError(f"sites.{site} names the channel {strange[0]}, which isn't one")
 
     def _agree_on_arms(self) -> None:
         if self.recipe.compare_orders and not {"cwt", "swt"} & set(self.arms):
@@ -75,6 +96,14 @@ class Study(Section):
                 'absent = "skip" contradicts optimiser_state = "stay": a skipped visit leaves none'
             )
 
+    @model_serializer(mode="wrap")
+    def _without_newcomers(self, found: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """As in `Data`: a study that says nothing of single sites keeps its digest."""
+        values: dict[str, Any] = found(self)
+        if not self.sites:
+            values.pop("sites", None)
+        return values
+
     def without_places(self) -> dict[str, Any]:
         """The study less what only one computer knows: folders, files, processes.
 
@@ -86,6 +115,8 @@ class Study(Section):
             plan["data"]["sites"] = f"{TABLE}FILE"
         if is_file(self.model.weights):
             plan["model"]["weights"] = "FILE"
+        if self.data.labels:  # as a list: digests sort keys, and the first region is the main one
+            plan["data"]["labels"] = [[name, list(own)] for name, own in self.data.labels.items()]
         return plan
 
     @property

@@ -7,7 +7,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from roundelay.data.formats import lgg
+from roundelay.data.formats import lgg, nifti
+from roundelay.data.image_settings import ImageSettings
 from roundelay.data.left_out import Found
 from roundelay.data.patients import Patient
 from roundelay.data.volumes import Volume
@@ -20,20 +21,24 @@ class Format(Protocol):
     ATTRIBUTES: str
     """The table beside the patients that says more of them."""
 
-    def find_patients(self, root: Path, *, masks: bool = True) -> Found:
-        """All patients by the names of files alone, and what was left out. Raises DataError."""
+    def find_patients(
+        self, root: Path, settings: ImageSettings = ..., *, masks: bool = True
+    ) -> Found:
+        """All exams by names and headers alone, and what was left out. Raises DataError."""
 
     def read_volume(self, patient: Patient) -> Volume:
         """One exam, its masks too where it has them. Raises DataError naming every faulty file."""
 
-    def mask_files(self, patient: Patient, tumour: NDArray[np.bool_]) -> dict[str, bytes]:
-        """Masks bool ``[slice, row, column]`` as the format has them: files by name."""
+    def mask_files(
+        self, patient: Patient, volume: Volume, regions: NDArray[np.bool_]
+    ) -> dict[str, bytes]:
+        """Regions bool ``[region, slice, row, column]`` as the format has masks: files by name."""
 
     def mask_names(self, patient: Patient) -> list[str]:
         """The names of those files."""
 
 
-FORMATS: Mapping[str, Format] = {"lgg": lgg}
+FORMATS: Mapping[str, Format] = {"lgg": lgg, "nifti": nifti}
 
 
 def known_format(name: str, error: type[UserError]) -> Format:

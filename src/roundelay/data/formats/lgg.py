@@ -25,6 +25,7 @@ from roundelay.data.formats.slices import (
     same_name,
 )  # fmt: skip
 from roundelay.data.formats.tiff import encode_mask, read_image, read_mask
+from roundelay.data.image_settings import LGG_SETTINGS, ImageSettings
 from roundelay.data.left_out import Found, counted, refuse
 from roundelay.data.patients import Patient
 from roundelay.data.tables import read_attributes
@@ -47,7 +48,9 @@ ATTRIBUTES = "data.csv"
 Met = Iterator[tuple[str, str]]
 
 
-def find_patients(root: Path, *, masks: bool = True) -> Found:
+def find_patients(
+    root: Path, settings: ImageSettings = LGG_SETTINGS, *, masks: bool = True
+) -> Found:
     """All patients by the names of folders and files, and what was left out; no image is opened.
 
     With `masks`, every slice must have one, and no patient two folders; without, they are given
@@ -95,7 +98,7 @@ def read_volume(patient: Patient) -> Volume:
             faults.append(str(error))
     refuse(faults)
     channels = np.moveaxis(np.stack(images), -1, 0)
-    return Volume(channels, np.stack(masks) if masks else None)
+    return Volume(channels, np.stack(masks)[None] if masks else None)
 
 
 def _of_one_size(path: Path, before: list[NDArray[np.uint8]]) -> NDArray[np.uint8]:
@@ -112,9 +115,9 @@ def mask_names(patient: Patient) -> list[str]:
     return [f"{path.stem}_mask{path.suffix}" for path in patient.images]
 
 
-def mask_files(patient: Patient, tumour: NDArray[np.bool_]) -> dict[str, bytes]:
-    """Masks bool ``[slice, row, column]`` as files by name."""
-    return dict(zip(mask_names(patient), map(encode_mask, tumour), strict=True))
+def mask_files(patient: Patient, volume: Volume, regions: NDArray[np.bool_]) -> dict[str, bytes]:
+    """The tumour, bool ``[1, slice, row, column]``, as files by name."""
+    return dict(zip(mask_names(patient), map(encode_mask, regions[0]), strict=True))
 
 
 def _around(root: Path, place: Path) -> Met:

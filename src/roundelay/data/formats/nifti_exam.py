@@ -1,0 +1,161 @@
+"""An exam of NIfTI files: channels and mask on one grid in, a mask on that grid out."""
+
+import gzip
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from nibabel import nifti1
+from numpy.typing import NDArray
+
+from roundelay.data.formats.nifti_file import NiftiFile, read_file, read_header
+from roundelay.data.grids import corner_distance, same_place
+from roundelay.data.left_out import refuse
+from roundelay.data.patients import Patient
+from roundelay.data.regions import label_values, regions_of
+from roundelay.data.volumes import Volume
+from roundelay.errors import DataError
+
+RESAMPLE = "resample"
+
+NIFTI1: Any = nifti1
+"""Its calls have no types."""
+
+
+def slices_of(patient: Patient) -> int:
+    """How many slices an exam has, by the header of the file whose grid it is. Raises DataError."""
+    file = read_header(_leading(patient).path)
+    _refuse_several(file, _leading(patient).volume)
+    shape, grid = file.shape, file.grid(patient.settings.plane)
+    return int(shape[grid.axes[0]])
+
+
+def read_exam(patient: Patient) -> Volume:
+    """All channels in the study's order, and the mask's regions where there is a mask.
+
+    Raises DataError naming every faulty file.
+    """
+    faults: list[str] = []
+    files: dict[Any, NiftiFile] = {}
+    for path in dict.fromkeys([*patient.images, *patient.masks]):
+        try:
+            files[path] = read_file(path)
+            _refuse_several(files[path], _volume_in(patient, path))
+            files[path].grid(patient.settings.plane)
+        except DataError as error:
+            faults += error.faults
+    refuse(faults)
+    leading = files[patient.masks[0] if patient.masks else patient.images[0]]
+    grid = leading.grid(patient.settings.plane)
+    channels = []
+    for source in patient.channels:
+        if source is None:
+            channels.append(np.zeros(grid.to_slices(np.empty(grid.shape, bool)).shape, np.float32))
+            continue
+        try:
+            own = _on_grid(files[source.path], source.volume, leading, patient)
+            channels.append(grid.to_slices(own))
+        except DataError as error:
+            faults += error.faults
+    regions = None
+    if patient.masks:
+        try:
+            labels = grid.to_slices(leading.voxels(None))
+            regions = regions_of(labels, patient.settings, str(leading.path))
+        except DataError as error:
+            faults += error.faults
+    refuse(faults)
+    return Volume(np.stack(_of_one_type(channels)), regions, grid)
+
+
+def mask_names(patient: Patient) -> list[str]:
+    """One file an exam."""
+    return [f"{patient.folder}.nii.gz"]
+
+
+def mask_files(patient: Patient, volume: Volume, regions: NDArray[np.bool_]) -> dict[str, bytes]:
+    """Regions bool ``[region, slice, row, column]`` as one NIfTI file on the input's grid: its
+    shape, its sform and qform with their codes, slope 1; values as the site numbers them."""
+    grid = volume.grid
+    assert grid is not None
+    values = label_values(regions, patient.settings)
+    labels = np.ascontiguousarray(grid.to_file(values))
+    header = read_header(_leading(patient).path).image.header
+    image = NIFTI1.Nifti1Image(labels, np.array(grid.affine), dtype=labels.dtype)
+    for name in ("sform", "qform"):
+        affine, code = getattr(header, f"get_{name}")(coded=True)
+        getattr(image, f"set_{name}")(affine, code, update_affine=False)
+    image.header.set_slope_inter(1, 0)
+    image.header.set_xyzt_units("mm")
+    return {mask_names(patient)[0]: gzip.compress(image.to_bytes(), compresslevel=6, mtime=0)}
+
+
+def _leading(patient: Patient) -> Any:
+    """The channel whose grid a prediction has."""
+    return next(source for source in patient.channels if source is not None)
+
+
+def _volume_in(patient: Patient, path: Any) -> int | None:
+    own = [s.volume for s in patient.channels if s is not None and s.path == path]
+    return own[0] if own else None
+
+
+def _refuse_several(file: NiftiFile, volume: int | None) -> None:
+    shape = file.shape
+    if volume is None and len(shape) > 3:
+        raise DataError(
+            f"{file.path} holds {shape[3]} volumes, where one is expected: {_size(shape)}. Give"
+            " each channel a file of its own, or describe them as an nnU-Net or MSD set does."
+        )
+    if volume is not None and (len(shape) != 4 or volume >= shape[3]):
+        raise DataError(
+            f"{file.path} is {_size(shape)}: it has no volume number {volume + 1} for a channel."
+        )
+
+
+def _on_grid(
+    file: NiftiFile, volume: int | None, leading: NiftiFile, patient: Patient
+) -> NDArray[Any]:
+    """A channel's voxels on the grid of the exam. Raises DataError where they lie elsewhere."""
+    voxels = file.voxels(volume)
+    shape, wanted = file.shape[:3], leading.shape[:3]
+    if shape == wanted and same_place(wanted, leading.affine, file.affine):
+        return voxels
+    if patient.settings.align == RESAMPLE:
+        return _resampled(voxels, file.affine, leading)
+    if shape != wanted:
+        apart = f"{file.path} is {_size(shape)}, {leading.path} is {_size(wanted)} voxels"
+    else:
+        distance = corner_distance(wanted, leading.affine, file.affine)
+        apart = (
+            f"{file.path} lies elsewhere than {leading.path}: a corner is {distance:.2f} mm away"
+        )
+    raise DataError(
+        f'{apart}. Channels and mask of an exam must be on one grid; align = "resample" in [data]'
+        " brings the channels onto the mask's."
+    )
+
+
+def _resampled(
+    voxels: NDArray[Any], affine: NDArray[np.float64], leading: NiftiFile
+) -> NDArray[np.float32]:
+    """A channel on another grid, linear between voxels; beyond its edge 0."""
+    from scipy.ndimage import affine_transform
+
+    there = np.linalg.inv(affine) @ leading.affine
+    resampled: NDArray[np.float32] = affine_transform(
+        voxels.astype(np.float32), there[:3, :3], there[:3, 3], leading.shape[:3], order=1
+    )
+    return resampled
+
+
+def _of_one_type(channels: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
+    """All of the smallest type that holds each of them: integers stay what they are."""
+    kept = [channel for channel in channels if channel.any()] or channels
+    kind = np.result_type(*(channel.dtype for channel in kept))
+    kind = kind if kind.itemsize <= 4 else np.dtype(np.float32)
+    return [channel.astype(kind.newbyteorder("="), copy=False) for channel in channels]
+
+
+def _size(shape: Sequence[int]) -> str:
+    return " x ".join(map(str, shape))

@@ -1,0 +1,159 @@
+"""One NIfTI file: read to its end, its checksum believed, its place agreed on by all it says."""
+
+import io
+import zlib
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+from nibabel.filebasedimages import ImageFileError
+from nibabel.spatialimages import HeaderDataError
+from nibabel.wrapstruct import WrapStructError
+from numpy.typing import NDArray
+
+from roundelay.data.grids import Grid, corner_distance, grid_of, same_place
+from roundelay.errors import DataError
+from roundelay.files.reading import read_bytes
+from roundelay.files.regular import refuse_special
+from roundelay.study.data_section import Plane
+
+GZIP, LFS = b"\x1f\x8b", b"version https://git-lfs"
+
+HEADER = 1 << 16
+"""Bytes of a file, unpacked, in which its header stands."""
+
+MOST = 1 << 32
+"""Bytes of an exam's file, unpacked, at most: 4 GiB."""
+
+_ODD = (ImageFileError, HeaderDataError, WrapStructError, ValueError, KeyError, OSError)
+
+Image = nib.nifti1.Nifti1Image
+
+
+@dataclass(frozen=True)
+class NiftiFile:
+    """A file's header, and its voxels where all of it was read."""
+
+    path: Path
+    image: Image
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Without axes of one voxel behind the third."""
+        shape = tuple(int(n) for n in self.image.shape)
+        while len(shape) > 3 and shape[-1] == 1:
+            shape = shape[:-1]
+        return shape
+
+    @cached_property
+    def affine(self) -> NDArray[np.float64]:
+        """From the file's indices to millimetres, RAS+. Raises DataError where sform and qform
+        disagree."""
+        header: Any = self.image.header
+        sform, qform = (header.get_sform(coded=True), header.get_qform(coded=True))
+        if sform[1] and qform[1] and not same_place(self.shape, sform[0], qform[0]):
+            apart = corner_distance(self.shape, sform[0], qform[0])
+            raise DataError(
+                f"{self.path} says of two places where it lies: its sform and its qform put a"
+                f" corner {apart:.1f} mm apart. Find out which is right and write it into both."
+            )
+        affine: NDArray[np.float64] = np.asarray(self.image.affine, dtype=np.float64)
+        return affine
+
+    def grid(self, plane: Plane) -> Grid:
+        """Where its voxels lie, and how slices are cut. Raises DataError."""
+        return grid_of(self.shape, self.affine, plane, str(self.path))
+
+    def voxels(self, volume: int | None) -> NDArray[Any]:
+        """Its numbers ``[i, j, k]``, or those of one volume of several; scaled as it says."""
+        try:
+            array = np.asanyarray(self.image.dataobj).reshape(self.shape)
+        except _ODD as error:
+            raise DataError(f"{self.path} is no whole NIfTI file ({_said(error)}).") from error
+        if array.dtype.kind not in "iuf":
+            raise DataError(
+                f"{self.path} holds voxels of the type {array.dtype}, which are no grey levels."
+            )
+        array = array if volume is None else array[..., volume]
+        return array.astype(np.float32) if array.dtype.itemsize > 4 else array
+
+
+def read_header(path: Path) -> NiftiFile:
+    """The header alone: of a packed file its first piece. Raises DataError."""
+    try:
+        refuse_special(path)
+        with path.open("rb") as file:
+            start = file.read(HEADER)
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} can't be read: {error}.") from error
+    _refuse_others(path, start)
+    if start.startswith(GZIP):
+        try:
+            start = zlib.decompressobj(wbits=31).decompress(start, HEADER)
+        except zlib.error as error:
+            raise DataError(_damaged(path, error)) from error
+    return NiftiFile(path, _image(path, start))
+
+
+def read_file(path: Path) -> NiftiFile:
+    """The whole file. A packed one is read to its end: a bit that was turned shows in its checksum
+    alone. Raises DataError."""
+    data = read_bytes(path, DataError)
+    _refuse_others(path, data)
+    if data.startswith(GZIP):
+        data = _unpacked(path, data)
+    return NiftiFile(path, _image(path, data))
+
+
+def _unpacked(path: Path, data: bytes) -> bytes:
+    found, rest = bytearray(), data
+    try:
+        while rest.startswith(GZIP):  # a file may be several, one behind the other
+            unpacker = zlib.decompressobj(wbits=31)
+            found += unpacker.decompress(rest, MOST - len(found))
+            if unpacker.unconsumed_tail:
+                raise DataError(
+                    f"{path} holds over {MOST >> 30} GiB: no exam has that many voxels."
+                )
+            if not unpacker.eof:
+                raise zlib.error("it ends too early")
+            rest = unpacker.unused_data
+    except zlib.error as error:
+        raise DataError(_damaged(path, error)) from error
+    if rest.strip(b"\0"):
+        raise DataError(_damaged(path, "something else stands behind its end"))
+    return bytes(found)
+
+
+def _image(path: Path, data: bytes) -> Image:
+    kind: type[Image] = nib.nifti2.Nifti2Image if data[:4] in _NIFTI2 else Image
+    try:
+        image: Image = kind.from_stream(io.BytesIO(data))
+    except _ODD as error:
+        raise DataError(f"{path} is no NIfTI file ({_said(error)}).") from error
+    if len(image.shape) < 3 or 0 in image.shape:
+        raise DataError(f"{path} holds {image.shape} voxels, which are no slices.")
+    return image
+
+
+_NIFTI2 = ((540).to_bytes(4, "little"), (540).to_bytes(4, "big"))
+
+
+def _refuse_others(path: Path, data: bytes) -> None:
+    if data.startswith(LFS):
+        raise DataError(
+            f"{path} is a pointer of Git LFS, not the image: fetch it (git lfs pull) and try again."
+        )
+    if not data:
+        raise DataError(f"{path} is empty.")
+
+
+def _damaged(path: Path, why: object) -> str:
+    return f"{path} is damaged ({why}). Copy it anew from its source."
+
+
+def _said(error: Exception) -> str:
+    return str(error).strip().rstrip(".").split("\n")[0] or type(error).__name__

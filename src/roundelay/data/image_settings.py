@@ -1,0 +1,58 @@
+"""How exams are read: what a study says of channels, regions and slices, and a site of its own."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from roundelay.study.data_section import LGG_CHANNELS, MAIN, Data, Plane, SiteImages
+
+
+@dataclass(frozen=True, slots=True)
+class ImageSettings:
+    """`channels` in the network's order; `regions` by name, each the label values that belong to
+    it; `ignored` values count as background.
+
+    Of a site alone: `renumbered` (its value, the study's), `named` (the study's channel, the
+    site's name for it), `missing` (``refuse``, ``zero`` or ``substitute:CHANNEL``).
+    """
+
+    channels: tuple[str, ...] = LGG_CHANNELS
+    regions: tuple[tuple[str, tuple[int, ...]], ...] = ((MAIN, (1,)),)
+    ignored: tuple[int, ...] = ()
+    plane: Plane = "auto"
+    align: str = "refuse"
+    renumbered: tuple[tuple[int, int], ...] = ()
+    named: tuple[tuple[str, str], ...] = ()
+    missing: str = "refuse"
+
+    @property
+    def region_names(self) -> tuple[str, ...]:
+        """The main region first."""
+        return tuple(name for name, _ in self.regions)
+
+    def name_here(self, channel: str) -> str:
+        """What the site calls one of the study's channels."""
+        return dict(self.named).get(channel, channel)
+
+
+LGG_SETTINGS = ImageSettings()
+"""What the public LGG set needs said: nothing."""
+
+
+def settings_of(data: Data, site: SiteImages | None = None) -> ImageSettings:
+    """How this study's exams are read, at a site that says something of its own."""
+    own = site or SiteImages()
+    return ImageSettings(
+        channels=data.channel_names,
+        regions=tuple(data.regions.items()),
+        ignored=data.ignored_labels,
+        plane=data.plane,
+        align=data.align,
+        renumbered=tuple(sorted((int(here), there) for here, there in own.labels.items())),
+        named=tuple(sorted(own.channels.items())),
+        missing=own.missing_channels,
+    )
+
+
+def settings_by_site(data: Data, sites: Mapping[str, SiteImages]) -> dict[str, ImageSettings]:
+    """The settings of the sites that say something of their own."""
+    return {name: settings_of(data, own) for name, own in sites.items()}

@@ -1,0 +1,169 @@
+"""The section ``[data]`` of a study, and what a site says of its own images."""
+
+import re
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
+
+from roundelay.files.toml_file import Section
+from roundelay.study.sections import MOST_SITES, TABLE, Crop, Fraction, Intensity, Many, Seed, Side
+
+FORMATS = ("lgg", "phantom", "nifti", "nnunet", "datalist", "dicom")
+
+FormatName = Literal["lgg", "phantom", "nifti", "nnunet", "datalist", "dicom"]
+
+LGG_CHANNELS = ("pre", "flair", "post")
+"""The channels of the public LGG set, and of the synthetic patients, as they lie in its slices."""
+
+MAIN = "tumour"
+"""The one region of a study that names none: what masks of 0 and 255, or 0 and 1, mark."""
+
+Plane = Literal["auto", "axial", "coronal", "sagittal"]
+
+SCHEMES = ("institution", "chunks:N", f"{TABLE}FILE.csv")
+
+MOST_CHANNELS, MOST_REGIONS, MOST_VALUE = 16, 16, 65_535
+
+
+def _plain(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_+-]{0,31}", name):
+        raise ValueError("is no plain name: letters, digits, _, + and -, 32 at most")
+    return name
+
+
+Plain = Annotated[str, AfterValidator(_plain)]
+"""The name of a channel or of a region."""
+
+Value = Annotated[int, Field(ge=1, le=MOST_VALUE)]
+"""Of a mask; 0 is background."""
+
+Here = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,4}$")]
+"""A value as the key of a table."""
+
+Millimetres = Annotated[float, Field(ge=0.05, le=20)]
+
+Values = Annotated[tuple[Value, ...], Field(min_length=1, max_length=256)]
+
+Regions = Annotated[dict[Plain, Values], Field(max_length=MOST_REGIONS)]
+
+Meant = Annotated[int, Field(ge=0, le=MOST_VALUE)]
+"""What a site's own value is in the study."""
+
+OwnName = Annotated[str, Field(min_length=1, max_length=200)]
+"""What a site calls a channel in the names of its files."""
+
+
+class Split(Section):
+    """Shares of each site's patients; the rest trains."""
+
+    validation: Fraction = 0.15
+    test: Fraction = 0.20
+
+    @model_validator(mode="after")
+    def _leave_something(self) -> Self:
+        if self.validation + self.test >= 1:
+            raise ValueError("validation and test together leave no patient to train on")
+        return self
+
+
+class SiteImages(Section):
+    """What one site's images have otherwise than the study says."""
+
+    labels: dict[Here, Meant] = Field(default_factory=dict)
+    channels: dict[Plain, OwnName] = Field(default_factory=dict)
+    missing_channels: Annotated[
+        str, Field(pattern=r"^(refuse|zero|substitute:[A-Za-z0-9][A-Za-z0-9_+-]*)$")
+    ] = "refuse"
+
+
+class Data(Section):
+    root: str = ""
+    format: FormatName = "lgg"
+    channels: Annotated[tuple[Plain, ...], Field(max_length=MOST_CHANNELS)] = ()
+    labels: Regions = Field(default_factory=dict)
+    ignored_labels: tuple[Value, ...] = ()
+    sites: str = "institution"
+    split: Split = Split()
+    split_seed: Seed = 0
+    slices: Literal["all", "positive"] = "all"
+    train_slices: Many | None = None
+    plane: Plane = "auto"
+    align: Literal["refuse", "resample"] = "refuse"
+    intensity: Intensity = "zscore"
+    crop: Crop = "none"
+    spacing: Millimetres | None = None
+    size: Side = 256
+
+    @property
+    def channel_names(self) -> tuple[str, ...]:
+        """In the network's order."""
+        return self.channels or LGG_CHANNELS
+
+    @property
+    def regions(self) -> dict[str, tuple[int, ...]]:
+        """The main one first, each with the values of masks that belong to it."""
+        return self.labels or {MAIN: (1,)}
+
+    @property
+    def is_lgg(self) -> bool:
+        """Whether its files are those of the LGG set's layout: three channels, one region."""
+        return self.format in ("lgg", "phantom")
+
+    @model_validator(mode="after")
+    def _known_scheme(self) -> Self:
+        kind, _, value = self.sites.partition(":")
+        ok = {
+            "institution": not value,
+            "chunks": re.fullmatch("0*[1-9][0-9]{0,3}", value) and int(value) <= MOST_SITES,
+            "table": value,
+        }
+        if not ok.get(kind):
+            raise ValueError(
+                f"sites = {self.sites[:60]!r} is none of {', '.join(SCHEMES)}"
+                f" (N: {MOST_SITES} at most)"
+            )
+        if self.format != "phantom" and not self.root:
+            raise ValueError("root is missing: the folder of the data")
+        return self
+
+    @model_validator(mode="after")
+    def _known_images(self) -> Self:
+        if self.is_lgg:
+            for key in ("channels", "labels", "ignored_labels", "spacing"):
+                if getattr(self, key):
+                    raise ValueError(
+                        f"{key} is not asked of the format {self.format}: its slices have the"
+                        f" channels {', '.join(LGG_CHANNELS)}, masks of 0 and 255, no millimetres"
+                    )
+            return self
+        if not self.channels:
+            raise ValueError('channels is missing, as in channels = ["t1ce", "t1", "t2", "flair"]')
+        if len(set(self.channels)) != len(self.channels):
+            raise ValueError("channels names one twice")
+        if not self.labels:
+            raise ValueError(
+                "labels is missing: what the values of masks mean, as in [data.labels] and"
+                " tumour = [1, 2, 4]"
+            )
+        if twice := set(self.ignored_labels) & {v for own in self.labels.values() for v in own}:
+            raise ValueError(f"ignored_labels names {min(twice)}, which is a region's too")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_newcomers(self, found: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """A key that came later stands only where a study names it: the digests of all others
+        stay what they were."""
+        values: dict[str, Any] = found(self)
+        for key in NEWCOMERS:
+            if not getattr(self, key) or getattr(self, key) in ("auto", "refuse"):
+                values.pop(key, None)
+        return values
+
+
+NEWCOMERS = ("channels", "labels", "ignored_labels", "plane", "align", "spacing")
