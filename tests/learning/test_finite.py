@@ -24,6 +24,7 @@ from roundelay.running.starting import start_baton
 from roundelay.site import recalibration
 from roundelay.site.soundness import arrived, not_finite
 from roundelay.study.file import to_toml
+from roundelay.study.network_shape import NetworkShape
 from roundelay.study.sections import Recipe
 from roundelay.study.study import Study
 from visits import FLOAT32, open_here, toy
@@ -219,7 +220,7 @@ def test_a_model_of_another_precision_is_refused():
     arrays["encoder.conv1.weight"] = arrays["encoder.conv1.weight"].astype(np.float64)
 
     with pytest.raises(ModelError, match=r"encoder\.conv1\.weight is torch\.float64"):
-        load_model("resnet18_quarter", arrays)
+        load_model(NetworkShape("resnet18_quarter"), arrays)
 
 
 def test_integers_and_empty_arrays_are_finite():

@@ -16,6 +16,7 @@ from roundelay.relay.aggregation import final_model, recalibrated
 from roundelay.relay.baton import MODEL, OPTIMISER, SUMS, join
 from roundelay.relay.loop import relay
 from roundelay.running.starting import start_baton
+from roundelay.study.network_shape import NetworkShape
 from visits import open_here, toy
 
 
@@ -107,7 +108,7 @@ def test_recalibration_over_sites_equals_the_same_draws_in_one_place(root, tmp_p
 
     found = recalibrated(start, [v.baton.part(SUMS) for v in courier.train(start, stops)])
 
-    model = load_model("resnet18_quarter", start.part(MODEL))
+    model = load_model(NetworkShape("resnet18_quarter"), start.part(MODEL))
     layer = model.get_submodule("encoder.bn1")
     layer.register_forward_pre_hook(lambda _, x: seen.setdefault("x", []).append(x[0].double()))
     from roundelay.site.work import batches_of

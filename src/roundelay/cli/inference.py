@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from roundelay.cli import results, show
-from roundelay.cli.options import DeviceOption, FormatOption, JsonOption, ModelArgument
+from roundelay.cli.options import DeviceOption, FormatOption, JsonOption, ModelArgument, SiteOption
 from roundelay.cli.progress import patients_watch
 from roundelay.learning.cpu.heap import keep_freed_memory
 
@@ -14,7 +14,8 @@ from roundelay.learning.cpu.heap import keep_freed_memory
 def evaluate(
     model: ModelArgument,
     data: Annotated[Path, typer.Argument(help="Folder of patients with masks.")],
-    format_: FormatOption = "lgg",
+    format_: FormatOption = None,
+    site: SiteOption = None,
     device: DeviceOption = "auto",
     json_: JsonOption = False,
 ) -> None:
@@ -24,7 +25,7 @@ def evaluate(
     keep_freed_memory()
     with patients_watch(quiet=json_) as watch:
         found = evaluate_model(
-            model, data, format=format_, device=device,
+            model, data, format=format_, site=site, device=device,
             on_found=watch.found, on_patient=watch.patient,
         )  # fmt: skip
     if json_:
@@ -37,7 +38,8 @@ def predict(
     model: ModelArgument,
     data: Annotated[Path, typer.Argument(help="Folder of patients; masks aren't needed.")],
     out: Annotated[Path, typer.Option(help="Folder for masks and overlays.")],
-    format_: FormatOption = "lgg",
+    format_: FormatOption = None,
+    site: SiteOption = None,
     device: DeviceOption = "auto",
     json_: JsonOption = False,
 ) -> None:
@@ -47,7 +49,7 @@ def predict(
     keep_freed_memory()
     with patients_watch(quiet=json_) as watch:
         sheets = predict_folder(
-            model, data, out, format=format_, device=device,
+            model, data, out, format=format_, site=site, device=device,
             on_found=watch.found, on_patient=watch.patient,
         )  # fmt: skip
     found = watch.looked_at

@@ -20,7 +20,17 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON alone on st
 DeviceOption = Annotated[
     str, typer.Option("--device", help="Where to compute: auto, cpu, cuda or mps.")
 ]
-FormatOption = Annotated[str, typer.Option("--format", help="Layout of the folder: lgg.")]
+FormatOption = Annotated[
+    str | None,
+    typer.Option(
+        "--format", help="Layout of the folder; that of the model's own images if not given."
+    ),
+]
+
+SiteOption = Annotated[
+    Path | None,
+    typer.Option("--site", help="A site.toml: labels and channels that the folder has otherwise."),
+]
 ModelArgument = Annotated[
     Path, typer.Argument(help="A model.safetensors, or a run folder with one.")
 ]

@@ -17,7 +17,7 @@ SEEN: dict[str, tuple[tuple[int, int], tuple[int, int], tuple[int, int]]] = {
     "coronal": ((1, 1), (2, -1), (0, -1)),
     "sagittal": ((0, -1), (2, -1), (1, -1)),
 }
-"""Along which axis of the body (0 right, 1 anterior, 2 superior), and which way, slices follow one
+"""Along which axis of the body (0 right, 1 anterior, 2 superior), and in which direction, slices follow one
 another, rows go down and columns go to the right."""
 
 PLANES = ("sagittal", "coronal", "axial")
@@ -70,10 +70,10 @@ def grid_of(shape: tuple[int, ...], affine: NDArray[np.float64], plane: Plane, w
     if plane == "auto":
         plane = _thickest(voxel_sizes(affine), body)
     axes, flipped = [], []
-    for axis, way in SEEN[plane]:
+    for axis, sense in SEEN[plane]:
         own = body.index(axis)
         axes.append(own)
-        flipped.append(bool(np.sign(directions[axis, own]) != way))
+        flipped.append(bool(np.sign(directions[axis, own]) != sense))
     return Grid(
         (shape[0], shape[1], shape[2]),
         tuple((float(a), float(b), float(c), float(d)) for a, b, c, d in affine),

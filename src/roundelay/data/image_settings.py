@@ -1,9 +1,9 @@
 """How exams are read: what a study says of channels, regions and slices, and a site of its own."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from roundelay.study.data_section import LGG_CHANNELS, MAIN, Data, Plane, SiteImages
+from roundelay.study.data_section import LGG_CHANNELS, MAIN, Align, Data, Plane, SiteImages
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class ImageSettings:
     regions: tuple[tuple[str, tuple[int, ...]], ...] = ((MAIN, (1,)),)
     ignored: tuple[int, ...] = ()
     plane: Plane = "auto"
-    align: str = "refuse"
+    align: Align = "refuse"
     renumbered: tuple[tuple[int, int], ...] = ()
     named: tuple[tuple[str, str], ...] = ()
     missing: str = "refuse"
@@ -40,16 +40,23 @@ LGG_SETTINGS = ImageSettings()
 
 def settings_of(data: Data, site: SiteImages | None = None) -> ImageSettings:
     """How this study's exams are read, at a site that says something of its own."""
-    own = site or SiteImages()
-    return ImageSettings(
+    found = ImageSettings(
         channels=data.channel_names,
         regions=tuple(data.regions.items()),
         ignored=data.ignored_labels,
         plane=data.plane,
         align=data.align,
-        renumbered=tuple(sorted((int(here), there) for here, there in own.labels.items())),
-        named=tuple(sorted(own.channels.items())),
-        missing=own.missing_channels,
+    )
+    return found if site is None else with_site(found, site)
+
+
+def with_site(settings: ImageSettings, site: SiteImages) -> ImageSettings:
+    """The same at a site that says something of its own."""
+    return replace(
+        settings,
+        renumbered=tuple(sorted((int(here), there) for here, there in site.labels.items())),
+        named=tuple(sorted(site.channels.items())),
+        missing=site.missing_channels,
     )
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roundelay.data.formats.known import read_volume
+from roundelay.data.head import head_of
 from roundelay.data.left_out import refuse
 from roundelay.data.patients import Patient
 from roundelay.data.split import split_patients
@@ -93,14 +94,17 @@ def _tumour_sizes(
     for number, size in enumerate(sizes):
         if (share := size / tumour[0].size) > NEARLY_ALL:
             faults.append(
-                f"The mask {patient.masks[number]} covers {share:.0%} of its slice: is it inverted?"
-                " Tumour is 255 (or 1)."
+                f"The mask {patient.mask_name(number)} covers {share:.0%} of its slice: is it"
+                " inverted? Tumour is 255 (or 1)."
             )
     return sizes
 
 
 def _head(volume: Volume) -> int:
-    """Pixels brighter than a tenth of the 99th percentile, in the brightest channel of each."""
+    """Pixels brighter than a tenth of the 99th percentile, in the brightest channel of each; of
+    more than 8 bits see `head_of`."""
+    if volume.channels.dtype != np.uint8:
+        return int(np.count_nonzero(head_of(volume.slices)))
     brightest = volume.channels.max(axis=0)
     bright = int(np.percentile(brightest, 99, method="inverted_cdf"))
     return int(np.count_nonzero(brightest > max(bright // 10, 1)))

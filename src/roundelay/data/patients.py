@@ -53,3 +53,9 @@ class Patient:
         if self.channels:
             return f"{self.folder}, slice {number + 1}"
         return self.images[number].name
+
+    def mask_name(self, number: int) -> str:
+        """Where the mask of a slice lies."""
+        if self.channels:
+            return f"{self.masks[0]}, slice {number + 1},"
+        return str(self.masks[number])

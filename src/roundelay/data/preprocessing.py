@@ -1,83 +1,141 @@
-"""From a slice to what the network sees: a square of the patient, and a common grey scale."""
+"""From a slice to what the network sees: a square of the patient, and a common grey scale.
+
+Slices of 8 bits stay 8 bits until a batch is made. All others are put on the common scale here and
+kept in half precision: a z-score needs no more, and an exam's own numbers may be of any size.
+"""
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from roundelay.data.head import head_of, inner_of
+from roundelay.data.volumes import Volume
+
 MARGIN = 4
 """Pixels left around the brain."""
+
+FURTHEST = 6e4
+"""What half precision holds; a grey level that far from the mean is none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Preprocessing:
-    """How slices are shown to the network; travels in the model file."""
+    """How slices are shown to the network; travels in the model file. `spacing` is in millimetres a
+    pixel; without it the square is as large as the image, or as the head."""
 
     intensity: str
     crop: str
     size: int
+    spacing: float | None = None
 
 
 @dataclass(frozen=True)
 class CropGeometry:
-    """A patient's square (top, left, side; it may reach over the edge) and scale, by channel."""
+    """A patient's square (top, left, height, width in the image's pixels; it may reach over the
+    edge, and is no square in pixels where these are none) and scale, by channel."""
 
     top: int
     left: int
-    side: int
+    height: int
+    width: int
     offset: tuple[float, ...]
     scale: tuple[float, ...]
 
     @cached_property
     def box(self) -> tuple[int, int, int, int]:
         """left, upper, right, lower: as Pillow crops."""
-        return self.left, self.top, self.left + self.side, self.top + self.side
+        return self.left, self.top, self.left + self.width, self.top + self.height
 
 
-def geometry_of(images: NDArray[np.uint8], preprocessing: Preprocessing) -> CropGeometry:
-    """The geometry of one patient from all its slices, uint8 ``[slices, height, width, channels]``.
-
-    Brain is where the mean over the channels exceeds a tenth of its 99th percentile.
-    """
-    brightness = images.mean(axis=-1, dtype=np.float32)
-    inside = brightness > max(0.1 * float(np.percentile(brightness, 99)), 1.0)
-    height, width = images.shape[1:3]
-    top, left, side = 0, 0, max(height, width)
-    if preprocessing.crop == "brain" and inside.any():
-        top, left, side = _square(inside)
-    else:
-        top, left = (height - side) // 2, (width - side) // 2
+def geometry_of(volume: Volume, preprocessing: Preprocessing) -> CropGeometry:
+    """The geometry of one patient from all its slices."""
+    images = volume.slices
+    inside = head_of(images)
+    pixel = volume.spacing[1:] if volume.spacing else (1.0, 1.0)
+    square = _square_of(inside, preprocessing, pixel)
+    if preprocessing.intensity == "zscore_inner":
+        inside = inner_of(inside)
     brain = images[inside] if inside.any() else images.reshape(-1, images.shape[-1])
-    if preprocessing.intensity == "zscore":
-        offset, scale = brain.mean(axis=0, dtype=np.float64), brain.std(axis=0, dtype=np.float64)
-    else:
+    if preprocessing.intensity == "percentile":
         low, high = np.percentile(brain, (1, 99), axis=0)
         offset, scale = low, high - low
-    scale = np.maximum(scale, 1.0)  # a channel that is one grey level: no division by nothing
-    return CropGeometry(top, left, side, tuple(map(float, offset)), tuple(map(float, scale)))
+    else:
+        offset, scale = brain.mean(axis=0, dtype=np.float64), brain.std(axis=0, dtype=np.float64)
+    # A channel that is one grey level: no division by nothing. Other numbers have no least step.
+    bits = images.dtype == np.uint8
+    scale = np.maximum(scale, 1.0) if bits else np.where(scale > 0, scale, 1.0)
+    return CropGeometry(*square, tuple(map(float, offset)), tuple(map(float, scale)))
 
 
-def _square(inside: NDArray[np.bool_]) -> tuple[int, int, int]:
-    """The square around the brain. Rows and columns with less than 0.5 % of brain are noise."""
+def _square_of(
+    inside: NDArray[np.bool_], preprocessing: Preprocessing, pixel: tuple[float, ...]
+) -> tuple[int, int, int, int]:
+    """Top, left, height, width. `pixel` is its height and width in millimetres, or any unit."""
+    shape, unit = inside.shape[1:], min(pixel)
+    ratio = [side / unit for side in pixel]
+    first, last, side = _extent(inside, preprocessing.crop == "brain", ratio)
+    if preprocessing.spacing is not None:
+        side = preprocessing.size * preprocessing.spacing / unit
+    sides = [max(round(side / r), 1) for r in ratio]
+    if first is None or last is None:
+        starts = [(whole - own) // 2 for whole, own in zip(shape, sides, strict=True)]
+    else:
+        starts = [(a + b + 1 - own) // 2 for a, b, own in zip(first, last, sides, strict=True)]
+    return starts[0], starts[1], sides[0], sides[1]
+
+
+Ends = tuple[int, int] | None
+
+
+def _extent(inside: NDArray[np.bool_], crop: bool, ratio: list[float]) -> tuple[Ends, Ends, float]:
+    """The first and the last row and column of the brain (None for the whole image), and the side
+    of a square around them. Rows and columns with less than 0.5 % of brain are noise."""
     slices, height, width = inside.shape
+    whole = max(height * ratio[0], width * ratio[1])
+    if not crop or not inside.any():
+        return None, None, whole
     rows = np.flatnonzero(inside.sum(axis=(0, 2)) > 0.005 * slices * width)
     columns = np.flatnonzero(inside.sum(axis=(0, 1)) > 0.005 * slices * height)
     if not len(rows) or not len(columns):
-        return (
-            (height - max(height, width)) // 2,
-            (width - max(height, width)) // 2,
-            max(height, width),
-        )
-    (top, bottom), (left, right) = rows[[0, -1]], columns[[0, -1]]
-    side = min(max(bottom - top, right - left) + 1 + 2 * MARGIN, max(height, width))
-    return int(top + bottom + 1 - side) // 2, int(left + right + 1 - side) // 2, int(side)
+        return None, None, whole
+    first, last = (int(rows[0]), int(columns[0])), (int(rows[-1]), int(columns[-1]))
+    longest = max((b - a) * r for a, b, r in zip(first, last, ratio, strict=True))
+    return first, last, min(longest + 1 + 2 * MARGIN, whole)
 
 
-def cut_slice(image: NDArray[np.uint8], geometry: CropGeometry, size: int) -> NDArray[np.uint8]:
-    """Cut the patient's square out of a slice and resize it; grey levels stay 8 bits."""
-    square = Image.fromarray(image).crop(geometry.box)
-    if geometry.side != size:
+def cut_slice(image: NDArray[Any], geometry: CropGeometry, size: int) -> NDArray[Any]:
+    """Cut the patient's square out of a slice ``[row, column, channel]`` and resize it.
+
+    8 bits stay 8 bits, with 0 beyond the edge; other numbers come back on the common scale, as
+    float16, and beyond the edge goes on what stands there.
+    """
+    if image.dtype == np.uint8:
+        square = Image.fromarray(image).crop(geometry.box)
+        if square.size != (size, size):
+            square = square.resize((size, size), Image.Resampling.BILINEAR)
+        return np.asarray(square)
+    planes = [_cut_plane(image[..., n], geometry, size) for n in range(image.shape[-1])]
+    scaled = (np.stack(planes, axis=-1) - np.array(geometry.offset)) / np.array(geometry.scale)
+    half: NDArray[np.float16] = np.clip(scaled, -FURTHEST, FURTHEST).astype(np.float16)
+    return half
+
+
+def cut_mask(mask: NDArray[np.bool_], geometry: CropGeometry, size: int) -> NDArray[np.bool_]:
+    """The square of a mask ``[row, column]``: what is covered by half or more."""
+    found: NDArray[np.bool_] = (
+        cut_slice(mask.astype(np.uint8) * np.uint8(255), geometry, size) > 127
+    )
+    return found
+
+
+def _cut_plane(plane: NDArray[Any], geometry: CropGeometry, size: int) -> NDArray[np.float32]:
+    rows = np.arange(geometry.top, geometry.top + geometry.height).clip(0, len(plane) - 1)
+    columns = np.arange(geometry.left, geometry.left + geometry.width).clip(0, plane.shape[1] - 1)
+    square = Image.fromarray(plane[np.ix_(rows, columns)].astype(np.float32))
+    if square.size != (size, size):
         square = square.resize((size, size), Image.Resampling.BILINEAR)
     return np.asarray(square)

@@ -28,8 +28,8 @@ def _remarks(patient: Patient) -> Iterator[tuple[str, str]]:
     if len(set(pictures)) < len(pictures):
         twice = next(p for i, p in enumerate(pictures) if p in pictures[:i])
         names = [
-            path.name
-            for path, picture in zip(patient.images, patient.pictures, strict=True)
+            patient.slice_name(number)
+            for number, picture in enumerate(patient.pictures)
             if picture == twice
         ]
         yield REPEATED, f"{names[0]} and {names[1]}"

@@ -20,14 +20,20 @@ from pydantic import TypeAdapter
 from roundelay.data.formats.known import read_volume
 from roundelay.data.opening import digest_of_files
 from roundelay.data.patients import Patient
-from roundelay.data.preprocessing import CropGeometry, Preprocessing, cut_slice, geometry_of
+from roundelay.data.preprocessing import (
+    CropGeometry,
+    Preprocessing,
+    cut_mask,
+    cut_slice,
+    geometry_of,
+)
 from roundelay.data.volumes import Volume
 from roundelay.errors import DataError, MachineError, UserError
 from roundelay.files.cache import cache_folder
 from roundelay.files.canonical import digest_of
 from roundelay.files.folders import write_folder
 
-VERSION = 1
+VERSION = 2
 """Of what the cache holds: raised where preprocessing comes to other numbers."""
 
 GEOMETRY = TypeAdapter(CropGeometry)
@@ -38,7 +44,7 @@ IMAGES, MASKS, ABOUT = "images.npy", "masks.npy", "about.json"
 @dataclass(frozen=True, slots=True)
 class CutExam:
     """One exam's squares: `images` ``[slice, size, size, channel]`` and `masks`, eight pixels a
-    byte, ``[slice, bytes]``."""
+    byte, ``[slice, region, bytes]``."""
 
     geometry: CropGeometry
     images: NDArray[Any]
@@ -61,10 +67,11 @@ class SliceCache:
         return self._exam(patient).geometry
 
     def slice(self, patient: Patient, number: int) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-        """Image ``[size, size, channel]`` and mask ``[size, size]``, as the network sees them."""
+        """Image ``[size, size, channel]`` and masks ``[region, size, size]``, as the network sees
+        them."""
         exam, size = self._exam(patient), self.preprocessing.size
-        mask = np.unpackbits(exam.masks[number], count=size * size).reshape(size, size)
-        return np.asarray(exam.images[number]), mask.astype(bool)
+        masks = np.unpackbits(exam.masks[number], axis=-1, count=size * size)
+        return np.asarray(exam.images[number]), masks.reshape(-1, size, size).astype(bool)
 
     def _exam(self, patient: Patient) -> CutExam:
         if patient.folder not in self._exams:
@@ -74,7 +81,15 @@ class SliceCache:
     def _place(self, patient: Patient) -> Path | None:
         if self._folder is None:
             return None
-        key = digest_of([VERSION, patient.format, patient.digest, asdict(self.preprocessing)])
+        key = digest_of(
+            [
+                VERSION,
+                patient.format,
+                patient.digest,
+                asdict(patient.settings),
+                asdict(self.preprocessing),
+            ]
+        )
         return self._folder / key[:40]
 
     def _kept(self, patient: Patient) -> CutExam | None:
@@ -120,12 +135,12 @@ def clear(folder: Path) -> None:
 def cut_exam(volume: Volume, preprocessing: Preprocessing) -> CutExam:
     """All slices of an exam that has masks, as the network sees them."""
     slices, size = volume.slices, preprocessing.size
-    geometry = geometry_of(slices, preprocessing)
+    geometry = geometry_of(volume, preprocessing)
     masks = [
-        cut_slice(mask.astype(np.uint8) * np.uint8(255), geometry, size) > 127
-        for mask in volume.reference
+        [cut_mask(mask, geometry, size) for mask in regions]
+        for regions in np.moveaxis(volume.reference, 0, 1)
     ]
-    packed = np.packbits(np.stack(masks).reshape(len(masks), -1), axis=-1)
+    packed = np.packbits(np.array(masks).reshape(len(masks), len(masks[0]), -1), axis=-1)
     return CutExam(geometry, np.stack([cut_slice(s, geometry, size) for s in slices]), packed)
 
 

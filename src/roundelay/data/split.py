@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from random import Random
 
 from roundelay.data.patients import Patient
@@ -48,15 +47,17 @@ def refuse_leak(patients: Sequence[Patient]) -> None:
 
 
 def _refuse_same_pictures(patients: Sequence[Patient]) -> None:
-    seen: dict[str, tuple[Patient, Path]] = {}
+    seen: dict[str, tuple[Patient, int]] = {}
     for patient in patients:
-        for path, picture in zip(patient.images, patient.pictures, strict=False):
-            first, there = seen.setdefault(picture, (patient, path)) if picture else (patient, path)
+        for number, picture in enumerate(patient.pictures):
+            own = (patient, number)
+            first, there = seen.setdefault(picture, own) if picture else own
             if first is not patient:
                 both = len({*first.pictures} & {*patient.pictures} - {""})
                 raise DataError(
                     f"The same picture stands under two patients, {first.folder} at {first.site}"
-                    f" ({there.name}) and {patient.folder} at {patient.site} ({path.name}); they"
+                    f" ({first.slice_name(there)}) and {patient.folder} at {patient.site}"
+                    f" ({patient.slice_name(number)}); they"
                     f" have {both} in common: a leak between splits or sites. Keep one of them."
                 )
 

@@ -145,7 +145,14 @@ def _have_patients_in_common(methods: Sequence[MethodResult]) -> bool:
 def _result(method: str, seeds: Sequence[Mapping[str, PatientScore]]) -> MethodResult:
     dices = tuple({patient: s.dice for patient, s in scores.items()} for scores in seeds)
     scores = tuple(
-        replace(score, dice=fmean(dice[patient] for dice in dices))
+        replace(
+            score,
+            dice=fmean(dice[patient] for dice in dices),
+            regions={
+                name: replace(one, dice=fmean(own[patient].regions[name].dice for own in seeds))
+                for name, one in score.regions.items()
+            },
+        )
         for patient, score in seeds[0].items()
     )
     summary = summarize(scores)

@@ -1,9 +1,9 @@
 """All scores of one patient, from the two masks of the patient's whole volume."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields, replace
 from math import isfinite
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,36 @@ from roundelay.evaluation.dice import Mask, Overlap, check_masks
 from roundelay.evaluation.distance import hd95, voxel_size
 
 Unit = Literal["pixels", "mm"]
+
+
+@dataclass(frozen=True, slots=True)
+class RegionScore:
+    """What `PatientScore` says of the main region, of another one."""
+
+    dice: float
+    hd95: float
+    hd95_missing: int
+    reference_slices: int
+    reference_volume: float
+    predicted_volume: float
+    tp: int
+    fp: int
+    fn: int
+    slice_dice: float
+    slice_dice_of_empty_prediction: float
+    positive_slice_dice: float | None
+
+    def __post_init__(self) -> None:
+        shares = [self.dice, self.slice_dice, self.slice_dice_of_empty_prediction]
+        shares += [] if self.positive_slice_dice is None else [self.positive_slice_dice]
+        sizes = (self.hd95, self.reference_volume, self.predicted_volume)
+        if not all(0 <= share <= 1 for share in shares):
+            raise ValueError("a Dice of a region is not between 0 and 1")
+        if not all(isfinite(size) and size >= 0 for size in sizes):
+            raise ValueError("a distance or volume of a region is not a finite number of 0 or more")
+
+
+OF_A_REGION = tuple(one.name for one in fields(RegionScore))
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +57,7 @@ class PatientScore:
     the mean over the slices with tumour, None where there is none.
     `attributes` are what the cohort says of the patient, as text. Where a hospital gives no scores
     by patient, one row stands for several `patients`; `hd95_missing` then counts them.
+    All of it is of the study's main region; `regions` has the others by name.
     """
 
     patient: str
@@ -48,6 +79,7 @@ class PatientScore:
     unit: Unit
     patients: int = 1
     attributes: Mapping[str, str] = field(default_factory=dict)
+    regions: Mapping[str, RegionScore] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         shares = [self.dice, self.slice_dice, self.slice_dice_of_empty_prediction]
@@ -67,7 +99,45 @@ class PatientScore:
         return Overlap(self.tp, self.fp, self.fn)
 
     def as_json(self) -> dict[str, Any]:
-        return asdict(self)
+        """As JSON; where there is one region, nothing is said of others."""
+        values = asdict(self)
+        if not self.regions:
+            del values["regions"]
+        return values
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """What `as_json` gave. Raises TypeError or ValueError for anything else."""
+        regions = {name: RegionScore(**one) for name, one in values.get("regions", {}).items()}
+        return cls(**{**values, "regions": regions})
+
+    def of_region(self, name: str) -> "PatientScore":
+        """The same patient, scored by another region than the main one."""
+        return replace(self, **asdict(self.regions[name]), regions={})
+
+
+def score_regions(
+    patient: str,
+    site: str,
+    split: str,
+    prediction: Mask,
+    reference: Mask,
+    names: Sequence[str],
+    spacing: Sequence[float] | None = None,
+) -> PatientScore:
+    """Score boolean masks ``[regions, slices, height, width]``, the main region first in `names`.
+
+    What is said of each region is what `score_patient` says of it alone.
+    """
+    scores = [
+        score_patient(patient, site, split, marked, meant, spacing)
+        for marked, meant in zip(prediction, reference, strict=True)
+    ]
+    others = {
+        name: RegionScore(**{key: getattr(score, key) for key in OF_A_REGION})
+        for name, score in zip(names[1:], scores[1:], strict=True)
+    }
+    return replace(scores[0], regions=others)
 
 
 def score_patient(

@@ -1,7 +1,7 @@
 """What the scores of many patients come to: means, medians, intervals, and the counts behind."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from math import fsum
 from statistics import fmean, median
 from typing import Any, Literal
@@ -36,6 +36,8 @@ class Summary:
 
     `hd95_...` are over all patients, in `unit`; the `hd95_missing` of them with exactly one empty
     mask count as the diagonal of their volume. None where units are ``mixed``.
+
+    All of it is of the main region; `regions` has the others by name.
     """
 
     patients: int
@@ -54,9 +56,15 @@ class Summary:
     hd95_missing: int
     unit: Literal["pixels", "mm", "mixed"]
     by_site: dict[str, SiteDice]
+    regions: dict[str, "Summary"] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
-        return asdict(self)
+        """As JSON; where there is one region, nothing is said of others."""
+        values = asdict(self)
+        for one in (values, *values["regions"].values()):
+            if not one["regions"]:
+                del one["regions"]
+        return values
 
 
 def summarize(scores: Sequence[PatientScore], *, seed: int = 0) -> Summary:
@@ -89,6 +97,10 @@ def summarize(scores: Sequence[PatientScore], *, seed: int = 0) -> Summary:
         hd95_missing=sum(score.hd95_missing for score in scores),
         unit="mixed" if mixed else units.pop(),
         by_site=_by_site(scores, seed),
+        regions={
+            name: summarize([score.of_region(name) for score in scores], seed=seed)
+            for name in scores[0].regions
+        },
     )
 
 

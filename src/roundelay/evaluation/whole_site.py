@@ -5,7 +5,7 @@ from dataclasses import replace
 from math import fsum
 from statistics import fmean
 
-from roundelay.evaluation.scores import PatientScore
+from roundelay.evaluation.scores import OF_A_REGION, PatientScore, RegionScore
 
 
 def as_one(scores: Sequence[PatientScore]) -> list[PatientScore]:
@@ -17,6 +17,9 @@ def as_one(scores: Sequence[PatientScore]) -> list[PatientScore]:
     """
     if not scores:
         return []
+    regions = {
+        name: as_one([score.of_region(name) for score in scores])[0] for name in scores[0].regions
+    }
     slices, tumour = (sum(getattr(s, n) for s in scores) for n in ("slices", "reference_slices"))
     marked = [(s.positive_slice_dice, s.reference_slices) for s in scores]
     return [
@@ -43,5 +46,9 @@ def as_one(scores: Sequence[PatientScore]) -> list[PatientScore]:
             if tumour
             else None,
             attributes={},
+            regions={
+                name: RegionScore(**{key: getattr(one, key) for key in OF_A_REGION})
+                for name, one in regions.items()
+            },
         )
     ]

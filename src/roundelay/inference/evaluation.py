@@ -8,12 +8,13 @@ from typing import Any
 from roundelay.data.formats.known import read_volume
 from roundelay.data.left_out import LeftOut
 from roundelay.data.split import refuse_leak
-from roundelay.evaluation.scores import PatientScore, score_patient
+from roundelay.evaluation.scores import PatientScore, score_regions
 from roundelay.evaluation.summary import Summary, summarize
 from roundelay.inference.patients import (
     LookedAt,
     OnFound,
     OnPatient,
+    asked_of,
     nobody_is_told,
     nobody_watches,
     read_folder,
@@ -52,7 +53,8 @@ def evaluate_model(
     model: Path | str,
     data: Path | str,
     *,
-    format: str = "lgg",
+    format: str | None = None,
+    site: Path | str | None = None,
     seed: int = 0,
     device: str = "auto",
     on_found: OnFound = nobody_is_told,
@@ -61,19 +63,23 @@ def evaluate_model(
     """Score a model on all patients of a folder.
 
     Every file of every patient is looked at before the first is scored; `on_found` is told then
-    what was left out. `seed` draws the bootstrap intervals. Raises ModelError, DataError, or
-    UserError where `device` isn't there.
+    what was left out. `format` and `site` are as in `predict_folder`. `seed` draws the bootstrap
+    intervals. Raises ModelError, DataError, StudyError, or UserError where `device` isn't there.
     """
     machine = find_machine("auto", device=device)
     network, settings, header = read_model(Path(model))
     network = machine.place(network)
-    found = read_folder(Path(data), format, masks=True)
+    found = read_folder(Path(data), asked_of(header, settings, format, site), masks=True)
     refuse_leak(found.patients)
     on_found(LookedAt(len(found.patients), found.left_out))
     scores: list[PatientScore] = []
     for number, patient in enumerate(found.patients, start=1):
         volume = read_volume(patient)
-        marked = predict(network, volume.slices, settings, machine)
-        scores.append(score_patient(patient.id, patient.site, "outside", marked, volume.reference))
+        marked = predict(network, volume, settings, machine)
+        names = patient.settings.region_names
+        score = score_regions(
+            patient.id, patient.site, "outside", marked, volume.reference, names, volume.spacing
+        )
+        scores.append(score)
         on_patient(number, len(found.patients))
     return EvaluationResult(header, summarize(scores, seed=seed), tuple(scores), found.left_out)

@@ -66,11 +66,14 @@ def _refuse_others(out: Path, record: Mapping[str, Any]) -> None:
 
 
 def _is_finished(out: Path, patient: Patient) -> bool:
+    layout = FORMATS[patient.format]
+    if not layout.FOLDER_EACH:
+        return all((out / name).is_file() for name in layout.mask_names(patient))
     folder = out / patient.folder
     if not folder.exists():
         return False
     there = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
-    if not there >= set(FORMATS[patient.format].mask_names(patient)):
+    if not there >= set(layout.mask_names(patient)):
         raise RunFolderError(
             f"{folder} isn't whole: files were taken out. Remove it and try again, or choose"
             " another --out."

@@ -1,14 +1,19 @@
 """The patients that a finished model is used on: all their files looked at before any is used."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from roundelay.data.formats.known import known_format
+from roundelay.data.image_settings import ImageSettings, with_site
 from roundelay.data.left_out import Found, LeftOut
 from roundelay.data.opening import read_patients
 from roundelay.data.remarks import remarks_of
-from roundelay.errors import DataError, RunFolderError
+from roundelay.errors import DataError, RunFolderError, StudyError
+from roundelay.files.toml_file import read_toml_file
+from roundelay.learning.predict import InferenceSettings
+from roundelay.study.data_section import SiteImages
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +41,38 @@ def nobody_watches(_done: int, _total: int) -> None:
     """Nobody watches."""
 
 
-def read_folder(data: Path, format: str, *, masks: bool) -> Found:
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The layout of a folder, and how its exams are read."""
+
+    format: str
+    images: ImageSettings
+
+
+def asked_of(
+    header: Mapping[str, Any],
+    settings: InferenceSettings,
+    format: str | None,
+    site: Path | str | None,
+) -> Asked:
+    """What a model asks of a folder: its own format where none is named, its channels and regions,
+    and what the file `site` says that the folder has otherwise. Raises StudyError."""
+    own = (header.get("images") or {}).get("format", "lgg")
+    found = settings.images
+    if site is not None:
+        found = with_site(found, read_toml_file(SiteImages, Path(site), StudyError))
+    return Asked(format or own, found)
+
+
+def read_folder(data: Path, asked: Asked, *, masks: bool) -> Found:
     """The patients of a folder in one of the known layouts, every file of them opened.
 
     Where no `masks` are needed, those that can't be used are left out. Raises DataError naming
     every faulty file.
     """
-    found = known_format(format, RunFolderError).find_patients(data, masks=masks)
+    found = known_format(asked.format, RunFolderError).find_patients(
+        data, asked.images, masks=masks
+    )
     if masks:
         opened = read_patients(found.patients)
         return Found(opened, found.left_out + remarks_of(opened))

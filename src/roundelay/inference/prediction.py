@@ -21,6 +21,7 @@ from roundelay.inference.patients import (
     LookedAt,
     OnFound,
     OnPatient,
+    asked_of,
     nobody_is_told,
     nobody_watches,
     read_folder,
@@ -28,6 +29,7 @@ from roundelay.inference.patients import (
 from roundelay.learning.machine import find_machine
 from roundelay.learning.model_file import find_model, read_model
 from roundelay.learning.predict import predict
+from roundelay.report.greys import grey_of, shown_channel
 from roundelay.report.overlays import draw_sheet, png
 
 
@@ -36,12 +38,16 @@ def predict_folder(
     data: Path | str,
     out: Path | str,
     *,
-    format: str = "lgg",
+    format: str | None = None,
+    site: Path | str | None = None,
     device: str = "auto",
     on_found: OnFound = nobody_is_told,
     on_patient: OnPatient = nobody_watches,
 ) -> list[Path]:
-    """Write a mask for every slice, in the input's layout, and an overlay sheet for every patient.
+    """Write masks in the input's layout and on its grid, and an overlay sheet for every patient.
+
+    `format` is that of the model's own images where none is given; `site` a file that says what
+    the folder's images have otherwise (`roundelay.study.data_section.SiteImages`).
 
     Returns the sheets' paths. Every file of every patient is looked at before the first is written;
     `on_found` is told then what was left out. A patient's masks appear all at once. Given again
@@ -53,9 +59,9 @@ def predict_folder(
     refuse_place(out, images=data)
     refuse_foreign(out)
     machine = find_machine("auto", device=device)
-    network, settings, _ = read_model(model)
+    network, settings, header = read_model(model)
     network = machine.place(network)
-    found = read_folder(data, format, masks=False)
+    found = read_folder(data, asked_of(header, settings, format, site), masks=False)
     made_by = {
         "model": hashlib.sha256(model.read_bytes()).hexdigest(),
         "roundelay": installed_version(),
@@ -69,7 +75,7 @@ def predict_folder(
             sheets.append(out / f"{patient.folder}.png")
             if patient.folder not in finished:
                 volume = read_volume(patient)
-                marked = predict(network, volume.slices, settings, machine)
+                marked = predict(network, volume, settings, machine)
                 _write(out, patient, volume, marked)
             on_patient(number, total)
     return sheets
@@ -77,10 +83,16 @@ def predict_folder(
 
 def _write(out: Path, patient: Patient, volume: Volume, marked: NDArray[np.bool_]) -> None:
     """The sheet, then the folder of masks: where that stands, the patient is finished."""
-    sheet = draw_sheet(shown(patient.folder), volume.slices, marked, volume.tumour)
+    grey = grey_of(volume, shown_channel(patient.settings.channels))
+    sheet = draw_sheet(shown(patient.folder), grey, marked, volume.regions)
+    layout = FORMATS[patient.format]
+    files = layout.mask_files(patient, volume, marked)
     try:
         write_bytes(out / f"{patient.folder}.png", png(sheet))
-        write_folder(out / patient.folder, FORMATS[patient.format].mask_files(patient, marked))
+        if layout.FOLDER_EACH:
+            write_folder(out / patient.folder, files)
+        for name, data in () if layout.FOLDER_EACH else files.items():
+            write_bytes(out / name, data)
     except DiskFullError as error:
         raise DiskFullError(
             f"The disk is full: the masks of {patient.folder} were not written to {out}. Those of"

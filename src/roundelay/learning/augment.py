@@ -15,7 +15,7 @@ class Augmentation:
     `scale` 0.2: between 0.8 and 1.2 times. `shift` is a share of the side, to either
     end. `gain` (contrast) 0.2: likewise; `offset` (brightness) is a share of the brain's height
     above the background; `gamma` 0.3: an exponent between 1/1.3 and 1.3. `channel_dropout` is a
-    probability.
+    probability; `flair` is that channel's number.
     """
 
     flip: bool = True
@@ -26,31 +26,30 @@ class Augmentation:
     offset: float = 0.1
     gamma: float = 0.3
     channel_dropout: float = 0.0
+    flair: int | None = 1
 
 
 def augment(
     images: Tensor, masks: Tensor, generator: torch.Generator, settings: Augmentation
 ) -> tuple[Tensor, Tensor]:
-    """Vary images ``[batch, channels, h, w]`` and masks ``[batch, 1, h, w]`` (0 or 1) alike.
+    """Vary images ``[batch, channels, h, w]`` and masks ``[batch, regions, h, w]`` (0 or 1) alike.
 
     Left-right flip, rotation, scale and shift in one resampling (beyond the edge: the edge's
     value); then grey levels, by image and channel, the background staying as it is; then, with
-    `channel_dropout`, FLAIR (channel 1) takes the place of channel 0 or 2, as where a sequence is
-    missing.
+    `channel_dropout`, FLAIR takes the place of another channel, as where a sequence is missing;
+    in a study without one, nothing does: 0, the mean.
     Both are float32. All randomness is that of `generator`, on the CPU; how much is drawn depends
     on no setting.
     """
     batch, channels = images.shape[:2]
-    draws = torch.rand(batch, 7 + 3 * channels, generator=generator)
-    place, levels, missing = draws[:, :5], draws[:, 5:-2], draws[:, -2:]
+    draws = torch.rand(batch, 4 + 4 * channels, generator=generator)
+    place, levels, missing = torch.split(draws, [5, 3 * channels, channels - 1], dim=1)
     images, masks = _move(images, masks, place * 2 - 1, settings)
     if settings.gain or settings.offset or settings.gamma:
         levels = (levels * 2 - 1).reshape(batch, 3, channels, 1, 1)
         images = _grey_levels(images, levels.to(images.device), settings)
     if settings.channel_dropout:
-        replaced = torch.zeros(batch, channels, dtype=torch.bool)
-        replaced[:, [0, 2]] = missing < settings.channel_dropout
-        images = torch.where(replaced[:, :, None, None].to(images.device), images[:, 1:2], images)
+        images = _drop_channels(images, missing < settings.channel_dropout, settings.flair)
     return images, masks
 
 
@@ -73,7 +72,18 @@ def _move(
     both = F.grid_sample(
         torch.cat([images, masks], dim=1), grid, padding_mode="border", align_corners=False
     )
-    return both[:, :-1], (both[:, -1:] >= 0.5).to(masks.dtype)
+    channels = images.shape[1]
+    return both[:, :channels], (both[:, channels:] >= 0.5).to(masks.dtype)
+
+
+def _drop_channels(images: Tensor, dropped: Tensor, flair: int | None) -> Tensor:
+    """`dropped` is bool ``[batch, channels - 1]``: of all channels but FLAIR, or but the first."""
+    stays = 0 if flair is None else flair
+    others = [n for n in range(images.shape[1]) if n != stays]
+    replaced = torch.zeros(images.shape[:2], dtype=torch.bool)
+    replaced[:, others] = dropped
+    instead = images.new_zeros(()) if flair is None else images[:, flair : flair + 1]
+    return torch.where(replaced[:, :, None, None].to(images.device), instead, images)
 
 
 def _grey_levels(images: Tensor, draws: Tensor, settings: Augmentation) -> Tensor:

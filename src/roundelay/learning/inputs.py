@@ -21,35 +21,34 @@ def prepared(
     settings: Augmentation | None,
     generator: torch.Generator,
 ) -> Iterator[Batch]:
-    """Images float32 ``[batch, channels, size, size]`` and masks ``[batch, 1, size, size]``."""
+    """Images float32 ``[batch, channels, size, size]``, masks ``[batch, regions, size, size]``."""
     for pairs in draws:
         seen = [cache.slice(patients[i], j) for i, j in pairs]
         geometries = [cache.geometry(patients[i]) for i, _ in pairs]
         images = scaled(torch.from_numpy(np.stack([image for image, _ in seen])), geometries)
-        masks = torch.from_numpy(np.stack([mask for _, mask in seen]))[:, None].float()
+        masks = torch.from_numpy(np.stack([masks for _, masks in seen])).float()
         if settings is not None:
             images, masks = augment(images, masks, generator, settings)
         yield images, masks
 
 
 def undo_crop(tumour: torch.Tensor, geometry: CropGeometry, shape: tuple[int, int]) -> torch.Tensor:
-    """Undo `cut_slice`: ``[slices, 1, size, size]`` to ``[slices, height, width]``.
+    """Undo `cut_slice`: ``[slices, regions, size, size]`` to ``[slices, regions, height, width]``.
 
     `tumour` is a probability; what the network did not see has 0.
     """
     square = torch.nn.functional.interpolate(
-        tumour, size=(geometry.side, geometry.side), mode="bilinear", align_corners=False
+        tumour, size=(geometry.height, geometry.width), mode="bilinear", align_corners=False
     )
     height, width = shape
-    whole = square.new_zeros((len(tumour), height, width))
+    whole = square.new_zeros((*tumour.shape[:2], height, width))
     top, left = max(geometry.top, 0), max(geometry.left, 0)
     bottom, right = (
-        min(geometry.top + geometry.side, height),
-        min(geometry.left + geometry.side, width),
+        min(geometry.top + geometry.height, height),
+        min(geometry.left + geometry.width, width),
     )
-    whole[:, top:bottom, left:right] = square[
-        :,
-        0,
+    whole[..., top:bottom, left:right] = square[
+        ...,
         top - geometry.top : bottom - geometry.top,
         left - geometry.left : right - geometry.left,
     ]
@@ -57,7 +56,12 @@ def undo_crop(tumour: torch.Tensor, geometry: CropGeometry, shape: tuple[int, in
 
 
 def scaled(images: torch.Tensor, geometries: list[CropGeometry]) -> torch.Tensor:
-    """uint8 ``[batch, size, size, channels]`` to float32 ``[batch, channels, size, size]``."""
+    """``[batch, size, size, channels]`` to float32 ``[batch, channels, size, size]``.
+
+    8 bits are put on the common scale now, all other numbers are on it.
+    """
+    if images.dtype != torch.uint8:
+        return images.permute(0, 3, 1, 2).float()
     offset = torch.tensor([geometry.offset for geometry in geometries])[:, :, None, None]
     scale = torch.tensor([geometry.scale for geometry in geometries])[:, :, None, None]
     return (images.permute(0, 3, 1, 2).float() - offset) / scale

@@ -10,7 +10,8 @@ SMOOTH = 1.0
 
 
 def segmentation_loss(logits: Tensor, targets: Tensor, kind: str) -> Tensor:
-    """``bce+dice`` or ``bce+tversky`` of ``[batch, 1, height, width]``, one value for the batch.
+    """``bce+dice`` or ``bce+tversky`` of ``[batch, regions, height, width]``, one value for the
+    batch; overlap is the mean over regions.
 
     In float32 even under autocast. Overlap is taken over all pixels of the batch, so that slices
     without tumour have a gradient too. Tversky (Salehi et al. 2017) weighs a missed pixel 0.7 and
@@ -20,10 +21,18 @@ def segmentation_loss(logits: Tensor, targets: Tensor, kind: str) -> Tensor:
     logits, targets = logits.float(), targets.float()
     entropy = F.binary_cross_entropy_with_logits(logits, targets)
     if kind == "bce+dice":
-        return entropy + _tversky(logits, targets, 0.5, 0.5)
+        return entropy + _over_regions(logits, targets, 0.5, 0.5)
     if kind == "bce+tversky":
-        return entropy + _tversky(logits, targets, FALSE_POSITIVE, FALSE_NEGATIVE)
+        return entropy + _over_regions(logits, targets, FALSE_POSITIVE, FALSE_NEGATIVE)
     raise ValueError(f"loss {kind!r} is none of bce+dice, bce+tversky")
+
+
+def _over_regions(logits: Tensor, targets: Tensor, positive: float, negative: float) -> Tensor:
+    regions = range(logits.shape[1])
+    losses = [
+        _tversky(logits[:, n : n + 1], targets[:, n : n + 1], positive, negative) for n in regions
+    ]
+    return torch.stack(losses).mean()
 
 
 def _tversky(logits: Tensor, targets: Tensor, positive: float, negative: float) -> Tensor:

@@ -7,6 +7,7 @@ from typing import Any
 import safetensors.numpy
 from torch import nn
 
+from roundelay.data.image_settings import settings_of
 from roundelay.data.preprocessing import Preprocessing
 from roundelay.errors import ModelError
 from roundelay.files.arrays import Arrays
@@ -15,14 +16,21 @@ from roundelay.files.writing import write_bytes
 from roundelay.learning.model_header import KEY, model_metadata, parse_header
 from roundelay.learning.predict import InferenceSettings
 from roundelay.learning.state import load_model
+from roundelay.study.network_shape import NetworkShape
 from roundelay.study.study import Study
 
 
 def inference_settings_of(study: Study) -> InferenceSettings:
     """How this study's models read a patient."""
-    preprocessing = Preprocessing(study.data.intensity, study.data.crop, study.data.size)
+    preprocessing = Preprocessing(
+        study.data.intensity, study.data.crop, study.data.size, study.data.spacing
+    )
+    evaluation = study.evaluation
     return InferenceSettings(
-        preprocessing, study.evaluation.threshold, study.evaluation.test_time_augmentation
+        preprocessing,
+        evaluation.threshold,
+        evaluation.test_time_augmentation,
+        settings_of(study.data),
     )
 
 
@@ -46,16 +54,25 @@ def read_model(path: Path) -> tuple[nn.Module, InferenceSettings, dict[str, Any]
             header: dict[str, Any] = json.loads(metadata[KEY])
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         settings = InferenceSettings(
-            Preprocessing(known.intensity, known.crop, known.size),
+            Preprocessing(
+                known.intensity,
+                known.crop,
+                known.size,
+                known.images.spacing if known.images else None,
+            ),
             known.threshold,
             known.test_time_augmentation,
+            known.image_settings,
+        )
+        shape = NetworkShape(
+            known.encoder, len(settings.images.channels), len(settings.images.regions)
         )
     except (OSError, safetensors.SafetensorError, KeyError, ValueError, TypeError) as error:
         raise ModelError(
             f"{path} is not a model of Roundelay ({error}). Give the model.safetensors of a run's"
             " arm, or a run folder."
         ) from error
-    return load_model(known.encoder, arrays), settings, header
+    return load_model(shape, arrays), settings, header
 
 
 def find_model(path: Path) -> Path:

@@ -1,17 +1,48 @@
 """What the header of model.safetensors says of a study; read and written without PyTorch."""
 
 import json
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AliasChoices, Field, ValidationError
 
+from roundelay.data.image_settings import LGG_SETTINGS, ImageSettings
 from roundelay.files.toml_file import Section
+from roundelay.study.data_section import (
+    MOST_CHANNELS,
+    MOST_REGIONS,
+    Align,
+    Data,
+    FormatName,
+    Millimetres,
+    Plain,
+    Plane,
+    Value,
+    Values,
+)
 from roundelay.study.sections import Crop, Intensity, Line, Side, Threshold
 from roundelay.study.study import Study
 
 KEY = "roundelay"
 
 FORMAT = 2
+
+
+class ImagesHeader(Section):
+    """How a model's exams are read, where they are no slices of the LGG set's layout."""
+
+    format: FormatName
+    channels: Annotated[tuple[Plain, ...], Field(min_length=1, max_length=MOST_CHANNELS)]
+    regions: Annotated[
+        tuple[tuple[Plain, Values], ...], Field(min_length=1, max_length=MOST_REGIONS)
+    ]
+    ignored: tuple[Value, ...]
+    plane: Plane
+    align: Align
+    spacing: Millimetres | None
+
+    @property
+    def settings(self) -> ImageSettings:
+        return ImageSettings(self.channels, self.regions, self.ignored, self.plane, self.align)
 
 
 class ModelHeader(Section):
@@ -28,6 +59,16 @@ class ModelHeader(Section):
     )
     study: Line
     synthetic: bool
+    images: ImagesHeader | None = None
+
+    @property
+    def image_settings(self) -> ImageSettings:
+        return LGG_SETTINGS if self.images is None else self.images.settings
+
+    @property
+    def layout(self) -> str:
+        """The format of the images that it was trained on."""
+        return "lgg" if self.images is None else self.images.format
 
 
 def parse_header(text: str) -> ModelHeader:
@@ -42,7 +83,7 @@ def parse_header(text: str) -> ModelHeader:
 
 def model_metadata(study: Study) -> dict[str, str]:
     """The file's metadata: all that prediction needs to know of the study."""
-    header = {
+    header: dict[str, Any] = {
         "format": FORMAT,
         "encoder": study.model.encoder,
         "intensity": study.data.intensity,
@@ -53,5 +94,19 @@ def model_metadata(study: Study) -> dict[str, str]:
         "study": study.digest,
         "synthetic": study.data.format == "phantom",
     }
+    if not study.data.is_lgg:
+        header["images"] = _images_of(study.data)
     # One key alone: safetensors doesn't promise the order of several.
     return {KEY: json.dumps(header, sort_keys=True)}
+
+
+def _images_of(data: Data) -> dict[str, Any]:
+    return {
+        "format": data.format,
+        "channels": data.channel_names,
+        "regions": list(data.regions.items()),
+        "ignored": data.ignored_labels,
+        "plane": data.plane,
+        "align": data.align,
+        "spacing": data.spacing,
+    }

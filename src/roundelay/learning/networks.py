@@ -10,16 +10,16 @@ from roundelay.errors import MissingExtraError, ModelError
 from roundelay.learning.unet import ENCODERS, build_unet, seeded
 
 
-def build_network(encoder: str, *, seed: int) -> nn.Module:
+def build_network(encoder: str, channels: int = 3, regions: int = 1, *, seed: int) -> nn.Module:
     """A U-Net with random weights of `seed`; the global random state stays as it was.
 
     ``resnet18`` and ``resnext50_32x4d`` are ours; other names come through the extra ``smp``.
     Raises MissingExtraError without it, ModelError for a name that it doesn't know.
     """
     if encoder in ENCODERS:
-        return build_unet(encoder, seed=seed)
+        return build_unet(encoder, channels, regions, seed=seed)
     with seeded(seed):
-        return _from_smp(encoder)
+        return _from_smp(encoder, channels, regions)
 
 
 def import_smp(what: str) -> Any:
@@ -39,7 +39,7 @@ def import_smp(what: str) -> Any:
     return smp
 
 
-def _from_smp(encoder: str) -> nn.Module:
+def _from_smp(encoder: str, channels: int, regions: int) -> nn.Module:
     smp = import_smp(f"Encoder '{encoder}'")
     known = [*smp.encoders.get_encoder_names()]
     if encoder.startswith("tu-"):
@@ -52,7 +52,9 @@ def _from_smp(encoder: str) -> nn.Module:
         hint = f" Did you mean '{near[0]}'?" if near else ""
         raise ModelError(f"There is no encoder '{encoder}'.{hint}")
     try:
-        model: nn.Module = smp.Unet(encoder, encoder_weights=None, in_channels=3, classes=1)
+        model: nn.Module = smp.Unet(
+            encoder, encoder_weights=None, in_channels=channels, classes=regions
+        )
     except (RuntimeError, ValueError, AttributeError, KeyError) as error:
         raise ModelError(f"Encoder '{encoder}' gives no U-Net of five levels: {error}.") from error
     return model

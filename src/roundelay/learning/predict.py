@@ -7,7 +7,9 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from roundelay.data.image_settings import LGG_SETTINGS, ImageSettings
 from roundelay.data.preprocessing import Preprocessing, cut_slice, geometry_of
+from roundelay.data.volumes import Volume
 from roundelay.learning.inputs import scaled, undo_crop
 from roundelay.learning.machine import Machine
 
@@ -24,17 +26,18 @@ class InferenceSettings:
     preprocessing: Preprocessing
     threshold: float
     test_time_augmentation: bool
+    images: ImageSettings = LGG_SETTINGS
 
 
 def predict(
-    model: nn.Module, images: NDArray[np.uint8], settings: InferenceSettings, machine: Machine
+    model: nn.Module, volume: Volume, settings: InferenceSettings, machine: Machine
 ) -> NDArray[np.bool_]:
-    """From uint8 ``[slices, height, width, channels]`` to bool ``[slices, height, width]``.
+    """A volume's regions, bool ``[region, slice, row, column]``.
 
     No post-processing. With `test_time_augmentation`, the probability is the mean over the slice
     and its mirror images along either axis and both.
     """
-    geometry = geometry_of(images, settings.preprocessing)
+    geometry, images = geometry_of(volume, settings.preprocessing), volume.slices
     model.eval()
     found = []
     with torch.inference_mode(), machine.autocast():
@@ -52,4 +55,4 @@ def predict(
             )
             whole = undo_crop(torch.as_tensor(tumour), geometry, images.shape[1:3])
             found.append((whole > settings.threshold).cpu().numpy())
-    return np.concatenate(found)
+    return np.moveaxis(np.concatenate(found), 1, 0)

@@ -9,6 +9,7 @@ from roundelay.errors import ModelError
 from roundelay.files.arrays import Arrays
 from roundelay.learning.networks import build_network
 from roundelay.learning.unet import ENCODERS
+from roundelay.study.network_shape import NetworkShape
 
 
 def model_arrays(model: nn.Module) -> Arrays:
@@ -20,13 +21,14 @@ def as_array(tensor: torch.Tensor) -> Any:
     return tensor.detach().cpu().contiguous().numpy()
 
 
-def load_model(encoder: str, arrays: Arrays) -> nn.Module:
+def load_model(network: NetworkShape, arrays: Arrays) -> nn.Module:
     """A network with these weights, strictly. Raises ModelError where they don't fit."""
     tensors = {name: torch.from_numpy(array.copy()) for name, array in arrays.items()}
+    encoder = network.encoder
     own = encoder in ENCODERS
     # Drawing weights only to overwrite them costs a quarter of a second a visit.
     with torch.device("meta" if own else "cpu"):
-        model = build_network(encoder, seed=0)
+        model = build_network(*network, seed=0)
     for name, own_tensor in model.state_dict().items():
         if name in tensors and tensors[name].dtype != own_tensor.dtype:
             raise ModelError(

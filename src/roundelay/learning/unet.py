@@ -77,11 +77,11 @@ class Shape:
 class Encoder(nn.Module):
     """The stem and four stages; gives features at 1/2, 1/4, 1/8, 1/16 and 1/32 of the side."""
 
-    def __init__(self, shape: Shape) -> None:
+    def __init__(self, shape: Shape, channels: int) -> None:
         super().__init__()
         block, depths, width = shape.block, shape.depths, shape.width
         outer = block.expansion * width
-        self.conv1 = nn.Conv2d(3, width, 7, 2, 3, bias=False)
+        self.conv1 = nn.Conv2d(channels, width, 7, 2, 3, bias=False)
         self.bn1 = nn.BatchNorm2d(width)
         self.layer1 = _stage(block, width, width, depths[0], 1)
         self.layer2 = _stage(block, outer, 2 * width, depths[1], 2)
@@ -154,17 +154,17 @@ ENCODERS = tuple(SHAPES)
 
 
 class Unet(nn.Module):
-    """Logits ``[batch, 1, height, width]`` of images ``[batch, 3, height, width]``.
+    """Logits ``[batch, regions, height, width]`` of images ``[batch, channels, height, width]``.
 
     Raises ValueError where a side is no multiple of 32.
     """
 
-    def __init__(self, shape: Shape) -> None:
+    def __init__(self, shape: Shape, channels: int, regions: int) -> None:
         super().__init__()
         widths = tuple(shape.width * times // 4 for times in (16, 8, 4, 2, 1))
-        self.encoder = Encoder(shape)
+        self.encoder = Encoder(shape, channels)
         self.decoder = Decoder(self.encoder.channels, widths)
-        self.segmentation_head = nn.Sequential(nn.Conv2d(widths[-1], 1, 3, padding=1))
+        self.segmentation_head = nn.Sequential(nn.Conv2d(widths[-1], regions, 3, padding=1))
 
     def forward(self, images: Tensor) -> Tensor:
         if images.shape[-1] % 32 or images.shape[-2] % 32:
@@ -173,10 +173,10 @@ class Unet(nn.Module):
         return out
 
 
-def build_unet(encoder: str, *, seed: int) -> Unet:
+def build_unet(encoder: str, channels: int = 3, regions: int = 1, *, seed: int) -> Unet:
     """One of `ENCODERS`, with random weights of `seed`; the global random state stays as it was."""
     with seeded(seed):
-        model = Unet(SHAPES[encoder])
+        model = Unet(SHAPES[encoder], channels, regions)
         initialise(model)
     return model
 

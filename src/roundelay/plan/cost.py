@@ -25,9 +25,6 @@ class Cost:
     baton_bytes: int
 
 
-CHANNELS = 3
-"""Of a slice, a byte each."""
-
 SEALED = 4096
 """An envelope is longer than what it holds: a head, and a wrapped key for each who may open it."""
 
@@ -58,9 +55,10 @@ def room_needed(
 
 def cached_bytes(study: Study, surveys: Mapping[str, SiteSurvey]) -> int:
     """Bytes of all training slices as the network sees them, which the cache keeps."""
-    pixels = study.data.size**2
+    pixels, data = study.data.size**2, study.data
     slices = sum(survey.slices[TRAIN] for survey in surveys.values())
-    return slices * (CHANNELS * pixels + pixels // 8)
+    channel = pixels if data.is_lgg else 2 * pixels  # 8 bits, or half precision
+    return slices * (len(data.channel_names) * channel + len(data.regions) * pixels // 8)
 
 
 def _merged(arm: Arm) -> int:

@@ -77,7 +77,7 @@ def read_scored(place: Path) -> tuple[int, tuple[PatientScore, ...]] | None:
         path,
         TypeAdapter(_Scored),
         LedgerError,
-        lambda values: (values["chosen_leg"], tuple(PatientScore(**s) for s in values["scores"])),
+        lambda values: (values["chosen_leg"], tuple(map(PatientScore.from_json, values["scores"]))),
     )
     return found
 

@@ -173,6 +173,16 @@ def check_scores(arm: ArmEvidence) -> None:
 
 
 def _check_score(arm: ArmEvidence, score: PatientScore) -> None:
+    if (named := tuple(score.regions)) != (wanted := tuple(arm.run.study.data.regions)[1:]):
+        raise LedgerError(
+            f"{arm.place / SCORES}: a patient of {score.site} is scored by the regions"
+            f" {', '.join(named) or 'of one alone'}; the study has {', '.join(wanted) or 'one'}."
+        )
+    for one in (score, *(score.of_region(name) for name in score.regions)):
+        _check_region(arm, one)
+
+
+def _check_region(arm: ArmEvidence, score: PatientScore) -> None:
     overlap = score.overlap
     if score.patients != 1 and arm.run.network is None:
         raise LedgerError(f"{arm.place / SCORES}: a row stands for several patients.")

@@ -200,7 +200,7 @@ class ArmEvidence:
         """Every patient's scores. Raises CantBeChecked where an older version wrote them."""
         self.must_be_done()
         try:
-            return tuple(PatientScore(**score) for score in self._end["scores"])
+            return tuple(map(PatientScore.from_json, self._end["scores"]))
         except TypeError as error:
             if self.run.older:
                 raise CantBeChecked("an older version wrote scores.json otherwise") from error

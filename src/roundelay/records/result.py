@@ -16,6 +16,13 @@ from roundelay.files.writing import write_json, write_text
 from roundelay.records.contents import ArmRun, Run
 from roundelay.records.layout import SUMMARY
 
+OWN = [name for name in PatientScore.__slots__ if name not in ("attributes", "regions")]
+
+IN_TABLE = (
+    "dice", "hd95", "hd95_missing", "reference_volume", "predicted_volume", "tp", "fp", "fn",
+)  # fmt: skip
+"""What the table says of each region beside the main one."""
+
 
 @dataclass(frozen=True, slots=True)
 class ArmResult:
@@ -41,6 +48,11 @@ class ArmResult:
     test: Summary | None
     validation: Summary | None
 
+    def as_json(self) -> dict[str, Any]:
+        """A row of summary.json."""
+        scored = {"test": self.test, "validation": self.validation}
+        return {**asdict(self), **{key: one and one.as_json() for key, one in scored.items()}}
+
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
@@ -63,23 +75,28 @@ class RunResult:
             "study": self.study,
             "synthetic": self.synthetic,
             "left_out": [one.as_json() for one in self.left_out],
-            "arms": [asdict(arm) for arm in self.arms],
+            "arms": [arm.as_json() for arm in self.arms],
             **self.judgement.as_json(),
         }
 
     def rows(self) -> tuple[list[str], list[list[Any]]]:
         """Columns and rows of patients.csv: a row a patient, arm and seed; attributes last."""
         known: dict[str, None] = {}
+        named: dict[str, None] = dict.fromkeys(OWN)
         found: list[tuple[list[Any], dict[str, str]]] = []
         for arm in self.arms:
             for score in self.scores[arm.label]:
                 values = score.as_json()
                 attributes = values.pop("attributes")
+                regions = values.pop("regions", {})
+                values |= {
+                    f"{name}_{key}": one[key] for name, one in regions.items() for key in IN_TABLE
+                }
+                named.update(dict.fromkeys(values))
                 known.update(dict.fromkeys(attributes))
                 own = [arm.arm, arm.seed, arm.order or "", arm.site or ""]
                 found.append(([*own, *values.values()], attributes))
-        names = [name for name in PatientScore.__slots__ if name != "attributes"]
-        columns = _told_apart(["arm", "seed", "order", "model_site", *names], known)
+        columns = _told_apart(["arm", "seed", "order", "model_site", *named], known)
         return columns, [[*row, *(more.get(name, "") for name in known)] for row, more in found]
 
     def to_frame(self) -> Any:

@@ -2,7 +2,7 @@
 
 from roundelay.data.survey import cohort_digest
 from roundelay.errors import LedgerError
-from roundelay.evaluation.scores import PatientScore
+from roundelay.evaluation.scores import PatientScore, RegionScore
 from roundelay.plan.itinerary import as_json
 from roundelay.records.claims import CantBeChecked
 from roundelay.records.closing import read_closing, refuse_other_files, run_files
@@ -94,7 +94,11 @@ def _reference(score: PatientScore) -> tuple[object, ...]:
     named = (score.patient, score.site, score.split, score.slices)
     if score.patients != 1:
         return named
-    return *named, score.tp + score.fn, score.reference_slices, score.slice_dice_of_empty_prediction
+    counts: list[PatientScore | RegionScore] = [score, *score.regions.values()]
+    return *named, *(
+        (one.tp + one.fn, one.reference_slices, one.slice_dice_of_empty_prediction)
+        for one in counts
+    )
 
 
 def check_closing_record(run: RunEvidence) -> None:

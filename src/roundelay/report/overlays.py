@@ -1,4 +1,8 @@
-"""Contours of prediction and reference over a patient's slices."""
+"""Contours of prediction and reference over a patient's slices, as radiologists look at them.
+
+The patient's right is on the left, and a millimetre is as long down as across. Regions that lie in
+one another are drawn in one another: all of a prediction in orange, all of a reference in blue.
+"""
 
 import io
 from collections.abc import Sequence
@@ -7,41 +11,53 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from roundelay.report.greys import Grey
+
 PREDICTION, REFERENCE = (255, 176, 0), (100, 143, 255)
 """Orange and blue: told apart by colour-blind eyes, and unlike any grey."""
 
 COLUMNS = 6
 
-FLAIR = 1
+MOST = 60
+"""Slices on a sheet: of more, every second or every third is shown."""
 
 SIDE, GAP = 224, 4
 """Pixels of a panel, and between two."""
 
+Box = tuple[int, int, int, int]
+
 
 def draw_sheet(
-    title: str,
-    images: NDArray[np.uint8],
-    marked: NDArray[np.bool_],
-    reference: NDArray[np.bool_] | None,
+    title: str, grey: Grey, marked: NDArray[np.bool_], reference: NDArray[np.bool_] | None
 ) -> NDArray[np.uint8]:
-    """All slices of a patient, FLAIR, with the contours of prediction and (if any) reference."""
-    height, width = images.shape[1:3]
-    rows = -(-len(images) // COLUMNS)
+    """The slices of a patient with the contours of prediction and (if any) reference, both bool
+    ``[region, slice, row, column]``."""
+    height, width = grey.shown_size
+    step = -(-len(grey.slices) // MOST)
+    shown = range(0, len(grey.slices), step)
+    rows = -(-len(shown) // COLUMNS)
     sheet = Image.new("RGB", (COLUMNS * width, 24 + rows * height))
     pen = ImageDraw.Draw(sheet)
-    pen.text((6, 6), title, fill="white")
+    pen.text((6, 6), title if step == 1 else f"{title} (one slice in {step})", fill="white")
     pen.text((COLUMNS * width - 220, 6), "prediction", fill=PREDICTION)
     if reference is not None:
         pen.text((COLUMNS * width - 120, 6), "reference", fill=REFERENCE)
-    for i, image in enumerate(images):
-        tile = np.repeat(image[..., FLAIR : FLAIR + 1], 3, axis=-1)
-        if reference is not None:
-            tile[contour(reference[i])] = REFERENCE
-        tile[contour(marked[i])] = PREDICTION
-        corner = (i % COLUMNS) * width, 24 + (i // COLUMNS) * height
+    for place, number in enumerate(shown):
+        tile = _tile(grey, number, marked, reference)
+        corner = (place % COLUMNS) * width, 24 + (place // COLUMNS) * height
         sheet.paste(Image.fromarray(tile), corner)
-        pen.text((corner[0] + 6, corner[1] + 4), str(i + 1), fill=(160, 160, 160))
+        pen.text((corner[0] + 6, corner[1] + 4), str(number + 1), fill=(160, 160, 160))
     return np.asarray(sheet)
+
+
+def _tile(
+    grey: Grey, number: int, marked: NDArray[np.bool_], reference: NDArray[np.bool_] | None
+) -> NDArray[np.uint8]:
+    tile = np.repeat(grey.shown(grey.slices[number])[..., None], 3, axis=-1)
+    for masks, colour in ((reference, REFERENCE), (marked, PREDICTION)):
+        for mask in () if masks is None else masks[:, number]:
+            tile[contour(grey.shown(mask))] = colour
+    return tile
 
 
 def contour(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -52,23 +68,23 @@ def contour(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def draw_panels(
-    image: NDArray[np.uint8],
-    reference: NDArray[np.bool_],
-    marked: NDArray[np.bool_],
-    box: tuple[int, int, int, int],
+    grey: NDArray[np.uint8], reference: NDArray[np.bool_], marked: NDArray[np.bool_], box: Box
 ) -> NDArray[np.uint8]:
-    """FLAIR, reference, prediction, and both contours on FLAIR, side by side ``[y, x, 3]``."""
-    grey = np.repeat(image[..., FLAIR : FLAIR + 1], 3, axis=-1)
-    plain = _panel(grey, box)
+    """One slice, reference, prediction, and both contours on it, side by side ``[y, x, 3]``.
+
+    The masks are ``[region, row, column]``; the more regions a pixel is in, the stronger its
+    colour.
+    """
+    plain = _panel(np.repeat(grey[..., None], 3, axis=-1), box)
     panels = [plain]
     both = plain.copy()
-    for mask, colour in ((reference, REFERENCE), (marked, PREDICTION)):
-        shape = _panel(np.repeat(mask[..., None], 3, axis=-1).astype(np.uint8) * 255, box) > 127
-        inside = shape[..., 0]
+    for masks, colour in ((reference, REFERENCE), (marked, PREDICTION)):
         panel = plain.copy()
-        panel[inside] = (0.45 * panel[inside] + 0.55 * np.array(colour)).astype(np.uint8)
+        for mask in masks:
+            inside = _mask_panel(mask, box)
+            panel[inside] = (0.45 * panel[inside] + 0.55 * np.array(colour)).astype(np.uint8)
+            both[contour(inside)] = colour
         panels.append(panel)
-        both[contour(inside)] = colour
     return np.concatenate(_spaced([*panels, both]), axis=1)
 
 
@@ -77,7 +93,13 @@ def _spaced(panels: Sequence[NDArray[np.uint8]]) -> list[NDArray[np.uint8]]:
     return [piece for panel in panels for piece in (panel, gap)][:-1]
 
 
-def _panel(picture: NDArray[np.uint8], box: tuple[int, int, int, int]) -> NDArray[np.uint8]:
+def _mask_panel(mask: NDArray[np.bool_], box: Box) -> NDArray[np.bool_]:
+    shape = _panel(np.repeat(mask[..., None], 3, axis=-1).astype(np.uint8) * 255, box) > 127
+    inside: NDArray[np.bool_] = shape[..., 0]
+    return inside
+
+
+def _panel(picture: NDArray[np.uint8], box: Box) -> NDArray[np.uint8]:
     cropped = Image.fromarray(picture).crop(box)
     return np.asarray(cropped.resize((SIDE, SIDE), Image.Resampling.BILINEAR))
 

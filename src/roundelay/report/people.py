@@ -16,6 +16,7 @@ from roundelay.report.blocks import (
     Text,
     cells,
 )  # fmt: skip
+from roundelay.report.greys import shown_channel
 
 
 def patients_section(run: Run) -> Section:
@@ -43,6 +44,9 @@ def samples_section(run: Run) -> Section:
     """MRI, reference, prediction and both contours."""
     if not run.samples:
         return Section("samples", "Sample outputs", [])
+    channels = run.study.data.channel_names
+    channel = channels[shown_channel(channels)]
+    channel = channel.upper() if channel == "flair" else channel
     pictures = []
     for row in run.samples:
         data = read_picture(run.folder, row["file"])
@@ -50,16 +54,17 @@ def samples_section(run: Run) -> Section:
         pictures.append(
             Picture(
                 "data:image/png;base64," + b64encode(data).decode(),
-                f"FLAIR slice, reference, prediction and both contours of the {row['rank']} patient"
-                f" of {row['site']}, Dice {row['dice']:.3f}",
+                f"{channel} slice, reference, prediction and both contours of the {row['rank']}"
+                f" patient of {row['site']}, Dice {row['dice']:.3f}",
                 f"{title}, slice {row['slice']} of {row['slices']}",
             )
         )
     arm = run.samples[0]["arm"]
     text = (
         f"Of each hospital the {run.split} patient with the best, the median and the worst Dice of"
-        f" {arm}, at the slice with most tumour. From left: FLAIR; reference in blue; prediction"
-        " in orange; both contours. These pictures are patients' images: keep this page as safely."
+        f" {arm}, at the slice with most tumour. From left: {channel}; reference in blue;"
+        " prediction in orange; both contours. These pictures are patients' images: keep this page"
+        " as safely."
     )
     if run.synthetic:
         text = text[: text.rindex(" These")]

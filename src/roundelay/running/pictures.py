@@ -18,6 +18,7 @@ from roundelay.learning.machine import Machine
 from roundelay.learning.model_file import read_model
 from roundelay.learning.predict import predict
 from roundelay.records.layout import MODEL, SAMPLES, arm_folder
+from roundelay.report.greys import grey_of, shown_channel
 from roundelay.report.overlays import draw_panels, png
 from roundelay.site.cohort import open_sites
 from roundelay.study.names import file_name
@@ -58,12 +59,13 @@ def write_samples(
     for rank, score in choose(scores):
         patient = patients[score.patient]
         volume = read_volume(patient)
-        images, reference = volume.slices, volume.reference
-        marked = predict(network, images, settings, machine)
-        at = int((reference if reference.any() else marked).sum(axis=(1, 2)).argmax())
-        box = geometry_of(images, replace(settings.preprocessing, crop="brain")).box
+        marked, reference = predict(network, volume, settings, machine), volume.reference
+        main = reference[0] if reference[0].any() else marked[0]
+        at = int(main.sum(axis=(1, 2)).argmax())
         name = f"{file_name(f'{score.site}-{rank}')}.png"
-        picture = draw_panels(images[at], reference[at], marked[at], box)
+        box = geometry_of(volume, replace(settings.preprocessing, crop="brain", spacing=None)).box
+        grey = grey_of(volume, shown_channel(settings.images.channels)).slices[at]
+        picture = draw_panels(grey, reference[:, at], marked[:, at], box)
         write_bytes(out / "samples" / name, png(picture))
         rows.append(
             {
@@ -74,7 +76,7 @@ def write_samples(
                 "patient": score.patient,
                 "dice": score.dice,
                 "slice": at + 1,
-                "slices": len(images),
+                "slices": len(main),
             }
         )
     write_json(out / SAMPLES, rows)

@@ -16,7 +16,7 @@ from roundelay.study.study import Study
 
 def start_baton(study: Study, seed: int) -> Baton:
     """The weights that every arm of this seed begins with; no patient has been seen."""
-    model = build_network(study.model.encoder, seed=seed)
+    model = build_network(*study.network, seed=seed)
     load_encoder(model, study.model.weights, encoder=study.model.encoder)
     return join(model=model_arrays(model))
 

@@ -27,11 +27,14 @@ def measure(study: Study, arms: Sequence[Arm], machine: Machine) -> Cost:
     """Time one step after a warm-up of several, on empty images of the study's size, and a visit's
     packing and unpacking; a few seconds."""
     recipe, size = study.recipe, study.data.size
-    model = build_network(study.model.encoder, seed=0)
+    model = build_network(*study.network, seed=0)
     baton_bytes = sum(t.numel() * t.element_size() for t in model.state_dict().values())
     model = machine.place(model)
     optimiser = make_optimiser(recipe, model)
-    batch = torch.zeros(recipe.batch, 3, size, size), torch.zeros(recipe.batch, 1, size, size)
+    batch = (
+        torch.zeros(recipe.batch, study.network.channels, size, size),
+        torch.zeros(recipe.batch, study.network.regions, size, size),
+    )
     stop = Stop("check", 0, 0, 1, "check", "train", (("check", 1),), recipe.batch, 1, 0, 1)
     seconds = 0.0
     for _ in range(STEPS):
@@ -70,6 +73,6 @@ def _handover_seconds(study: Study, model: nn.Module, optimiser: torch.optim.Opt
     travels = study.recipe.optimiser_state == "travel"
     parts = {"optimiser": optimiser_arrays(model, optimiser) if travels else {}}
     baton = join(model=model_arrays(model), **parts)
-    loaded = load_model(study.model.encoder, baton.part(MODEL))
+    loaded = load_model(study.network, baton.part(MODEL))
     _ = baton.digest, digest_of_parts(model=model_arrays(loaded), **parts)
     return time.perf_counter() - begin

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from roundelay.data.formats.known import FORMATS
+from roundelay.data.image_settings import settings_of
 from roundelay.data.left_out import LeftOut, counted
 from roundelay.data.sites import Sites, assign_sites, unplaced
 from roundelay.data.tables import read_attributes, unlike
@@ -20,9 +21,9 @@ class Cohort:
 
 
 def open_cohort(data: Data) -> Cohort:
-    """Find and place the patients; no image is opened. Raises DataError."""
+    """Find and place the patients; headers alone are opened. Raises DataError."""
     layout = FORMATS["lgg" if data.format == "phantom" else data.format]
-    found = layout.find_patients(data_root(data))
+    found = layout.find_patients(data_root(data), settings_of(data))
     table = found.patients[0].images[0].parents[1] / layout.ATTRIBUTES
     met = [*unplaced(found.patients, data)]
     if table.exists():

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from roundelay.data.formats.known import read_volume
-from roundelay.evaluation.scores import PatientScore, score_patient
+from roundelay.evaluation.scores import PatientScore, score_regions
 from roundelay.learning.model_file import inference_settings_of
 from roundelay.learning.predict import predict
 from roundelay.learning.state import load_model
@@ -16,14 +16,22 @@ def evaluate(site: LocalSite, baton: Baton, split: str) -> list[PatientScore]:
     """Score this site's patients of one split."""
     machine = site.machine
     parts = arrived(baton, f"{site.name} (scores)")
-    model = load_model(site.study.model.encoder, part_of(parts, MODEL))
+    model = load_model(site.study.network, part_of(parts, MODEL))
     model = machine.place(model)
     settings = inference_settings_of(site.study)
     scores = []
     for patient in site.patients:
         if patient.split == split:
             volume = read_volume(patient)
-            marked = predict(model, volume.slices, settings, machine)
-            score = score_patient(patient.id, patient.site, split, marked, volume.reference)
+            marked = predict(model, volume, settings, machine)
+            score = score_regions(
+                patient.id,
+                patient.site,
+                split,
+                marked,
+                volume.reference,
+                patient.settings.region_names,
+                volume.spacing,
+            )
             scores.append(replace(score, attributes=patient.attributes))
     return scores

@@ -19,7 +19,7 @@ def recalibrate(site: LocalSite, stop: Stop, baton: Baton) -> WorkDone:
     """
     parts = arrived(baton, stop)
     average = part_of(parts, AVERAGE)
-    model = site.machine.place(load_model(site.study.model.encoder, part_of(parts, MODEL)))
+    model = site.machine.place(load_model(site.study.network, part_of(parts, MODEL)))
     weights, loaded = model_arrays(model), {}
     if average:
         weights = {name: array.copy() for name, array in weights.items()}

@@ -19,7 +19,7 @@ def train_model(site: LocalSite, stop: Stop, baton: Baton, on_step: OnStep) -> W
     nothing is kept then."""
     recipe, travels = site.study.recipe, site.study.recipe.optimiser_state == "travel"
     parts = arrived(baton, stop)
-    model = site.machine.place(load_model(site.study.model.encoder, part_of(parts, MODEL)))
+    model = site.machine.place(load_model(site.study.network, part_of(parts, MODEL)))
     optimiser = make_optimiser(recipe, model)
     stayed = kept_state(site, stop)
     load_optimiser(model, optimiser, stayed or part_of(parts, OPTIMISER))

@@ -1,6 +1,6 @@
 """What one visit works on, and what it comes to."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -36,10 +36,17 @@ def batches_of(site: LocalSite, stop: Stop) -> Iterable[Batch]:
         positive_share=None if share == "natural" else share,
         seed=seed,
     )
-    augmentation = Augmentation(channel_dropout=study.recipe.channel_dropout)
+    augmentation = Augmentation(
+        channel_dropout=study.recipe.channel_dropout, flair=_flair(study.data.channel_names)
+    )
     settings = augmentation if study.recipe.augment else None
     generator = torch.Generator().manual_seed(seed)
     return prepared(draws, site.patients, site.cache, settings, generator)
+
+
+def _flair(channels: Sequence[str]) -> int | None:
+    names = [name.lower() for name in channels]
+    return names.index("flair") if "flair" in names else None
 
 
 def _slices_of(site: LocalSite, stop: Stop) -> list[Pair]:

@@ -26,6 +26,8 @@ MAIN = "tumour"
 
 Plane = Literal["auto", "axial", "coronal", "sagittal"]
 
+Align = Literal["refuse", "resample"]
+
 SCHEMES = ("institution", "chunks:N", f"{TABLE}FILE.csv")
 
 MOST_CHANNELS, MOST_REGIONS, MOST_VALUE = 16, 16, 65_535
@@ -94,7 +96,7 @@ class Data(Section):
     slices: Literal["all", "positive"] = "all"
     train_slices: Many | None = None
     plane: Plane = "auto"
-    align: Literal["refuse", "resample"] = "refuse"
+    align: Align = "refuse"
     intensity: Intensity = "zscore"
     crop: Crop = "none"
     spacing: Millimetres | None = None

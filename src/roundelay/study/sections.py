@@ -20,7 +20,7 @@ RELAYS, PARALLEL = ("cwt", "swt"), ("fedavg", "fedprox")
 
 Order = Literal["given", "shuffled", "reversed", "there-and-back", "size"]
 
-Intensity = Literal["zscore", "percentile"]
+Intensity = Literal["zscore", "zscore_inner", "percentile"]
 
 Crop = Literal["none", "brain"]
 

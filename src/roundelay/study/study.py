@@ -13,6 +13,7 @@ from pydantic import (
 from roundelay.files.canonical import canonical_json
 from roundelay.files.toml_file import Section
 from roundelay.study.data_section import Data, SiteImages
+from roundelay.study.network_shape import NetworkShape
 from roundelay.study.sections import (
     MOST_SEEDS,
     MOST_SITES,
@@ -103,6 +104,13 @@ class Study(Section):
         if not self.sites:
             values.pop("sites", None)
         return values
+
+    @property
+    def network(self) -> NetworkShape:
+        """What the study's network is built from."""
+        return NetworkShape(
+            self.model.encoder, len(self.data.channel_names), len(self.data.regions)
+        )
 
     def without_places(self) -> dict[str, Any]:
         """The study less what only one computer knows: folders, files, processes.

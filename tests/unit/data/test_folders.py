@@ -17,7 +17,7 @@ from roundelay.data.opening import open_patients, read_patients
 from roundelay.data.remarks import remarks_of
 from roundelay.data.split import refuse_leak
 from roundelay.errors import DataError
-from roundelay.study.sections import Data
+from roundelay.study.data_section import Data
 
 A, B = "TCGA_CS_4941_19960909", "TCGA_HT_7472_19970101"
 SIDE = 32

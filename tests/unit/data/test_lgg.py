@@ -8,7 +8,7 @@ from roundelay.data.formats import lgg
 from roundelay.data.formats.tiff import encode_mask, read_image, read_mask
 from roundelay.data.opening import open_patients, survey_patients, training_slices
 from roundelay.errors import DataError
-from roundelay.study.sections import Data
+from roundelay.study.data_section import Data
 
 FOLDER = "TCGA_CS_4941_19960909"
 

@@ -13,6 +13,7 @@ from roundelay.data.preprocessing import (
     cut_slice,
     geometry_of,
 )
+from roundelay.data.volumes import Volume
 from roundelay.learning.inputs import scaled, undo_crop
 
 BRAIN = Preprocessing("zscore", "brain", 32)
@@ -26,9 +27,14 @@ def volume(height, width, top, bottom, left, right, slices=2):
     return images
 
 
+def exam(images):
+    return Volume(np.moveaxis(images, -1, 0), None)
+
+
 def place(images, preprocessing=BRAIN):
-    found = geometry_of(images, preprocessing)
-    return found.top, found.left, found.side
+    found = geometry_of(exam(images), preprocessing)
+    assert found.height == found.width
+    return found.top, found.left, found.width
 
 
 def test_the_square_is_as_large_as_the_longer_side_of_the_brain_and_a_margin():
@@ -79,21 +85,21 @@ def test_the_brain_lies_in_the_middle_of_the_square_wherever_it_is(data):
     bottom = data.draw(st.integers(top + 8, height - 1))
     right = data.draw(st.integers(left + 8, width - 1))
 
-    found = geometry_of(volume(height, width, top, bottom, left, right), BRAIN)
+    found = geometry_of(exam(volume(height, width, top, bottom, left, right)), BRAIN)
 
     longest = max(bottom - top, right - left) + 1
-    assert found.side == min(longest + 2 * MARGIN, max(height, width))
+    assert found.width == min(longest + 2 * MARGIN, max(height, width))
     assert found.box == (
-        found.left, found.top, found.left + found.side, found.top + found.side,
+        found.left, found.top, found.left + found.width, found.top + found.width,
     )  # fmt: skip
     for first, last, begin in ((top, bottom, found.top), (left, right, found.left)):
-        before, after = first - begin, begin + found.side - 1 - last
+        before, after = first - begin, begin + found.width - 1 - last
         assert abs(before - after) <= 1 and min(before, after) >= 0
 
 
 def test_what_lies_over_the_edge_is_black():
     image = volume(100, 100, 0, 19, 0, 19)[0]
-    cut = cut_slice(image, geometry_of(image[None], BRAIN), 28)
+    cut = cut_slice(image, geometry_of(exam(image[None]), BRAIN), 28)
 
     assert (cut[:4] == 0).all() and (cut[:, :4] == 0).all()
     assert (cut[4:24, 4:24] == 100).all() and (cut[24:] == 0).all()
@@ -108,7 +114,7 @@ def test_without_a_change_of_size_a_cut_is_undone_exactly(data):
     left = data.draw(st.integers(1 - side, width - 1))
     rng = np.random.default_rng(0)
     image = rng.integers(1, 256, (height, width, 1), np.uint8).repeat(3, 2)
-    geometry = CropGeometry(top, left, side, (0.0,) * 3, (1.0,) * 3)
+    geometry = CropGeometry(top, left, side, side, (0.0,) * 3, (1.0,) * 3)
 
     cut = cut_slice(image, geometry, side)
     back = undo_crop(
@@ -117,7 +123,7 @@ def test_without_a_change_of_size_a_cut_is_undone_exactly(data):
 
     rows, columns = np.arange(height)[:, None], np.arange(width)[None]
     seen = (rows >= top) & (rows < top + side) & (columns >= left) & (columns < left + side)
-    assert np.array_equal(back[0].numpy(), np.where(seen, image[..., 0], 0))
+    assert np.array_equal(back[0, 0].numpy(), np.where(seen, image[..., 0], 0))
 
 
 @pytest.mark.parametrize(("top", "left"), [(10, 20), (-6, -9), (50, 60)])
@@ -127,7 +133,7 @@ def test_a_ramp_that_was_made_half_as_large_comes_back_exactly(top, left, axis):
     ramp = np.arange(100) * 2
     image = np.broadcast_to(ramp[:, None] if axis == 0 else ramp[None], (100, 100))
     image = image.astype(np.uint8)[..., None].repeat(3, 2)
-    geometry = CropGeometry(top, left, 64, (0.0,) * 3, (1.0,) * 3)
+    geometry = CropGeometry(top, left, 64, 64, (0.0,) * 3, (1.0,) * 3)
 
     cut = cut_slice(image, geometry, 32)
     back = undo_crop(
@@ -137,10 +143,10 @@ def test_a_ramp_that_was_made_half_as_large_comes_back_exactly(top, left, axis):
     # Three pixels from the square's edge, and from the image's own, neighbours are missing.
     begin, end = (max(v, 0) + 3 for v in (top, left)), (min(v + 64, 100) - 3 for v in (top, left))
     inner = tuple(slice(a, b) for a, b in zip(begin, end, strict=True))
-    assert np.array_equal(back[0].numpy()[inner], image[..., 0][inner])
+    assert np.array_equal(back[0, 0].numpy()[inner], image[..., 0][inner])
     outside = np.ones((100, 100), bool)
     outside[max(top, 0) : top + 64, max(left, 0) : left + 64] = False
-    assert (back[0].numpy()[outside] == 0).all()
+    assert (back[0, 0].numpy()[outside] == 0).all()
 
 
 @pytest.mark.parametrize("intensity", ["zscore", "percentile"])
@@ -149,7 +155,7 @@ def test_a_channel_of_one_grey_level_becomes_nothing_and_no_number_is_lost(inten
     images[..., 1] = np.random.default_rng(0).integers(50, 200, images.shape[:3])
     images[..., 2] = 77
 
-    geometry = geometry_of(images, Preprocessing(intensity, "none", 40))
+    geometry = geometry_of(exam(images), Preprocessing(intensity, "none", 40))
     seen = scaled(torch.from_numpy(images), [geometry] * len(images))
 
     assert geometry.offset[2] == 77 and geometry.scale[2] == 1
@@ -158,7 +164,7 @@ def test_a_channel_of_one_grey_level_becomes_nothing_and_no_number_is_lost(inten
 
 
 def test_an_empty_volume_has_a_geometry_too():
-    geometry = geometry_of(np.zeros((2, 40, 40, 3), np.uint8), BRAIN)
+    geometry = geometry_of(exam(np.zeros((2, 40, 40, 3), np.uint8)), BRAIN)
 
     assert (geometry.offset, geometry.scale) == ((0.0,) * 3, (1.0,) * 3)
 
@@ -168,8 +174,8 @@ def test_the_grey_scale_is_of_the_brain_alone_and_by_channel():
     images[:, 10:20, 10:30] = (100, 20, 200)
     images[:, 20:30, 10:30] = (140, 40, 200)
 
-    zscore = geometry_of(images, NONE)
-    percentile = geometry_of(images, Preprocessing("percentile", "none", 32))
+    zscore = geometry_of(exam(images), NONE)
+    percentile = geometry_of(exam(images), Preprocessing("percentile", "none", 32))
 
     assert zscore.offset == pytest.approx((120, 30, 200))
     assert zscore.scale == pytest.approx((20, 10, 1))

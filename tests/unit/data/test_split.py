@@ -11,7 +11,7 @@ from roundelay.data.patients import Patient
 from roundelay.data.sites import _by_table, _in_chunks, assign_sites, unplaced
 from roundelay.data.split import split_patients
 from roundelay.errors import DataError
-from roundelay.study.sections import Data, Split
+from roundelay.study.data_section import Data, Split
 
 
 def patients(sizes, site="CS"):

@@ -142,10 +142,10 @@ def test_what_lies_in_the_place_of_the_masks_is_left_alone(cohort, tmp_path, ful
 
 def test_an_unknown_format_is_answered_with_those_there_are(model, cohort, tmp_path):
     for task in (
-        lambda: evaluate_model(model, cohort, format="nifti"),
-        lambda: predict_folder(model, cohort, tmp_path / "OUT", format="nifti"),
+        lambda: evaluate_model(model, cohort, format="tiff"),
+        lambda: predict_folder(model, cohort, tmp_path / "OUT", format="tiff"),
     ):
-        with pytest.raises(RunFolderError, match=r"--format 'nifti' is not known\. Known: lgg"):
+        with pytest.raises(RunFolderError, match=r"--format 'tiff' is not known\. Known: lgg"):
             task()
     assert not (tmp_path / "OUT").exists()
 

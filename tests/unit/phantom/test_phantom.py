@@ -25,7 +25,7 @@ def digests(root: Path) -> dict[str, str]:
 
 def read(patient):
     volume = read_volume(patient)
-    return volume.slices, volume.reference
+    return volume.slices, volume.reference[0]
 
 
 def test_the_toy_has_the_layout_of_the_lgg_set(tmp_path):

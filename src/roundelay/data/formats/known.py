@@ -21,6 +21,9 @@ class Format(Protocol):
     ATTRIBUTES: str
     """The table beside the patients that says more of them."""
 
+    FOLDER_EACH: bool
+    """Whether the masks of an exam are several files, in a folder of its name."""
+
     def find_patients(
         self, root: Path, settings: ImageSettings = ..., *, masks: bool = True
     ) -> Found:

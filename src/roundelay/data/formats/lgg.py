@@ -45,6 +45,8 @@ _ABOUT = re.compile(r"(readme|license|licence|synthetic)\b.*", re.IGNORECASE)
 
 ATTRIBUTES = "data.csv"
 
+FOLDER_EACH = True
+
 Met = Iterator[tuple[str, str]]
 
 

@@ -17,9 +17,11 @@ from roundelay.data.tables import read_attributes
 from roundelay.errors import DataError
 from roundelay.study.names import PatientId, SiteName
 
-__all__ = ["ATTRIBUTES", "find_patients", "mask_files", "mask_names", "read_volume"]
+__all__ = ["ATTRIBUTES", "FOLDER_EACH", "find_patients", "mask_files", "mask_names", "read_volume"]
 
 ATTRIBUTES = "data.csv"
+
+FOLDER_EACH = False
 
 read_volume = read_exam
 

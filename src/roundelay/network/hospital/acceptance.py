@@ -47,7 +47,7 @@ def _fault(
     baton: Baton, before: Baton | None, study: Study, acceptance: Acceptance, judge: Judge
 ) -> str | None:
     encoder, recipe = study.model.encoder, study.recipe
-    network = build_network(encoder, seed=0)
+    network = build_network(*study.network, seed=0)
     model, trained = model_arrays(network), [name for name, _ in network.named_parameters()]
     if fault := misfit(baton, model, trained):
         return f"{fault} (a U-Net with the encoder {encoder})"
@@ -82,7 +82,7 @@ NEAR = 1e-4
 def is_start(baton: Baton, study: Study, seed: int) -> bool:
     """Whether these are the weights that a study without pretrained ones begins with."""
     arrays = baton.arrays()
-    network = build_network(study.model.encoder, seed=seed)
+    network = build_network(*study.network, seed=seed)
     own = {f"{MODEL}{name}": array for name, array in model_arrays(network).items()}
     return arrays.keys() == own.keys() and all(
         arrays[name].shape == array.shape and np.allclose(arrays[name], array, rtol=0, atol=NEAR)

@@ -24,10 +24,13 @@ from roundelay.network.wire.parsing import (
     shown,
 )
 from roundelay.network.wire.statements import Proof, SignedSurvey
+from roundelay.study.data_section import MOST_REGIONS, Plain
 
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 
 Size = Annotated[float, Field(ge=0, le=1e15, allow_inf_nan=False)]
+
+Pixels = Annotated[int, Field(ge=0, le=10**15)]
 
 MOST_ROWS = 100_000
 
@@ -65,6 +68,26 @@ class VisitReply(Part):
         return self
 
 
+class RegionRow(Part):
+    """What a row says of the main region, of another one."""
+
+    dice: Share
+    hd95: Size
+    hd95_missing: Count
+    reference_slices: Count
+    reference_volume: Size
+    predicted_volume: Size
+    tp: Pixels
+    fp: Pixels
+    fn: Pixels
+    slice_dice: Share
+    slice_dice_of_empty_prediction: Share
+    positive_slice_dice: Share | None
+
+
+RegionRows = Annotated[dict[Plain, RegionRow], Field(max_length=MOST_REGIONS)]
+
+
 class ScoreRow(Part):
     """The scores of one patient under a number, or of all of a site's patients of a split."""
 
@@ -78,9 +101,9 @@ class ScoreRow(Part):
     reference_slices: Count
     reference_volume: Size
     predicted_volume: Size
-    tp: Annotated[int, Field(ge=0, le=10**15)]
-    fp: Annotated[int, Field(ge=0, le=10**15)]
-    fn: Annotated[int, Field(ge=0, le=10**15)]
+    tp: Pixels
+    fp: Pixels
+    fn: Pixels
     slice_dice: Share
     slice_dice_of_empty_prediction: Share
     positive_slice_dice: Share | None
@@ -88,6 +111,7 @@ class ScoreRow(Part):
     patients: Annotated[int, Field(ge=1, le=10**7)]
     attributes: Annotated[dict[str, str], Field(max_length=0)]
     """Nothing that a cohort says of its patients leaves a site."""
+    regions: RegionRows = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
@@ -95,18 +119,20 @@ class ScoreRow(Part):
         one = self.patients == 1 and number.isdecimal()
         if not one and self.patient != f"{self.patients} of {self.site}":
             raise ValueError("the row is not named by its site and a number")
-        marked = self.positive_slice_dice is not None
-        if (
-            self.reference_slices > self.slices
-            or self.hd95_missing > self.patients
-            or marked != (self.reference_slices > 0)
-        ):
-            raise ValueError("the counts contradict each other")
+        regions: tuple[ScoreRow | RegionRow, ...] = (self, *self.regions.values())
+        for row in regions:
+            marked = row.positive_slice_dice is not None
+            if (
+                row.reference_slices > self.slices
+                or row.hd95_missing > self.patients
+                or marked != (row.reference_slices > 0)
+            ):
+                raise ValueError("the counts contradict each other")
         self.score()
         return self
 
     def score(self) -> PatientScore:
-        return PatientScore(**self.model_dump())
+        return PatientScore.from_json(self.model_dump())
 
 
 class ScoresReply(Part):

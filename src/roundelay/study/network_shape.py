@@ -1,0 +1,11 @@
+"""What a network is built from: its encoder, and how many channels go in and regions come out."""
+
+from typing import NamedTuple
+
+
+class NetworkShape(NamedTuple):
+    """A U-Net's encoder by name, its input channels and its outputs, one a region."""
+
+    encoder: str
+    channels: int = 3
+    regions: int = 1
