@@ -28,7 +28,7 @@ def init(
         raise RunFolderError(f"{out} is there already. Choose another --out.")
     text = with_root(preset_text(preset), data.expanduser().resolve())
     study = parse_study(text, where=f"preset {preset}", folder=Path())
-    cohort = open_cohort(study.data)
+    cohort = open_cohort(study)
     write_text(out, text)
     results.sites(cohort.sites)
     for one in cohort.left_out:

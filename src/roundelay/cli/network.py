@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from roundelay.cli import results, show
-from roundelay.cli.options import JsonOption
+from roundelay.cli.options import LAYOUTS, JsonOption, SiteOption
 from roundelay.cli.progress import Watch
 from roundelay.errors import NetworkError
 
@@ -87,7 +87,8 @@ def start_server(kit: KitArgument) -> None:
 def start_site(
     kit: KitArgument,
     data: Annotated[Path, typer.Option(help="Folder of this hospital's patients.")],
-    format_: Annotated[str, typer.Option("--format", help="Its layout: lgg.")] = "lgg",
+    format_: Annotated[str, typer.Option("--format", help=f"Its layout: {LAYOUTS}.")] = "lgg",
+    images: SiteOption = None,
     policy: Annotated[
         Path | None, typer.Option(help="policy.toml: what this hospital takes part in.")
     ] = None,
@@ -97,7 +98,7 @@ def start_site(
     from roundelay.network.flare.starting import prepare_site, start_kit
     from roundelay.network.wire.keys import fingerprint, own_keys
 
-    name, left_out = prepare_site(kit, data, format_, policy)
+    name, left_out = prepare_site(kit, data, format_, images, policy)
     home = kit / "roundelay"
     for one in left_out:
         show.notice(f"Note: {one}")

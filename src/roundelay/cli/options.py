@@ -20,10 +20,14 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON alone on st
 DeviceOption = Annotated[
     str, typer.Option("--device", help="Where to compute: auto, cpu, cuda or mps.")
 ]
+LAYOUTS = "lgg, nifti, nnunet, datalist, dicom"
+"""By name, without loading what reads them."""
+
 FormatOption = Annotated[
     str | None,
     typer.Option(
-        "--format", help="Layout of the folder; that of the model's own images if not given."
+        "--format",
+        help=f"Layout of the folder: {LAYOUTS}; that of the model's own images if not given.",
     ),
 ]
 

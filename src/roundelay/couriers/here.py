@@ -27,7 +27,7 @@ class HereCourier:
 
     def __init__(self, study: Study, *, home: Path, machine: Machine, on_step: OnStep) -> None:
         self._study, self._home, self._machine, self._on_step = study, home, machine, on_step
-        self._cohort = open_cohort(study.data)
+        self._cohort = open_cohort(study)
         self._sites, self._noticed = self._cohort.sites, self._cohort.left_out
         self._cache = SliceCache(inference_settings_of(study).preprocessing, slices_folder())
         self._local_sites: dict[str, LocalSite] = {}

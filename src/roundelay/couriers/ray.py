@@ -63,7 +63,7 @@ class ClusterCourier:
     def __init__(self, study: Study, *, home: Path, machine: Machine, on_step: OnStep) -> None:
         self._ray = _import_ray(study.courier.address)
         self._study, self._home, self._machine, self._on_step = study, home, machine, on_step
-        self._cohort = open_cohort(study.data)
+        self._cohort = open_cohort(study)
         self._sites, self._noticed = self._cohort.sites, self._cohort.left_out
         self._ours = not self._ray.is_initialized()
         if self._ours:

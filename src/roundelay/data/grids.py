@@ -17,8 +17,8 @@ SEEN: dict[str, tuple[tuple[int, int], tuple[int, int], tuple[int, int]]] = {
     "coronal": ((1, 1), (2, -1), (0, -1)),
     "sagittal": ((0, -1), (2, -1), (1, -1)),
 }
-"""Along which axis of the body (0 right, 1 anterior, 2 superior), and in which direction, slices follow one
-another, rows go down and columns go to the right."""
+"""Along which axis of the body (0 right, 1 anterior, 2 superior), and in which direction, slices
+follow one another, rows go down and columns go to the right."""
 
 PLANES = ("sagittal", "coronal", "axial")
 """The plane of slices that follow one another along right, anterior, superior."""

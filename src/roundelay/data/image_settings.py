@@ -1,6 +1,5 @@
 """How exams are read: what a study says of channels, regions and slices, and a site of its own."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from roundelay.study.data_section import LGG_CHANNELS, MAIN, Align, Data, Plane, SiteImages
@@ -12,7 +11,8 @@ class ImageSettings:
     it; `ignored` values count as background.
 
     Of a site alone: `renumbered` (its value, the study's), `named` (the study's channel, the
-    site's name for it), `missing` (``refuse``, ``zero`` or ``substitute:CHANNEL``).
+    site's name for it), `missing` (``refuse``, ``zero`` or ``substitute:CHANNEL``). `elsewhere`
+    are the settings of exams that are read otherwise, by the names of exams, patients or sites.
     """
 
     channels: tuple[str, ...] = LGG_CHANNELS
@@ -23,6 +23,13 @@ class ImageSettings:
     renumbered: tuple[tuple[int, int], ...] = ()
     named: tuple[tuple[str, str], ...] = ()
     missing: str = "refuse"
+    elsewhere: tuple[tuple[str, "ImageSettings"], ...] = ()
+
+    def at(self, *names: str) -> "ImageSettings":
+        """The settings of an exam by one of its names: its own, its patient's, its site's."""
+        found = dict(self.elsewhere)
+        own = next((found[name] for name in names if name in found), self)
+        return replace(own, elsewhere=())
 
     @property
     def region_names(self) -> tuple[str, ...]:
@@ -36,6 +43,9 @@ class ImageSettings:
 
 LGG_SETTINGS = ImageSettings()
 """What the public LGG set needs said: nothing."""
+
+ANY = ImageSettings(channels=())
+"""Before a study is known: exams are found by name, and none of their channels is looked for."""
 
 
 def settings_of(data: Data, site: SiteImages | None = None) -> ImageSettings:
@@ -58,8 +68,3 @@ def with_site(settings: ImageSettings, site: SiteImages) -> ImageSettings:
         named=tuple(sorted(site.channels.items())),
         missing=site.missing_channels,
     )
-
-
-def settings_by_site(data: Data, sites: Mapping[str, SiteImages]) -> dict[str, ImageSettings]:
-    """The settings of the sites that say something of their own."""
-    return {name: settings_of(data, own) for name, own in sites.items()}

@@ -7,6 +7,7 @@ from pathlib import Path
 from random import Random
 from unicodedata import normalize
 
+from roundelay.data.image_settings import ImageSettings, settings_of
 from roundelay.data.patients import Patient
 from roundelay.data.survey import SPLITS
 from roundelay.data.tables import PATIENT, read_table
@@ -14,6 +15,7 @@ from roundelay.errors import DataError
 from roundelay.study.data_section import Data
 from roundelay.study.names import SiteName, confusable
 from roundelay.study.sections import TABLE, is_table
+from roundelay.study.study import Study
 
 Sites = dict[str, tuple[Patient, ...]]
 
@@ -41,6 +43,20 @@ def unplaced(patients: Sequence[Patient], data: Data) -> Iterator[tuple[str, str
         for patient in patients:
             if patient.id not in placed:
                 yield f"Patients who are not in the table {path.name}, left out", patient.id
+
+
+def settings_at_sites(study: Study) -> ImageSettings:
+    """How a study's exams are read, those otherwise that stand at a site which says so of itself.
+
+    Raises DataError where a table can't be read.
+    """
+    data = study.data
+    own = {name: settings_of(data, site) for name, site in study.sites.items()}
+    placed = dict(own)
+    if own and is_table(data.sites):
+        rows = _rows(Path(data.sites.removeprefix(TABLE)))
+        placed |= {name: own[site] for _, name, site, _ in rows if site in own}
+    return replace(settings_of(data), elsewhere=tuple(placed.items()))
 
 
 def _refuse_confusable(what: str, names: Iterable[str]) -> None:

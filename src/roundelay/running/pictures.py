@@ -54,7 +54,7 @@ def write_samples(
     """Draw the chosen patients of one arm into ``samples/``, with a list of what they show."""
     network, settings, _ = read_model(arm_folder(out, label) / MODEL)
     network = machine.place(network)
-    patients: dict[str, Patient] = {p.id: p for own in open_sites(study.data).values() for p in own}
+    patients: dict[str, Patient] = {p.id: p for own in open_sites(study).values() for p in own}
     rows: list[Mapping[str, Any]] = []
     for rank, score in choose(scores):
         patient = patients[score.patient]

@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from roundelay.data.formats.known import FORMATS
-from roundelay.data.image_settings import settings_of
 from roundelay.data.left_out import LeftOut, counted
-from roundelay.data.sites import Sites, assign_sites, unplaced
+from roundelay.data.sites import Sites, assign_sites, settings_at_sites, unplaced
 from roundelay.data.tables import read_attributes, unlike
 from roundelay.phantom.cohort import make_phantom, phantom_root
 from roundelay.study.data_section import Data
+from roundelay.study.study import Study
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,10 +20,11 @@ class Cohort:
     left_out: tuple[LeftOut, ...]
 
 
-def open_cohort(data: Data) -> Cohort:
+def open_cohort(study: Study) -> Cohort:
     """Find and place the patients; headers alone are opened. Raises DataError."""
+    data = study.data
     layout = FORMATS["lgg" if data.format == "phantom" else data.format]
-    found = layout.find_patients(data_root(data), settings_of(data))
+    found = layout.find_patients(data_root(data), settings_at_sites(study))
     table = found.patients[0].images[0].parents[1] / layout.ATTRIBUTES
     met = [*unplaced(found.patients, data)]
     if table.exists():
@@ -31,9 +32,9 @@ def open_cohort(data: Data) -> Cohort:
     return Cohort(assign_sites(found.patients, data), (*found.left_out, *counted(met)))
 
 
-def open_sites(data: Data) -> Sites:
+def open_sites(study: Study) -> Sites:
     """Every site's patients; no image is opened. Raises DataError."""
-    return open_cohort(data).sites
+    return open_cohort(study).sites
 
 
 def data_root(data: Data) -> Path:

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
+    BeforeValidator,
     Field,
     SerializerFunctionWrapHandler,
     model_serializer,
@@ -52,7 +53,15 @@ Millimetres = Annotated[float, Field(ge=0.05, le=20)]
 
 Values = Annotated[tuple[Value, ...], Field(min_length=1, max_length=256)]
 
-Regions = Annotated[dict[Plain, Values], Field(max_length=MOST_REGIONS)]
+
+def _as_table(given: object) -> object:
+    """Pairs as a table: messages sort the keys of tables, and the first region is the main one."""
+    if isinstance(given, list) and all(isinstance(p, list) and len(p) == 2 for p in given):
+        return {name: own for name, own in given if isinstance(name, str)}
+    return given
+
+
+Regions = Annotated[dict[Plain, Values], BeforeValidator(_as_table), Field(max_length=MOST_REGIONS)]
 
 Meant = Annotated[int, Field(ge=0, le=MOST_VALUE)]
 """What a site's own value is in the study."""

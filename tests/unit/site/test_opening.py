@@ -41,7 +41,7 @@ def opened(root, site, tmp_path, evaluation=None, **data):
     return open_local_site(
         site,
         plan,
-        open_sites(plan.data),
+        open_sites(plan),
         cache=SliceCache(Preprocessing("zscore", "none", 32), None),
         machine=machine_on("cpu", False, False),
         home=tmp_path,
@@ -126,7 +126,7 @@ from roundelay.study.study import Study
 
 plan = Study.model_validate_json(sys.argv[1])
 site = open_local_site(
-    "NORTH", plan, open_sites(plan.data),
+    "NORTH", plan, open_sites(plan),
     cache=SliceCache(Preprocessing("zscore", "none", 32), None),
     machine=machine_on("cpu", False, False), home=Path(sys.argv[2]),
 )

@@ -12,8 +12,10 @@ from string import Template
 import psutil
 
 from roundelay.data.formats.known import known_format
+from roundelay.data.image_settings import ANY
 from roundelay.data.left_out import LeftOut
 from roundelay.errors import NetworkError
+from roundelay.files.toml_file import read_toml_file
 from roundelay.files.writing import write_bytes
 from roundelay.network.flare.extra import flare
 from roundelay.network.hospital.policy import read_policy
@@ -21,6 +23,7 @@ from roundelay.network.hospital.store import POLICY, Settings, audit, policy_of,
 from roundelay.network.wire.keys import own_keys
 from roundelay.network.wire.kit import HOME, kit_role, site_name
 from roundelay.network.wire.parsing import shown
+from roundelay.study.data_section import SiteImages
 
 LOG = "log.txt"
 
@@ -40,7 +43,7 @@ ENDING = """The FLARE process ended by itself (code {code}). The last lines of {
 
 
 def prepare_site(
-    kit: Path, data: Path, format_: str, policy: Path | None
+    kit: Path, data: Path, format_: str, images: Path | None, policy: Path | None
 ) -> tuple[str, tuple[LeftOut, ...]]:
     """Check the hospital's patients and policy, and note them in the kit; return the site's name,
     and what was left out of the folder of patients.
@@ -49,7 +52,10 @@ def prepare_site(
     """
     if (found := kit_role(kit)) != "site":
         raise NetworkError(f"{kit} is the kit of a {found}, not of a site.")
-    cohort = known_format(format_, NetworkError).find_patients(data.resolve())
+    own = SiteImages()
+    if images is not None:
+        own = read_toml_file(SiteImages, images, NetworkError)
+    found_there = known_format(format_, NetworkError).find_patients(data.resolve(), ANY)
     home = kit / HOME
     if policy is not None:
         read_policy(policy)
@@ -59,9 +65,9 @@ def prepare_site(
     if policy is not None:
         write_bytes(home / POLICY, policy.read_bytes())
     name = site_name(kit)
-    write_settings(home, Settings(name, str(data.resolve()), format_))
-    audit(home, asked="start", patients=len(cohort.patients), policy=policy is not None)
-    return name, cohort.left_out
+    write_settings(home, Settings(name, str(data.resolve()), format_, own))
+    audit(home, asked="start", patients=len(found_there.patients), policy=policy is not None)
+    return name, found_there.left_out
 
 
 def start_kit(kit: Path, role: str, *, threads: int | None = None) -> int:

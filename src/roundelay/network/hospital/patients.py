@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from roundelay.data.formats.known import known_format
+from roundelay.data.image_settings import settings_of
 from roundelay.data.opening import open_patients, survey_patients, test_at_left_out
 from roundelay.data.patients import Patient
 from roundelay.data.survey import SiteSurvey
@@ -14,13 +15,15 @@ from roundelay.study.study import Study
 
 
 def own_patients(settings: Settings, study: Study) -> tuple[Patient, ...]:
-    """Found by name alone. Raises RefusedError where the study is of another format, DataError
+    """Found by names and headers. Raises RefusedError where the study is of another kind, DataError
     where the folder can't be read."""
-    if study.data.format != settings.format:
+    if study.data.is_lgg != (settings.format == "lgg"):
         raise RefusedError(
             f"The study reads the format {study.data.format}; this hospital has {settings.format}."
         )
-    found = known_format(settings.format, NetworkError).find_patients(Path(settings.root)).patients
+    layout = known_format(settings.format, NetworkError)
+    wanted = settings_of(study.data, settings.images)
+    found = layout.find_patients(Path(settings.root), wanted).patients
     return tuple(replace(patient, site=SiteName(settings.name)) for patient in found)
 
 

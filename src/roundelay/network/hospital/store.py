@@ -25,6 +25,7 @@ from roundelay.network.hospital.policy import Policy, read_policy
 from roundelay.network.wire.kept import read_kept
 from roundelay.network.wire.parsing import Digest
 from roundelay.plan.arms import Arm
+from roundelay.study.data_section import SiteImages
 
 SETTINGS, POLICY, AUDIT = "site.json", "policy.toml", "audit.jsonl"
 
@@ -37,13 +38,18 @@ KEPT = 2
 that was restored from the day before."""
 
 
+AS_STUDIED = SiteImages()
+"""Nothing otherwise than a study says."""
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Set by ``roundelay site start``."""
+    """Set by ``roundelay site start``; `images` are what the site's file says of them."""
 
     name: str
     root: str
     format: str
+    images: SiteImages = AS_STUDIED
 
 
 SETTINGS_SHAPE = TypeAdapter(Settings)
@@ -84,7 +90,12 @@ def read_settings(home: Path) -> Settings:
 def write_settings(home: Path, settings: Settings) -> None:
     write_json(
         home / SETTINGS,
-        {"name": settings.name, "root": settings.root, "format": settings.format},
+        {
+            "name": settings.name,
+            "root": settings.root,
+            "format": settings.format,
+            "images": settings.images.model_dump(mode="json"),
+        },
     )
 
 

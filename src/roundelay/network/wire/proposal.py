@@ -53,11 +53,24 @@ def propose(study: Study, roster: Roster) -> Proposal:
 
 def refuse_unfit_study(study: Study) -> None:
     """Raise NetworkError where the study can't be run between hospitals as it stands."""
+    _refuse_one_folder(study)
+    _refuse_unfit_arms(study)
+
+
+def _refuse_one_folder(study: Study) -> None:
     if study.data.sites.startswith(("chunks", "table")):
         raise NetworkError(
             f"sites = {study.data.sites!r} deals out the patients of one folder. Between hospitals"
             ' each has its own: write sites = "institution".'
         )
+    if study.sites:
+        raise NetworkError(
+            "The study says what the images of single sites have otherwise ([sites.NAME]). Between"
+            " hospitals each says it itself:  roundelay site start --site site.toml."
+        )
+
+
+def _refuse_unfit_arms(study: Study) -> None:
     if "pooled" in study.arms:
         raise NetworkError(
             "The arm pooled puts all images in one place, which hospitals may not do. Leave it out"
