@@ -47,7 +47,21 @@ def arms(summary: Mapping[str, Any]) -> None:
         f" {first['slice_dice_of_empty_prediction']:.3f} with two empty masks counted as 1.\n"
         "MB: models that went from place to place; – where the images would have to."
     )
+    _arms_by_region(rows, split)
     _comparisons(summary)
+
+
+def _arms_by_region(rows: Sequence[Mapping[str, Any]], split: str) -> None:
+    """Further regions, a column each, where the study has several."""
+    scored = [row for row in rows if row[split]]
+    names = list(scored[0][split].get("regions", {}))
+    if names:
+        found = [
+            [row["label"], *(f"{row[split]['regions'][name]['dice_mean']:.3f}" for name in names)]
+            for row in scored
+        ]
+        show.line("")
+        show.table("Mean Dice of further regions", ["arm", *names], found)
 
 
 def left_out(summary: Mapping[str, Any]) -> None:
@@ -125,12 +139,31 @@ def scores(summary: Mapping[str, Any], *, synthetic: bool) -> None:
     show.table(
         f"{summary['patients']} patients, {summary['slices']} slices", ["score", "", "95 %"], rows
     )
+    regions = summary.get("regions", {})
+    if regions:
+        show.line("")
+        _regions(regions, summary["unit"])
     show.line("")
     by_site = [
         [site, str(s["patients"]), f"{s['mean']:.3f}", f"{s['median']:.3f}"]
         for site, s in summary["by_site"].items()
     ]
     show.table(None, ["site", "patients", "Dice mean", "median"], by_site)
+
+
+def _regions(found: Mapping[str, Any], unit: str) -> None:
+    """The regions beside the main one, whose figures stand above."""
+    rows = [
+        [
+            name,
+            f"{one['dice_mean']:.3f}",
+            interval(one["dice_mean_interval"]),
+            _number(one["dice_median"]),
+            _number(one["hd95_mean"], 1),
+        ]
+        for name, one in found.items()
+    ]
+    show.table(None, ["further region", "Dice mean", "95 %", "median", f"HD95, {unit}"], rows)
 
 
 def interval(found: Mapping[str, Any] | None) -> str:

@@ -4,10 +4,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from roundelay.data.left_out import refuse
 from roundelay.data.remarks import remarks_of
 from roundelay.data.slice_cache import SliceCache, slices_folder
 from roundelay.data.split import refuse_leak
 from roundelay.data.survey import SiteSurvey
+from roundelay.errors import DataError
 from roundelay.evaluation.scores import PatientScore
 from roundelay.learning.machine import Machine
 from roundelay.learning.model_file import inference_settings_of
@@ -33,11 +35,22 @@ class HereCourier:
         self._local_sites: dict[str, LocalSite] = {}
 
     def survey(self) -> Mapping[str, SiteSurvey]:
+        self._open_all()
         surveys = {site: survey(self.local_site(site)) for site in self._sites}
         patients = [p for site in self._sites for p in self.local_site(site).patients]
         refuse_leak(patients)
         self._noticed = (*self._cohort.left_out, *remarks_of(patients))
         return surveys
+
+    def _open_all(self) -> None:
+        """Raises DataError naming what is wrong at any site."""
+        faults: list[str] = []
+        for site in self._sites:
+            try:
+                self.local_site(site)
+            except DataError as error:
+                faults += error.faults
+        refuse(faults)
 
     def next_leg(self, legs: Sequence[Leg]) -> Leg:
         return legs[0]

@@ -2,13 +2,22 @@
 
 from dataclasses import dataclass, replace
 
-from roundelay.study.data_section import LGG_CHANNELS, MAIN, Align, Data, Plane, SiteImages
+from roundelay.study.data_section import (
+    LGG_CHANNELS,
+    MAIN,
+    Align,
+    Data,
+    OnBadExam,
+    Plane,
+    SiteImages,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class ImageSettings:
     """`channels` in the network's order; `regions` by name, each the label values that belong to
     it; `ignored` values count as background.
+    `on_bad_exam` says whether an exam that can't be used ends all, or is left out and named.
 
     Of a site alone: `renumbered` (its value, the study's), `named` (the study's channel, the
     site's name for it), `missing` (``refuse``, ``zero`` or ``substitute:CHANNEL``). `elsewhere`
@@ -20,6 +29,7 @@ class ImageSettings:
     ignored: tuple[int, ...] = ()
     plane: Plane = "auto"
     align: Align = "refuse"
+    on_bad_exam: OnBadExam = "refuse"
     renumbered: tuple[tuple[int, int], ...] = ()
     named: tuple[tuple[str, str], ...] = ()
     missing: str = "refuse"
@@ -56,6 +66,7 @@ def settings_of(data: Data, site: SiteImages | None = None) -> ImageSettings:
         ignored=data.ignored_labels,
         plane=data.plane,
         align=data.align,
+        on_bad_exam=data.on_bad_exam,
     )
     return found if site is None else with_site(found, site)
 

@@ -28,6 +28,7 @@ class Patient:
     `tumour` (one bool a slice, from the lowest to the highest), `tumour_size` (voxels), `head_size`
     (likewise), `digest` (over the bytes of all files), `pictures` (a digest of each slice's pixels,
     empty for one of a single grey) and `split` are filled in when the site opens its files.
+    `fault` says why the exam can't be used, where such exams are left out: it has no split then.
     """
 
     id: PatientId
@@ -47,6 +48,7 @@ class Patient:
     digest: str = ""
     head_size: int = 0
     pictures: tuple[str, ...] = ()
+    fault: str = ""
 
     def slice_name(self, number: int) -> str:
         """What a slice is called where it is told of: its own file, or its number from 1 on."""

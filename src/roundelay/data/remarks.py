@@ -9,6 +9,7 @@ from roundelay.data.patients import Patient
 LARGE = 0.25
 """A tumour that is more of the head than this is said; the public set's have a third of that."""
 
+BAD = "Exams that can't be used, left out"
 NO_TUMOUR = "Patients without tumour in any mask"
 MUCH = f"Patients whose masks cover more than {LARGE:.0%} of the head"
 REPEATED = "Patients in whom one picture is several slices"
@@ -20,6 +21,9 @@ def remarks_of(patients: Sequence[Patient]) -> tuple[LeftOut, ...]:
 
 
 def _remarks(patient: Patient) -> Iterator[tuple[str, str]]:
+    if patient.fault:
+        yield BAD, patient.fault.rstrip(".")
+        return
     if patient.masks and not patient.tumour_size:
         yield NO_TUMOUR, patient.folder
     if (share := tumour_share(patient)) > LARGE:

@@ -18,8 +18,9 @@ def split_patients(patients: Sequence[Patient], shares: Split, seed: int) -> tup
     large tumours. At least one patient trains. Raises DataError for a patient who stands twice.
     """
     refuse_leak(patients)
+    patients, unusable = _apart(patients)
     if all(patient.split for patient in patients):
-        return tuple(patients)
+        return (*patients, *unusable)
     site = patients[0].site
     rng = Random(f"{seed}/split/{site}")
     rest = sorted(rng.sample(list(patients), k=len(patients)), key=lambda p: p.tumour_size)
@@ -30,7 +31,13 @@ def split_patients(patients: Sequence[Patient], shares: Split, seed: int) -> tup
         for patient in _evenly(rest, wanted, rng.random()):
             splits[patient.id] = name
             rest.remove(patient)
-    return tuple(replace(p, split=splits.get(p.id, TRAIN)) for p in patients)
+    placed = (replace(p, split=splits.get(p.id, TRAIN)) for p in patients)
+    return (*placed, *unusable)
+
+
+def _apart(patients: Sequence[Patient]) -> tuple[tuple[Patient, ...], tuple[Patient, ...]]:
+    """Those who can be used, and those who are left out."""
+    return tuple(p for p in patients if not p.fault), tuple(p for p in patients if p.fault)
 
 
 def refuse_leak(patients: Sequence[Patient]) -> None:

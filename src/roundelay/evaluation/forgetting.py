@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from statistics import fmean
 from typing import Any
 
@@ -14,6 +14,7 @@ class Validation:
     """The row of the matrix after a hand-over: `dice`, `patients` by site with validation patients.
 
     `leg` is the hand-over's number, from 0; `visited` are the sites that trained in that leg.
+    `dice` is of the main region, `regions` has the others' by name.
     """
 
     leg: int
@@ -21,9 +22,18 @@ class Validation:
     visited: tuple[str, ...]
     dice: Mapping[str, float]
     patients: Mapping[str, int]
+    regions: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
-        return asdict(self)
+        """As JSON; where there is one region, nothing is said of others."""
+        values = asdict(self)
+        if not self.regions:
+            del values["regions"]
+        return values
+
+    def of_region(self, name: str) -> "Validation":
+        """The same by another region than the main one."""
+        return replace(self, dice=self.regions[name], regions={})
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """From a patient's slices to a mask of the input's size."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,27 +33,48 @@ class InferenceSettings:
 def predict(
     model: nn.Module, volume: Volume, settings: InferenceSettings, machine: Machine
 ) -> NDArray[np.bool_]:
-    """A volume's regions, bool ``[region, slice, row, column]``.
+    """A volume's regions, bool ``[region, slice, row, column]``: where the probability is above the
+    threshold.
 
     No post-processing. With `test_time_augmentation`, the probability is the mean over the slice
     and its mirror images along either axis and both.
     """
+    found = [
+        (part > settings.threshold).cpu().numpy()
+        for part in _probabilities(model, volume, settings, machine)
+    ]
+    return np.moveaxis(np.concatenate(found), 1, 0)
+
+
+def probabilities(
+    model: nn.Module, volume: Volume, settings: InferenceSettings, machine: Machine
+) -> NDArray[np.float32]:
+    """The probability of each region, ``[region, slice, row, column]``, of which `predict` is what
+    lies above the threshold; 0 where the network saw nothing."""
+    found = [
+        part.float().cpu().numpy() for part in _probabilities(model, volume, settings, machine)
+    ]
+    return np.moveaxis(np.concatenate(found), 1, 0)
+
+
+def _probabilities(
+    model: nn.Module, volume: Volume, settings: InferenceSettings, machine: Machine
+) -> Iterator[torch.Tensor]:
+    """``[slices, regions, row, column]``, a few slices at a time."""
     geometry, images = geometry_of(volume, settings.preprocessing), volume.slices
+    mirrored = MIRRORED if settings.test_time_augmentation else MIRRORED[:1]
     model.eval()
-    found = []
-    with torch.inference_mode(), machine.autocast():
-        for first in range(0, len(images), BATCH):
+    for first in range(0, len(images), BATCH):
+        with torch.inference_mode(), machine.autocast():
             part = [
                 cut_slice(image, geometry, settings.preprocessing.size)
                 for image in images[first : first + BATCH]
             ]
             batch = scaled(torch.from_numpy(np.stack(part)), [geometry] * len(part))
             batch = batch.to(machine.device, memory_format=machine.memory_format)
-            mirrored = MIRRORED if settings.test_time_augmentation else MIRRORED[:1]
             tumour = sum(
                 torch.sigmoid(model(batch.flip(axes)).float()).flip(axes) / len(mirrored)
                 for axes in mirrored
             )
             whole = undo_crop(torch.as_tensor(tumour), geometry, images.shape[1:3])
-            found.append((whole > settings.threshold).cpu().numpy())
-    return np.moveaxis(np.concatenate(found), 1, 0)
+        yield whole

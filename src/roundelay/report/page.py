@@ -9,7 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from roundelay.files.places import refuse_place
 from roundelay.files.writing import write_text
 from roundelay.records.contents import Run, read_run
-from roundelay.report import account, people, sections
+from roundelay.report import account, by_region, people, sections
 from roundelay.report.blocks import Figure, Page
 from roundelay.report.drawing import on_page
 from roundelay.report.sentences import answer
@@ -67,6 +67,7 @@ def lay_page(run: Run) -> Page:
     """The page of one run."""
     parts = [
         sections.scores_section(run),
+        by_region.regions_section(run),
         sections.itinerary_section(run),
         sections.curves_section(run),
         sections.forgetting_section(run),

@@ -1,6 +1,8 @@
 """The sections on scores: the answer's table, the model's itinerary, curves, forgetting."""
 
-from roundelay.evaluation.forgetting import measure_forgetting
+from collections.abc import Sequence
+
+from roundelay.evaluation.forgetting import Validation, measure_forgetting
 from roundelay.evaluation.judgement import MethodResult
 from roundelay.records.contents import ArmRun, Run
 from roundelay.report import figures
@@ -133,7 +135,12 @@ def forgetting_section(run: Run) -> Section:
                        " hospital (rows) after each hand-over (columns), first seed. Framed: the"
                        " hospital just visited.")
             )  # fmt: skip
-    table = [_forgetting_row(arm) for arm in run.arms if arm.done and len(arm.validations) > 1]
+    table = [
+        row
+        for arm in run.arms
+        if arm.done and len(arm.validations) > 1
+        for row in _forgetting_rows(arm)
+    ]
     if table:
         columns = [
             "arm and seed", "forgotten, mean", "most", "backward transfer", "last-site bias",
@@ -151,11 +158,20 @@ def forgetting_section(run: Run) -> Section:
     return Section("forgetting", "Forgetting", [*blocks, *_orders(run)])
 
 
-def _forgetting_row(arm: ArmRun) -> list[Cell]:
-    found = measure_forgetting(arm.validations)
+def _forgetting_rows(arm: ArmRun) -> list[list[Cell]]:
+    """The main region's row, then those of the others."""
+    rows = [_forgetting_row(arm.label, arm.validations)]
+    for name in arm.validations[0].regions:
+        own = [one.of_region(name) for one in arm.validations]
+        rows.append(_forgetting_row(f"{arm.label}, {name}", own))
+    return rows
+
+
+def _forgetting_row(label: str, validations: Sequence[Validation]) -> list[Cell]:
+    found = measure_forgetting(validations)
     most = max(found.forgotten.items(), key=lambda item: item[1], default=None)
     return cells(
-        arm.label,
+        label,
         _signed(found.mean),
         f"{most[0]} {most[1]:+.3f}" if most else "–",
         _signed(found.backward_transfer),

@@ -59,6 +59,13 @@ class ValidationMatrix:
             visited=tuple(stop.site for stop in leg.stops) if trained else (),
             dice={site: mean for site, (_, mean) in means.items()},
             patients={site: count for site, (count, _) in means.items()},
+            regions={
+                name: {
+                    site: mean
+                    for site, (_, mean) in site_means([s.of_region(name) for s in scores]).items()
+                }
+                for name in (scores[0].regions if scores else ())
+            },
         )
         self.rows = [*(row for row in self.rows if row.leg < number), validation]
         write_json(self._path, [row.as_json() for row in self.rows])

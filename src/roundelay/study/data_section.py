@@ -29,6 +29,8 @@ Plane = Literal["auto", "axial", "coronal", "sagittal"]
 
 Align = Literal["refuse", "resample"]
 
+OnBadExam = Literal["refuse", "leave-out"]
+
 SCHEMES = ("institution", "chunks:N", f"{TABLE}FILE.csv")
 
 MOST_CHANNELS, MOST_REGIONS, MOST_VALUE = 16, 16, 65_535
@@ -57,7 +59,9 @@ Values = Annotated[tuple[Value, ...], Field(min_length=1, max_length=256)]
 def _as_table(given: object) -> object:
     """Pairs as a table: messages sort the keys of tables, and the first region is the main one."""
     if isinstance(given, list) and all(isinstance(p, list) and len(p) == 2 for p in given):
-        return {name: own for name, own in given if isinstance(name, str)}
+        given = {name: own for name, own in given if isinstance(name, str)}
+    if isinstance(given, dict):  # no JSON behind this function: its lists stand for tuples
+        return {name: tuple(own) if isinstance(own, list) else own for name, own in given.items()}
     return given
 
 
@@ -106,6 +110,7 @@ class Data(Section):
     train_slices: Many | None = None
     plane: Plane = "auto"
     align: Align = "refuse"
+    on_bad_exam: OnBadExam = "refuse"
     intensity: Intensity = "zscore"
     crop: Crop = "none"
     spacing: Millimetres | None = None
@@ -177,4 +182,6 @@ class Data(Section):
         return values
 
 
-NEWCOMERS = ("channels", "labels", "ignored_labels", "plane", "align", "spacing")
+NEWCOMERS = (
+    "channels", "labels", "ignored_labels", "plane", "align", "on_bad_exam", "spacing",
+)  # fmt: skip

@@ -123,3 +123,14 @@ def test_shapes_that_differ_are_refused():
 def test_an_unknown_kind_is_refused():
     with pytest.raises(ValueError, match="'focal' is none of"):
         segmentation_loss(torch.zeros(1, 1, 2, 2), torch.zeros(1, 1, 2, 2), "focal")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_of_several_regions_the_overlap_is_the_mean_of_each_alone(kind):
+    torch.manual_seed(0)
+    logits, targets = torch.randn(3, 2, 4, 4), (torch.rand(3, 2, 4, 4) > 0.7).float()
+
+    found = segmentation_loss(logits, targets, kind)
+
+    alone = [segmentation_loss(logits[:, n : n + 1], targets[:, n : n + 1], kind) for n in (0, 1)]
+    assert float(found) == pytest.approx(float(sum(alone)) / 2, rel=1e-6)
