@@ -40,6 +40,9 @@ def predict(
     out: Annotated[Path, typer.Option(help="Folder for masks and overlays.")],
     format_: FormatOption = None,
     site: SiteOption = None,
+    probabilities: Annotated[
+        bool, typer.Option("--probabilities", help="Write each region's probability as NIfTI too.")
+    ] = False,
     device: DeviceOption = "auto",
     json_: JsonOption = False,
 ) -> None:
@@ -49,7 +52,7 @@ def predict(
     keep_freed_memory()
     with patients_watch(quiet=json_) as watch:
         sheets = predict_folder(
-            model, data, out, format=format_, site=site, device=device,
+            model, data, out, format=format_, site=site, probabilities=probabilities, device=device,
             on_found=watch.found, on_patient=watch.patient,
         )  # fmt: skip
     found = watch.looked_at

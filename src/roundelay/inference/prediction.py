@@ -1,6 +1,7 @@
 """Masks and overlays of a folder of patients, by a finished model."""
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -8,10 +9,11 @@ import torch
 from numpy.typing import NDArray
 
 from roundelay.data.formats.known import FORMATS, read_volume
+from roundelay.data.formats.nifti_exam import probability_files
 from roundelay.data.left_out import shown
 from roundelay.data.patients import Patient
 from roundelay.data.volumes import Volume
-from roundelay.errors import DiskFullError
+from roundelay.errors import DiskFullError, UserError
 from roundelay.files.folders import write_folder
 from roundelay.files.installed import installed_version
 from roundelay.files.places import refuse_place
@@ -28,7 +30,7 @@ from roundelay.inference.patients import (
 )
 from roundelay.learning.machine import find_machine
 from roundelay.learning.model_file import find_model, read_model
-from roundelay.learning.predict import predict
+from roundelay.learning.predict import predict_probabilities
 from roundelay.report.greys import grey_of, shown_channel
 from roundelay.report.overlays import draw_sheet, png
 
@@ -40,6 +42,7 @@ def predict_folder(
     *,
     format: str | None = None,
     site: Path | str | None = None,
+    probabilities: bool = False,
     device: str = "auto",
     on_found: OnFound = nobody_is_told,
     on_patient: OnPatient = nobody_watches,
@@ -47,7 +50,8 @@ def predict_folder(
     """Write masks in the input's layout and on its grid, and an overlay sheet for every patient.
 
     `format` is that of the model's own images where none is given; `site` a file that says what
-    the folder's images have otherwise (`roundelay.study.data_section.SiteImages`).
+    the folder's images have otherwise (`roundelay.study.data_section.SiteImages`). With
+    `probabilities`, where images are volumes, those of each region too, as NIfTI.
 
     Returns the sheets' paths. Every file of every patient is looked at before the first is written;
     `on_found` is told then what was left out. A patient's masks appear all at once. Given again
@@ -61,12 +65,18 @@ def predict_folder(
     machine = find_machine("auto", device=device)
     network, settings, header = read_model(model)
     network = machine.place(network)
-    found = read_folder(data, asked_of(header, settings, format, site), masks=False)
+    asked = asked_of(header, settings, format, site)
+    if probabilities and asked.format == "lgg":
+        raise UserError(
+            "Slices of the layout lgg have no place for probabilities. Leave --probabilities out."
+        )
+    found = read_folder(data, asked, masks=False)
     made_by = {
         "model": hashlib.sha256(model.read_bytes()).hexdigest(),
         "roundelay": installed_version(),
         "torch": torch.__version__,
         "machine": machine.as_json(),
+        **({"probabilities": True} if probabilities else {}),
     }
     total, sheets = len(found.patients), list[Path]()
     with predictions(out, found.patients, made_by) as finished:
@@ -75,20 +85,30 @@ def predict_folder(
             sheets.append(out / f"{patient.folder}.png")
             if patient.folder not in finished:
                 volume = read_volume(patient)
-                marked = predict(network, volume, settings, machine)
-                _write(out, patient, volume, marked)
+                likely = predict_probabilities(network, volume, settings, machine)
+                files = probability_files(patient, volume, likely) if probabilities else {}
+                _write(out, patient, volume, likely > settings.threshold, files)
             on_patient(number, total)
     return sheets
 
 
-def _write(out: Path, patient: Patient, volume: Volume, marked: NDArray[np.bool_]) -> None:
-    """The sheet, then the folder of masks: where that stands, the patient is finished."""
+def _write(
+    out: Path,
+    patient: Patient,
+    volume: Volume,
+    marked: NDArray[np.bool_],
+    beside: Mapping[str, bytes],
+) -> None:
+    """The sheet and what stands `beside` the masks, then these: where they stand, the patient is
+    finished."""
     grey = grey_of(volume, shown_channel(patient.settings.channels))
     sheet = draw_sheet(shown(patient.folder), grey, marked, volume.regions)
     layout = FORMATS[patient.format]
     files = layout.mask_files(patient, volume, marked)
     try:
         write_bytes(out / f"{patient.folder}.png", png(sheet))
+        for name, data in beside.items():
+            write_bytes(out / name, data)
         if layout.FOLDER_EACH:
             write_folder(out / patient.folder, files)
         for name, data in () if layout.FOLDER_EACH else files.items():

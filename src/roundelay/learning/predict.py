@@ -46,7 +46,7 @@ def predict(
     return np.moveaxis(np.concatenate(found), 1, 0)
 
 
-def probabilities(
+def predict_probabilities(
     model: nn.Module, volume: Volume, settings: InferenceSettings, machine: Machine
 ) -> NDArray[np.float32]:
     """The probability of each region, ``[region, slice, row, column]``, of which `predict` is what

@@ -94,9 +94,9 @@ def test_numbers_that_are_no_eight_bits_are_on_the_common_scale_before_a_batch_i
 
     batch = scaled(torch.from_numpy(cut[None]), [geometry])
 
-    wanted = (channels[:, 0] - np.array(geometry.offset)[:, None, None]) / np.array(
-        geometry.scale
-    )[:, None, None]
+    wanted = (channels[:, 0] - np.array(geometry.offset)[:, None, None]) / np.array(geometry.scale)[
+        :, None, None
+    ]
     assert batch.shape == (1, 2, 60, 60) and batch.dtype == torch.float32
     assert np.allclose(batch[0].numpy(), wanted, atol=2e-3)
 

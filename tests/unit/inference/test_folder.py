@@ -218,9 +218,11 @@ def test_what_breaks_later_leaves_no_half_patient_and_a_second_try_goes_on(
     breaks, model, cohort, predicted, tmp_path, monkeypatch
 ):
     out, calls = tmp_path / "OUT", []
-    name = {"at a sheet": "draw_sheet", "at a mask": "write_folder", "before any": "predict"}[
-        breaks
-    ]
+    name = {
+        "at a sheet": "draw_sheet",
+        "at a mask": "write_folder",
+        "before any": "predict_probabilities",
+    }[breaks]
     real = getattr(prediction, name)
 
     def broken(*arguments):

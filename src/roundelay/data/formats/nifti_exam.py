@@ -87,7 +87,27 @@ def mask_files(patient: Patient, volume: Volume, regions: NDArray[np.bool_]) -> 
         getattr(image, f"set_{name}")(affine, code, update_affine=False)
     image.header.set_slope_inter(1, 0)
     image.header.set_xyzt_units("mm")
-    return {mask_names(patient)[0]: gzip.compress(image.to_bytes(), compresslevel=6, mtime=0)}
+    return {mask_names(patient)[0]: _packed(image)}
+
+
+def probability_files(
+    patient: Patient, volume: Volume, likely: NDArray[np.float32]
+) -> dict[str, bytes]:
+    """Probabilities ``[region, slice, row, column]``, a NIfTI file each, on the input's grid."""
+    grid = volume.grid
+    assert grid is not None
+    found = {}
+    for name, region in zip(patient.settings.region_names, likely, strict=True):
+        image = NIFTI1.Nifti1Image(
+            np.ascontiguousarray(grid.to_file(region)), np.array(grid.affine)
+        )
+        image.header.set_xyzt_units("mm")
+        found[f"{patient.folder}_{name}_probability.nii.gz"] = _packed(image)
+    return found
+
+
+def _packed(image: Any) -> bytes:
+    return gzip.compress(image.to_bytes(), compresslevel=6, mtime=0)
 
 
 def _leading(patient: Patient) -> Any:
