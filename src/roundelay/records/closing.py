@@ -13,6 +13,7 @@ from typing import Any
 from roundelay.errors import LedgerError
 from roundelay.files.canonical import digest_of
 from roundelay.files.reading import parse_json
+from roundelay.files.regular import plain_bytes, refuse_special
 from roundelay.files.writing import write_json
 from roundelay.records.arm import CURVE, VALIDATIONS
 from roundelay.records.layout import (
@@ -34,6 +35,7 @@ OF_THE_RUN = (STUDY, RECORD, PATIENTS, SUMMARY)
 
 def file_digest(path: Path) -> str:
     """SHA-256 of a file, in hexadecimal."""
+    refuse_special(path)
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -73,7 +75,7 @@ def read_closing(out: Path) -> dict[str, Any]:
     """closing.json, whose own digest holds. Raises LedgerError."""
     path = out / CLOSING
     try:
-        values = parse_json(path.read_bytes())
+        values = parse_json(plain_bytes(path))
         rest = {key: values[key] for key in ("heads", "files")}
         found, stated = digest_of(rest), values["digest"]
         texts = [t for part in rest.values() for pair in part.items() for t in pair]

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from roundelay.errors import LedgerError, VisitError
 from roundelay.files.arrays import Arrays
+from roundelay.files.regular import plain_bytes
 from roundelay.files.writing import write_bytes
 from roundelay.plan.itinerary import Stop
 from roundelay.relay.baton import Baton
@@ -20,7 +21,7 @@ def kept_state(site: LocalSite, stop: Stop) -> Arrays:
         return {}
     file = _state_file(site, stop, stop.previous_here)
     try:
-        return Baton(file.read_bytes()).arrays()
+        return Baton(plain_bytes(file)).arrays()
     except (OSError, LedgerError) as error:
         found = "can't be read" if file.exists() else "isn't there"
         raise VisitError(
