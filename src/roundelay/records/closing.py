@@ -17,13 +17,17 @@ from roundelay.files.regular import plain_bytes, refuse_special
 from roundelay.files.writing import write_json
 from roundelay.records.arm import CURVE, VALIDATIONS
 from roundelay.records.layout import (
+    ARMS,
     CLOSING,
+    FIGURES,
     MODEL,
     PATIENTS,
     RECORD,
+    REPORT,
     SAMPLES,
     SCORES,
     SEALED_MODEL,
+    STAYING,
     STUDY,
     SUMMARY,
 )
@@ -31,6 +35,8 @@ from roundelay.relay.ledger import Ledger
 
 ALWAYS = (SCORES, CURVE)
 OF_THE_RUN = (STUDY, RECORD, PATIENTS, SUMMARY)
+UNCLOSED = (REPORT, FIGURES, STAYING)
+"""What a run leaves behind without a digest: drawn anew from the rest, or of the sites' own."""
 
 
 def file_digest(path: Path) -> str:
@@ -118,7 +124,15 @@ def refuse_strangers(folder: Path, known: Iterable[str]) -> None:
     names = {*known}
     for path in sorted(folder.iterdir()):
         if path.name not in names and not path.name.startswith("."):
-            raise LedgerError(f"{path} is no part of the run: it was added.")
+            raise LedgerError(f"{path} is no part of the run: it was added. Move it elsewhere.")
+
+
+def refuse_strangers_in_run(out: Path) -> None:
+    """As `refuse_strangers`, of what stands beside the arms and the pictures."""
+    refuse_strangers(out, {*OF_THE_RUN, CLOSING, ARMS, SAMPLES.parent.name, *UNCLOSED})
+    named = {Path(name).name for name in run_files(out)}
+    if (out / SAMPLES.parent).exists():
+        refuse_strangers(out / SAMPLES.parent, named)
 
 
 def refuse_other_files(folder: Path, named: Mapping[str, str], expected: Iterable[str]) -> None:

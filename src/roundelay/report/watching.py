@@ -13,8 +13,7 @@ from typing import Any
 from roundelay.errors import UserError
 from roundelay.files.mishap import why
 from roundelay.files.regular import plain_bytes
-from roundelay.records.layout import read_record
-from roundelay.report.page import REPORT
+from roundelay.records.layout import REPORT, read_record
 
 LOOPBACK = "127.0.0.1"
 STAMP = "/stamp"
