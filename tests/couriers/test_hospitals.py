@@ -33,6 +33,7 @@ from roundelay.relay.chain import read_chain
 from roundelay.relay.ledger import read_ledger
 from roundelay.running.run import run_study
 from surveys import study
+from toy_runs import copied, put_json, reclose, rewrite_end
 
 PATIENTS = {"NORTH": 8, "EAST": 3, "WEST": 3}
 
@@ -173,6 +174,26 @@ def test_all_that_was_run_between_hospitals_verifies(expected, sealed):
     assert model["the model is the one of that hand-over"] == "checked"
     assert found.signed_receipts == sum(map(len, batons(sealed.out).values()))
     assert verify_run(expected[0]).signed_receipts == 0
+
+
+def test_scores_of_a_hospital_that_were_taken_out_are_said_to_be_unproven(sealed, tmp_path):
+    out = copied(sealed.out, tmp_path / "RUN")
+    for place in (out / "arms").iterdir():
+        put_json(place / "scores.json", lambda v: v.update(scores=without_east(v["scores"])))
+        reclose(place)
+    rewrite_end(out)
+
+    found = {claim.text: claim for claim in verify_run(out).claims if claim.outcome == "unchecked"}
+
+    told = next(claim.why for text, claim in found.items() if text.startswith("every patient is"))
+    assert "test patients of EAST have no scores: whether it gave none, or they were taken" in told
+    assert (
+        "in its kit" in found["the scores are those that the hospitals gave, and all of them"].why
+    )
+
+
+def without_east(scores):
+    return [score for score in scores if score["site"] != "EAST"]
 
 
 def test_a_visit_is_made_once_however_often_it_is_asked_for(sealed):
