@@ -8,7 +8,6 @@ only the heads, compared with ones held elsewhere, give it away.
 import json
 import os
 import shutil
-from unittest.mock import patch
 
 import pytest
 
@@ -24,7 +23,6 @@ from toy_runs import (
     rechain,
     reclose,
     rewrite_end,
-    run_toy,
 )
 
 CHAIN = "every line follows"
@@ -51,27 +49,18 @@ PICTURES = "the list of pictures"
 CLOSING = "closing.json names every head"
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _few_resamples():
-    with patch("roundelay.evaluation.intervals.RESAMPLES", 19):
-        yield
+pytestmark = pytest.mark.usefixtures("few_resamples")
 
 
 @pytest.fixture(scope="module")
-def finished(module_path):
-    run_toy(module_path / "RUN")
-    return module_path / "RUN"
-
-
-@pytest.fixture(scope="module")
-def honest(finished):
+def honest(toy_run):
     """What is said of the run as it was written."""
-    return check_run(finished)
+    return check_run(toy_run)
 
 
 @pytest.fixture
-def run(finished, tmp_path):
-    return copied(finished, tmp_path / "RUN")
+def run(toy_run, tmp_path):
+    return copied(toy_run, tmp_path / "RUN")
 
 
 def cwt(run):
