@@ -146,6 +146,8 @@ def _all(folder: Path) -> tuple[list[Waiting], list[Path]]:
             run = str(value.pop("run"))
             value.pop("by", None)
             found.append(Waiting(proposal_from_json(value), run))
+        except FileNotFoundError:  # approved or refused in the meantime
+            continue
         except (
             RefusedError,
             OSError,
