@@ -40,7 +40,7 @@ from roundelay.learning.fit import Hooks, fit
 from roundelay.learning.inputs import Batch, prepared
 from roundelay.learning.loss import segmentation_loss
 from roundelay.learning.machine import Machine, find_machine
-from roundelay.learning.optimiser import make_optimiser
+from roundelay.learning.optimiser import Adam
 from roundelay.learning.state import load_model
 from roundelay.plan.arms import lay
 from roundelay.plan.itinerary import Leg, digest
@@ -206,7 +206,7 @@ def measure(study: Study, machine: Machine, home: Path, plain_steps: int) -> dic
     header = Header(arm.label, study.digest, digest(legs), "cohort", start.digest)
     ledger = Ledger(home / "arm", header, keep=frozenset())
     bare = machine.place(load_model(study.model.encoder, start.part("model/")))
-    optimiser = make_optimiser(study.recipe, bare)
+    optimiser = Adam(study.recipe, bare)
     half = in_halves(courier.local_site(SITE), study.recipe.steps)
     plain.recv()
     seconds: dict[str, list[float]] = {"plain": [], "bare": [], "ours": []}

@@ -28,6 +28,23 @@ def module_path(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     shutil.rmtree(path)
 
 
+@pytest.fixture(scope="module")
+def few_resamples() -> Iterator[None]:
+    """Intervals that take no time, where a test looks at none of them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("roundelay.evaluation.intervals.RESAMPLES", 19)
+        yield
+
+
+@pytest.fixture(scope="module")
+def toy_run(module_path: Path, few_resamples: None) -> Path:
+    """A finished run by toy couriers, for tests that copy it."""
+    from toy_runs import run_toy  # torch comes with it: after the settings above
+
+    run_toy(module_path / "RUN")
+    return module_path / "RUN"
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _draw_pages_at_the_end_alone() -> Iterator[None]:
     """A page after each round takes as long as a toy's training; test_refresh has those pages."""

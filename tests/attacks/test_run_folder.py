@@ -8,7 +8,6 @@ only the heads, compared with ones held elsewhere, give it away.
 import json
 import os
 import shutil
-from unittest.mock import patch
 
 import pytest
 
@@ -24,7 +23,6 @@ from toy_runs import (
     rechain,
     reclose,
     rewrite_end,
-    run_toy,
 )
 
 CHAIN = "every line follows"
@@ -51,27 +49,18 @@ PICTURES = "the list of pictures"
 CLOSING = "closing.json names every head"
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _few_resamples():
-    with patch("roundelay.evaluation.intervals.RESAMPLES", 19):
-        yield
+pytestmark = pytest.mark.usefixtures("few_resamples")
 
 
 @pytest.fixture(scope="module")
-def finished(module_path):
-    run_toy(module_path / "RUN")
-    return module_path / "RUN"
-
-
-@pytest.fixture(scope="module")
-def honest(finished):
+def honest(toy_run):
     """What is said of the run as it was written."""
-    return check_run(finished)
+    return check_run(toy_run)
 
 
 @pytest.fixture
-def run(finished, tmp_path):
-    return copied(finished, tmp_path / "RUN")
+def run(toy_run, tmp_path):
+    return copied(toy_run, tmp_path / "RUN")
 
 
 def cwt(run):
@@ -221,6 +210,11 @@ MANIPULATIONS = [
     ("a model added beside the arm's", lambda run: put(cwt(run) / "model.sealed.bin", b"x"),
      LAST_LINE),
     ("a model added beside the arms", lambda run: put(run / "model.safetensors", b"x"), CLOSING),
+    ("a table added beside the arms", lambda run: put(run / "patients-final.csv", b"x"), CLOSING),
+    ("a folder of results added", lambda run: copied(cwt(run), run / "best"), CLOSING),
+    ("a folder added to the pictures", lambda run: copied(cwt(run), run / "samples" / "new"),
+     CLOSING),
+    ("a table added beside the arm's", lambda run: put(cwt(run) / "scores.csv", b"x"), LAST_LINE),
     ("the format deleted, so that an older version seems to have begun it",
      in_json("run.json", lambda v: v.__delitem__("format")), STUDY),
     ("the word that patients are synthetic altered",
@@ -380,6 +374,24 @@ def test_a_manipulation_fails_the_claim_that_it_is_of(run, honest, deed, claim):
     assert not honest.failed
     assert any(one.text.startswith(claim) for one in found.failed), list(map(str, found.claims))
     assert all(one.why for one in found.failed)
+
+
+def test_what_a_run_leaves_besides_and_hidden_files_are_no_strangers(run):
+    for name in ("report.html", ".DS_Store", "figures/dice.svg", "sites/NORTH/kept"):
+        (run / name).parent.mkdir(parents=True, exist_ok=True)
+        put(run / name, b"x")
+
+    assert not check_run(run).failed
+
+
+def test_a_stranger_in_a_run_that_still_goes_on_is_named(run):
+    for name in ("summary.json", "closing.json"):
+        (run / name).unlink()
+    put(run / "summary-final.json", b"{}")
+
+    (told,) = check_run(run).failed
+
+    assert "summary-final.json is no part of the run: it was added. Move it" in told.why
 
 
 def test_a_record_that_holds_something_else_is_no_runs(run):

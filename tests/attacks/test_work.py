@@ -5,17 +5,23 @@ from dataclasses import replace
 
 import pytest
 
+from hospitals import Wire
+from roundelay.errors import NetworkError
+from roundelay.network.coordinator.courier import HospitalsCourier
+from roundelay.network.hospital import itinerary
 from roundelay.network.hospital.approval_screen import in_sentences
 from roundelay.network.hospital.consent import MOST_WAITING, PENDING, waiting_study
 from roundelay.network.hospital.patients import own_survey
 from roundelay.network.hospital.policy import Policy
 from roundelay.network.hospital.store import read_settings
 from roundelay.network.wire.keys import fingerprint, own_keys
+from roundelay.network.wire.proposal import MOST_VISITS
 from roundelay.network.wire.sealed_baton import hand_over
 from roundelay.network.wire.statements import sign_survey
-from roundelay.plan.arms import lay
+from roundelay.plan.arms import lay, most_visits
 from roundelay.plan.itinerary import as_json
 from roundelay.running.starting import start_baton
+from surveys import study, surveys
 
 
 def test_a_visit_on_one_slice_can_not_be_asked_for(west):
@@ -39,6 +45,42 @@ def test_more_steps_than_were_approved_can_not_be_asked_for(west, steps):
     assert "approval" in west.reply(head, west.asked.payload)["awaiting"]
     own = west.reply(west.head, west.asked.payload)["proof"]["statement"]["receipt"]
     assert (own["steps"], own["slices"], own["slice_visits"]) == (1, 4, 2)
+
+
+def test_a_study_that_takes_long_to_lay_is_refused_before_it_is(west, monkeypatch):
+    """Not even an approved owner makes a hospital lay a million visits for each request."""
+
+    def laid(*_):
+        raise AssertionError("it was laid")
+
+    monkeypatch.setattr(itinerary, "lay", laid)
+    (west.home / "policy.toml").write_text(
+        f"[accept]\nowners = [{fingerprint(west.owner.public())!r}]\nruns = 9\n"
+    )
+    head = west.head
+    head["proposal"]["study"]["recipe"]["rounds"] = MOST_VISITS // 2
+    told = west.reply(head, west.asked.payload)["refused"]
+    assert "aren't signed by" in told  # so many visits are looked at further
+    head["proposal"]["study"]["seeds"] = [0, 1]
+
+    west.refuses(head, "make 20,000 visits; between hospitals 10,000 at most")
+
+
+def test_a_study_that_hospitals_would_refuse_as_too_long_is_not_sent(tmp_path):
+    plan = study(recipe={"rounds": MOST_VISITS // 3 + 1, "steps": 1})
+
+    with pytest.raises(NetworkError, match="between hospitals 10,000 at most"):
+        HospitalsCourier(plan, Wire({}), ["A", "B", "C"], home=tmp_path, run="r", on_event=print)
+
+
+def test_what_is_counted_is_what_is_laid():
+    plan = study(
+        top={"arms": ("cwt", "fedavg", "local", "pooled"), "seeds": (0, 1)},
+        recipe={"rounds": 3, "compare_orders": ("shuffled",)},
+    )
+    stops = [stop for arm in lay(plan, surveys()) for leg in arm.legs for stop in leg.stops]
+
+    assert most_visits(plan, 3) == len(stops) + 2 * 3 * 2  # pooled is counted as if by site
 
 
 def test_a_forged_survey_is_refused(west):

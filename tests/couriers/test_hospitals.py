@@ -26,13 +26,14 @@ from roundelay.plan.progress import Step, Waiting
 from roundelay.records.arm_checks import check_who_was_away
 from roundelay.records.layout import read_record
 from roundelay.records.signatures import check_signatures
-from roundelay.records.verification import verify_arm, verify_run
+from roundelay.records.verification import check_run, verify_arm, verify_run
 from roundelay.relay import ledger
 from roundelay.relay.baton import Baton
 from roundelay.relay.chain import read_chain
 from roundelay.relay.ledger import read_ledger
 from roundelay.running.run import run_study
 from surveys import study
+from toy_runs import copied, put_json, reclose, rewrite_end
 
 PATIENTS = {"NORTH": 8, "EAST": 3, "WEST": 3}
 
@@ -170,9 +171,38 @@ def test_all_that_was_run_between_hospitals_verifies(expected, sealed):
     found = verify_run(sealed.out)
 
     model = {c.text: c.outcome for c in found.claims if c.about == "cwt-0" and "model" in c.text}
+    rows = {run: one_row_claim(run).why for run in (sealed.out, expected[0])}
+    assert rows == {
+        sealed.out: "NORTH gave one row for all, its patients' stay there",
+        expected[0]: "",
+    }
     assert model["the model is the one of that hand-over"] == "checked"
     assert found.signed_receipts == sum(map(len, batons(sealed.out).values()))
     assert verify_run(expected[0]).signed_receipts == 0
+
+
+def one_row_claim(run):
+    return next(c for c in check_run(run).claims if "gave one row" in c.text)
+
+
+def test_scores_of_a_hospital_that_were_taken_out_are_said_to_be_unproven(sealed, tmp_path):
+    out = copied(sealed.out, tmp_path / "RUN")
+    for place in (out / "arms").iterdir():
+        put_json(place / "scores.json", lambda v: v.update(scores=without_east(v["scores"])))
+        reclose(place)
+    rewrite_end(out)
+
+    found = {claim.text: claim for claim in verify_run(out).claims if claim.outcome == "unchecked"}
+
+    told = next(claim.why for text, claim in found.items() if text.startswith("every patient is"))
+    assert "test patients of EAST have no scores: whether it gave none, or they were taken" in told
+    assert (
+        "in its kit" in found["the scores are those that the hospitals gave, and all of them"].why
+    )
+
+
+def without_east(scores):
+    return [score for score in scores if score["site"] != "EAST"]
 
 
 def test_a_visit_is_made_once_however_often_it_is_asked_for(sealed):
@@ -301,8 +331,10 @@ def assert_allowed_by_one_rule(out, allowed):
     path = out / "arms" / "swt-0" / "ledger.jsonl"
     for rule in {"wait", "skip", "defer"} - {allowed}:
         with pytest.raises(LedgerError, match="away and passed over; the study does not allow"):
-            check_who_was_away(path, read_chain(path), rule)
-    check_who_was_away(path, read_chain(path), allowed)
+            check_who_was_away(path, read_chain(path), rule, abreast=False)
+    check_who_was_away(path, read_chain(path), allowed, abreast=False)
+    with pytest.raises(LedgerError, match="away and passed over"):
+        check_who_was_away(path, read_chain(path), allowed, abreast=True)
 
 
 def test_a_site_that_is_away_is_put_off_to_later_in_its_round(data, tmp_path):

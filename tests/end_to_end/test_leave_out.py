@@ -85,6 +85,10 @@ def test_every_site_is_left_out_once_and_scored_by_models_that_never_saw_it(stud
     assert run_app(arguments) == 2
     assert "isn't empty" in capsys.readouterr().err
 
+    (out / "summary-final.json").write_text("{}")
+    assert run_app(["ledger", "verify", str(out)]) == 2
+    assert "summary-final.json is no part of the run" in capsys.readouterr().out
+    (out / "summary-final.json").unlink()
     summary["left_out"]["EAST"]["cwt"] = 0.99
     (out / "summary.json").write_text(json.dumps(summary))
     assert run_app(["ledger", "verify", str(out)]) == 2

@@ -13,7 +13,7 @@ from roundelay.learning import fit as fitting
 from roundelay.learning.fit import Hooks, fit
 from roundelay.learning.loss import segmentation_loss
 from roundelay.learning.networks import build_network
-from roundelay.learning.optimiser import make_optimiser
+from roundelay.learning.optimiser import Adam
 from roundelay.learning.state import load_model
 from roundelay.plan.arms import lay
 from roundelay.plan.itinerary import Stop
@@ -119,7 +119,7 @@ def one_step(recipe, scale=1.0):
     images = scale * torch.randn(2, 3, 32, 32, generator=generator)
     masks = (torch.rand(2, 1, 32, 32, generator=generator) > 0.8).float()
     fit(
-        model, make_optimiser(recipe, model), [(images, masks)],
+        model, Adam(recipe, model), [(images, masks)],
         stop=STOP, recipe=recipe, machine=FLOAT32, hooks=Hooks(look),
     )  # fmt: skip
     return (

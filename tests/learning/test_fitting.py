@@ -8,7 +8,7 @@ from roundelay.errors import RefusedError
 from roundelay.learning.batchnorm import statistics_sums
 from roundelay.learning.machine import find_machine
 from roundelay.learning.networks import build_network
-from roundelay.learning.optimiser import SLOTS, make_optimiser, optimiser_arrays
+from roundelay.learning.optimiser import SLOTS, Adam, optimiser_arrays
 from roundelay.learning.state import model_arrays
 from roundelay.network.hospital.acceptance import check_incoming
 from roundelay.network.hospital.policy import Acceptance
@@ -22,12 +22,12 @@ from surveys import study
 def trained():
     """A network after a step, the optimiser's memory, and the names of its weights."""
     network = build_network("resnet18_quarter", seed=0)
-    optimiser = make_optimiser(study().recipe, network)
+    optimiser = Adam(study().recipe, network)
     for weight in network.parameters():
         weight.grad = torch.ones_like(weight)
     optimiser.step()
     names = [name for name, _ in network.named_parameters()]
-    return network, optimiser_arrays(network, optimiser), names
+    return network, optimiser_arrays(optimiser), names
 
 
 def test_a_model_with_its_memory_and_average_fits(trained):

@@ -32,6 +32,7 @@ from roundelay.errors import DataError, MachineError, UserError
 from roundelay.files.cache import cache_folder
 from roundelay.files.canonical import digest_of
 from roundelay.files.folders import write_folder
+from roundelay.files.regular import plain_bytes, refuse_special
 
 VERSION = 2
 """Of what the cache holds: raised where preprocessing comes to other numbers."""
@@ -163,10 +164,11 @@ def read_exam(place: Path) -> CutExam | None:
     if not place.exists():
         return None
     try:
-        about, digest = json.loads((place / ABOUT).read_bytes())
+        about, digest = json.loads(plain_bytes(place / ABOUT))
         if digest_of(about) != digest:
             raise ValueError(f"{ABOUT} is damaged")
         for name in (IMAGES, MASKS):
+            refuse_special(place / name)
             with (place / name).open("rb") as file:
                 if hashlib.file_digest(file, "sha256").hexdigest() != about["digests"][name]:
                     raise ValueError(f"{name} is damaged")

@@ -13,3 +13,9 @@ def refuse_special(path: Path) -> None:
     mode = path.stat().st_mode
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
         raise OSError(errno.EINVAL, "It is no file but a pipe, a socket or a device", str(path))
+
+
+def plain_bytes(path: Path) -> bytes:
+    """All bytes of a file. Raises OSError where it can't be read, or is none."""
+    refuse_special(path)
+    return path.read_bytes()

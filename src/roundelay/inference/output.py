@@ -11,7 +11,7 @@ from roundelay.data.formats.places import PREDICTION
 from roundelay.data.patients import Patient
 from roundelay.errors import RunFolderError
 from roundelay.files.folders import clear_unfinished
-from roundelay.files.regular import refuse_special
+from roundelay.files.regular import plain_bytes
 from roundelay.files.writing import write_json
 from roundelay.records.layout import locked
 
@@ -53,8 +53,7 @@ def _refuse_others(out: Path, record: Mapping[str, Any]) -> None:
     if not path.exists():
         return
     try:
-        refuse_special(path)
-        then = json.loads(path.read_text(encoding="utf-8"))
+        then = json.loads(plain_bytes(path))
         different = [key for key in record if then[key] != record[key]]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunFolderError(f"{path} can't be read ({error}). Choose another --out.") from error

@@ -12,6 +12,7 @@ from roundelay.errors import VisitError
 from roundelay.learning.inputs import Batch
 from roundelay.learning.loss import segmentation_loss
 from roundelay.learning.machine import Machine
+from roundelay.learning.optimiser import Adam
 from roundelay.learning.schedule import learning_rate
 from roundelay.plan.itinerary import Stop
 from roundelay.plan.progress import OnStep, Step
@@ -34,7 +35,7 @@ class Hooks:
 
 def fit(
     model: nn.Module,
-    optimiser: torch.optim.Optimizer,
+    optimiser: Adam,
     batches: Iterable[Batch],
     *,
     stop: Stop,
@@ -51,8 +52,7 @@ def fit(
     for number, (images, masks) in enumerate(batches):
         step = stop.first_step + number
         rate = learning_rate(recipe.schedule, step, stop.total_steps, recipe.learning_rate)
-        for group in optimiser.param_groups:
-            group["lr"] = rate
+        optimiser.rate = rate
         set_training(model, frozen=len(images) == 1)
         images = images.to(machine.device, memory_format=machine.memory_format)
         with machine.autocast():

@@ -14,6 +14,7 @@ from torch import nn
 
 from roundelay.errors import UserError
 from roundelay.files.cache import cache_folder
+from roundelay.files.regular import plain_bytes
 from roundelay.files.writing import write_json
 from roundelay.learning.cpu.replace import replace_convolutions
 from roundelay.learning.networks import build_network
@@ -163,7 +164,7 @@ def _seconds(model: nn.Module, images: torch.Tensor, machine: Machine) -> float:
 
 def _kept() -> dict[str, tuple[bool, bool]]:
     try:
-        kept = json.loads((cache_folder() / PROBE).read_text(encoding="utf-8"))
+        kept = json.loads(plain_bytes(cache_folder() / PROBE))
         return {key: (bool(a), bool(b)) for key, (a, b) in kept.items()}
     except (OSError, UserError, ValueError, AttributeError, TypeError):
         return {}  # nothing is lost: it is measured again

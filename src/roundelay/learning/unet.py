@@ -194,7 +194,7 @@ def initialise(model: Unet) -> None:
     # As torchvision and smp do: normal by fan-out (He et al. 2015) in the encoder, uniform by
     # fan-in in the decoder, Glorot and no bias in the head. BatchNorm begins at 1 and 0 by itself.
     for name, module in model.named_modules():
-        if not isinstance(module, nn.Conv2d):
+        if not isinstance(module, nn.Conv2d) or module.weight.is_meta:  # nothing to draw there
             continue
         if name.startswith("encoder."):
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")

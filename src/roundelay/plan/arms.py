@@ -75,13 +75,16 @@ def _without(left_out: str | None, surveys: Mapping[str, SiteSurvey]) -> dict[st
     return trained
 
 
+def most_visits(study: Study, sites: int) -> int:
+    """How many visits all arms have together, at most; known without laying them."""
+    orders = len(study.recipe.compare_orders) + 1
+    per_round = sum(sites * (orders if name in RELAYS else 1) for name in study.arms)
+    return study.recipe.rounds * len(study.seeds) * per_round
+
+
 def _refuse_endless(study: Study, sites: int) -> None:
     """Raise StudyError where the itineraries would not fit into memory."""
-    per_seed = sum(
-        sites * (len(study.recipe.compare_orders) + 1 if name in RELAYS else 1)
-        for name in study.arms
-    )
-    stops = study.recipe.rounds * len(study.seeds) * per_seed
+    stops = most_visits(study, sites)
     if stops > MOST_STOPS:
         raise StudyError(
             f"{len(study.seeds)} seeds, {len(study.arms)} arms, {study.recipe.rounds:,} rounds and"

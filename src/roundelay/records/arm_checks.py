@@ -73,14 +73,17 @@ def check_patients(path: Path, chain: Chain, surveys: Mapping[str, SiteSurvey]) 
                 )
 
 
-def check_who_was_away(path: Path, chain: Chain, rule: str) -> None:
+def check_who_was_away(path: Path, chain: Chain, rule: str, *, abreast: bool) -> None:
     """Between hospitals a stop is skipped, or put off, only by the study's own `rule`: the
-    coordinator signs for it, and nobody else."""
+    coordinator signs for it, and nobody else. Never in an arm whose sites train `abreast`, be it
+    one site alone."""
     for line in chain.legs:
         skipped = any(receipt["task"] == "absent" for receipt in line["receipts"])
         put_off = any(True for _ in absence_statements(line, "deferred"))
-        side_by_side = len(line["receipts"]) > 1
-        if (skipped and (rule != "skip" or side_by_side)) or (put_off and rule != "defer"):
+        alone = not abreast and len(line["receipts"]) == 1
+        if (skipped and not (alone and rule == "skip")) or (
+            put_off and not (alone and rule == "defer")
+        ):
             raise LedgerError(
                 f"{path}, leg {line['leg'] + 1} says that a site was away and passed over; the"
                 f" study does not allow that (absent = {rule!r})."

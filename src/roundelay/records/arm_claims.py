@@ -29,6 +29,7 @@ from roundelay.records.end_checks import (
 )
 from roundelay.records.evidence import ArmEvidence, RunEvidence
 from roundelay.relay.chain import read_chain
+from roundelay.study.sections import PARALLEL
 
 
 def claims_on_ledger(arm: ArmEvidence) -> list[Claim]:
@@ -77,7 +78,9 @@ def _visits(arm: ArmEvidence) -> None:
     if arm.run.network is None:
         check_nobody_was_away(_ledger(arm), chain)
     else:
-        check_who_was_away(_ledger(arm), chain, str(arm.run.network.get("absent")))
+        abreast = arm.known_legs[0].stops[0].arm in PARALLEL
+        rule = str(arm.run.network.get("absent"))
+        check_who_was_away(_ledger(arm), chain, rule, abreast=abreast)
     check_patients(_ledger(arm), chain, arm.run.known_surveys)
 
 

@@ -13,16 +13,21 @@ from typing import Any
 from roundelay.errors import LedgerError
 from roundelay.files.canonical import digest_of
 from roundelay.files.reading import parse_json
+from roundelay.files.regular import plain_bytes, refuse_special
 from roundelay.files.writing import write_json
 from roundelay.records.arm import CURVE, VALIDATIONS
 from roundelay.records.layout import (
+    ARMS,
     CLOSING,
+    FIGURES,
     MODEL,
     PATIENTS,
     RECORD,
+    REPORT,
     SAMPLES,
     SCORES,
     SEALED_MODEL,
+    STAYING,
     STUDY,
     SUMMARY,
 )
@@ -30,10 +35,13 @@ from roundelay.relay.ledger import Ledger
 
 ALWAYS = (SCORES, CURVE)
 OF_THE_RUN = (STUDY, RECORD, PATIENTS, SUMMARY)
+UNCLOSED = (REPORT, FIGURES, STAYING)
+"""What a run leaves behind without a digest: drawn anew from the rest, or of the sites' own."""
 
 
 def file_digest(path: Path) -> str:
     """SHA-256 of a file, in hexadecimal."""
+    refuse_special(path)
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -73,7 +81,7 @@ def read_closing(out: Path) -> dict[str, Any]:
     """closing.json, whose own digest holds. Raises LedgerError."""
     path = out / CLOSING
     try:
-        values = parse_json(path.read_bytes())
+        values = parse_json(plain_bytes(path))
         rest = {key: values[key] for key in ("heads", "files")}
         found, stated = digest_of(rest), values["digest"]
         texts = [t for part in rest.values() for pair in part.items() for t in pair]
@@ -116,7 +124,15 @@ def refuse_strangers(folder: Path, known: Iterable[str]) -> None:
     names = {*known}
     for path in sorted(folder.iterdir()):
         if path.name not in names and not path.name.startswith("."):
-            raise LedgerError(f"{path} is no part of the run: it was added.")
+            raise LedgerError(f"{path} is no part of the run: it was added. Move it elsewhere.")
+
+
+def refuse_strangers_in_run(out: Path) -> None:
+    """As `refuse_strangers`, of what stands beside the arms and the pictures."""
+    refuse_strangers(out, {*OF_THE_RUN, CLOSING, ARMS, SAMPLES.parent.name, *UNCLOSED})
+    named = {Path(name).name for name in run_files(out)}
+    if (out / SAMPLES.parent).exists():
+        refuse_strangers(out / SAMPLES.parent, named)
 
 
 def refuse_other_files(folder: Path, named: Mapping[str, str], expected: Iterable[str]) -> None:

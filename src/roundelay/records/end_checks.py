@@ -160,7 +160,7 @@ def check_scores(arm: ArmEvidence) -> None:
             found = (sum(s.patients for s in own), sum(s.slices for s in own))
             wanted = (survey.patients[split], survey.slices[split])
             if not own and wanted[0] and arm.run.network is not None:
-                missing.append(f"{site} gave none of its {wanted[0]} {split} patients'")
+                missing.append(f"{wanted[0]} {split} patients of {site} have no scores")
             elif found != wanted:
                 raise LedgerError(
                     f"{arm.place / SCORES}: {found[0]} {split} patients ({found[1]} slices) of"
@@ -169,7 +169,10 @@ def check_scores(arm: ArmEvidence) -> None:
     if any(s.site not in surveys or s.split not in (VALIDATION, TEST) for s in scores):
         raise LedgerError(f"{arm.place / SCORES} scores a patient of no site or split.")
     if missing:
-        raise CantBeChecked("; ".join(missing))
+        raise CantBeChecked(
+            f"{'; '.join(missing)}: whether it gave none, or they were taken out, shows in no"
+            " signature"
+        )
 
 
 def _check_score(arm: ArmEvidence, score: PatientScore) -> None:

@@ -11,6 +11,7 @@ from roundelay.errors import LedgerError, RoundelayError, RunFolderError
 from roundelay.evaluation.forgetting import Validation
 from roundelay.evaluation.scores import PatientScore
 from roundelay.files.reading import parse_json
+from roundelay.files.regular import plain_bytes
 from roundelay.plan.arms import Arm, lay
 from roundelay.plan.itinerary import Leg
 from roundelay.records.arm import read_legs, read_validations
@@ -190,7 +191,7 @@ class ArmEvidence:
     def _end(self) -> dict[str, Any]:
         path = self.place / SCORES
         try:
-            values: dict[str, Any] = parse_json(path.read_bytes())
+            values: dict[str, Any] = parse_json(plain_bytes(path))
         except OSError as error:
             raise LedgerError(f"{path} can't be read: {error.strerror}.") from error
         return values

@@ -26,6 +26,7 @@ PATIENTS, CLOSING = "patients.csv", "closing.json"
 ARMS, LEDGER = "arms", "ledger.jsonl"
 
 MODEL, SEALED_MODEL = "model.safetensors", "model.sealed"
+REPORT, FIGURES, STAYING = "report.html", "figures", "sites"
 SAMPLES = Path("samples", "samples.json")
 """The list of what the pictures show: written after them."""
 

@@ -8,9 +8,10 @@ from pathlib import Path
 from roundelay.errors import LedgerError
 from roundelay.files.reading import parse_json
 from roundelay.records.claims import CantBeChecked
+from roundelay.records.closing import refuse_strangers
 from roundelay.records.contents import read_run
 from roundelay.records.evidence import RunEvidence
-from roundelay.records.layout import RECORD, SUMMARY
+from roundelay.records.layout import FIGURES, RECORD, REPORT, SUMMARY
 from roundelay.records.left_out import combine_left_out, summarize_left_out
 from roundelay.records.result_checks import differences
 from roundelay.study.study import Study
@@ -49,7 +50,8 @@ def _patients(run: RunEvidence) -> dict[str, int]:
 
 
 def check_left_out_summary(out: Path, runs: Sequence[RunEvidence]) -> None:
-    """summary.json is what the runs come to, each site's patients by the model without them."""
+    """summary.json is what the runs come to, each site's patients by the model without them, and
+    nothing else lies beside them."""
     if not (out / SUMMARY).exists():
         if all(run.finished for run in runs):
             raise CantBeChecked(
@@ -57,6 +59,7 @@ def check_left_out_summary(out: Path, runs: Sequence[RunEvidence]) -> None:
                 " written by --resume"
             )
         raise CantBeChecked("not all of its runs are finished")
+    refuse_strangers(out, {SUMMARY, REPORT, FIGURES, *(run.out.name for run in runs)})
     by_site = {str(run.known_study.evaluation.leave_out): run.out for run in runs}
     order = [site for site in runs[0].known_surveys if site in by_site]
     in_order = {site: read_run(by_site[site], verified=False) for site in order}

@@ -5,9 +5,14 @@ from roundelay.errors import LedgerError
 from roundelay.evaluation.scores import PatientScore, RegionScore
 from roundelay.plan.itinerary import as_json
 from roundelay.records.claims import CantBeChecked
-from roundelay.records.closing import read_closing, refuse_other_files, run_files
+from roundelay.records.closing import (
+    read_closing,
+    refuse_other_files,
+    refuse_strangers_in_run,
+    run_files,
+)
 from roundelay.records.evidence import OLDER, RunEvidence
-from roundelay.records.layout import CLOSING, MODEL, SAMPLES, STUDY
+from roundelay.records.layout import CLOSING, SAMPLES, STUDY
 from roundelay.records.resuming import RESUMED, told_of
 from roundelay.records.samples import is_picture, read_samples
 
@@ -102,7 +107,10 @@ def _reference(score: PatientScore) -> tuple[object, ...]:
 
 
 def check_closing_record(run: RunEvidence) -> None:
-    """closing.json names every arm's head and every file beside the arms, each as it is."""
+    """closing.json names every arm's head and every file beside the arms, each as it is; nothing
+    else lies there."""
+    if not run.older:
+        refuse_strangers_in_run(run.out)
     if not (run.out / CLOSING).exists():
         if run.older:
             raise CantBeChecked(OLDER)
@@ -115,8 +123,6 @@ def check_closing_record(run: RunEvidence) -> None:
     if closing["heads"] != heads:
         raise LedgerError(f"{run.out / CLOSING} notes other heads than the arms' ledgers have.")
     refuse_other_files(run.out, closing["files"], run_files(run.out))
-    if (run.out / MODEL).exists():
-        raise LedgerError(f"{run.out / MODEL} is no part of the run: it was added.")
 
 
 def check_samples(run: RunEvidence) -> None:

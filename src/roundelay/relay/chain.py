@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from roundelay.errors import LedgerError
 from roundelay.files.canonical import canonical_json
 from roundelay.files.reading import parse_json
-from roundelay.files.regular import refuse_special
+from roundelay.files.regular import plain_bytes
 
 FIRST_PREVIOUS = "0" * 64
 
@@ -110,8 +110,7 @@ class Chain:
 def read_chain(path: Path) -> Chain:
     """A ledger whose chain holds. Raises LedgerError naming the first bad line."""
     try:
-        refuse_special(path)
-        data = path.read_bytes()
+        data = plain_bytes(path)
     except OSError as error:
         raise LedgerError(f"{path} can't be read: {error.strerror}.") from error
     return parse_chain(data, str(path))

@@ -15,6 +15,8 @@ from typing import Any
 
 from roundelay.errors import LedgerError
 from roundelay.files.canonical import canonical_json
+from roundelay.files.mishap import why
+from roundelay.files.regular import plain_bytes
 from roundelay.files.writing import write_bytes
 from roundelay.plan.itinerary import Leg
 from roundelay.plan.keeping import kept
@@ -175,9 +177,13 @@ def read_baton(folder: Path, line: dict[str, Any]) -> Baton:
     sealed = sealed_as(line)
     path = folder / file_name(line["baton"], sealed=sealed != "")
     try:
-        baton = Baton(path.read_bytes(), proof_of(line))
-    except OSError as error:
+        baton = Baton(plain_bytes(path), proof_of(line))
+    except FileNotFoundError as error:
         raise LedgerError(f"The baton {path} is missing: the run can't go on from it.") from error
+    except OSError as error:
+        raise LedgerError(
+            f"The baton {path} can't be read: {why(error)}. The run can't go on from it."
+        ) from error
     found = hashlib.sha256(baton.data).hexdigest()
     if found != (sealed or line["baton"]):
         raise LedgerError(f"{path} was altered: its digest is {found[:12]} now.")

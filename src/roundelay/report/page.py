@@ -9,6 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from roundelay.files.places import refuse_place
 from roundelay.files.writing import write_text
 from roundelay.records.contents import Run, read_run
+from roundelay.records.layout import FIGURES, REPORT
 from roundelay.report import account, by_region, people, sections
 from roundelay.report.blocks import Figure, Page
 from roundelay.report.drawing import on_page
@@ -20,10 +21,6 @@ OnNotice = Callable[[str], None]
 
 def nobody_listens(_: str) -> None:
     """Notices are dropped: they stand on the page."""
-
-
-REPORT = "report.html"
-FIGURES = "figures"
 
 
 def write_report(place: Path, out: Path | None = None, *, say: OnNotice = nobody_listens) -> Path:

@@ -12,8 +12,8 @@ from typing import Any
 
 from roundelay.errors import UserError
 from roundelay.files.mishap import why
-from roundelay.records.layout import read_record
-from roundelay.report.page import REPORT
+from roundelay.files.regular import plain_bytes
+from roundelay.records.layout import REPORT, read_record
 
 LOOPBACK = "127.0.0.1"
 STAMP = "/stamp"
@@ -117,7 +117,7 @@ class _Answer(BaseHTTPRequestHandler):
 
 def _read(page: Path) -> str:
     try:
-        return page.read_text(encoding="utf-8", errors="replace")
+        return plain_bytes(page).decode("utf-8", errors="replace")
     except FileNotFoundError:
         return WAITING
     except OSError as error:

@@ -10,7 +10,7 @@ from roundelay.couriers import open_courier
 from roundelay.learning.process import computing
 from roundelay.plan.cost import check_room
 from roundelay.plan.progress import OnStep
-from roundelay.records.layout import is_finished, open_run
+from roundelay.records.layout import STAYING, is_finished, open_run
 from roundelay.relay.courier import Courier
 from roundelay.running.run_plan import RunPlan, lay_run
 from roundelay.running.starting import machine_for
@@ -47,7 +47,7 @@ def prepared(
     with computing(study.courier.threads, deterministic=study.recipe.deterministic):
         record = open_run(study, out, resume=resume)
         machine = machine_for(study, record, device)
-        opened = courier_of(study, home=out / "sites", machine=machine, on_step=on_step)
+        opened = courier_of(study, home=out / STAYING, machine=machine, on_step=on_step)
         with closing(opened) as courier:
             plan = lay_run(study, courier, machine)
             if record is None or not is_finished(out):

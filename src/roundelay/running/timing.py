@@ -11,7 +11,7 @@ from torch import nn
 from roundelay.learning.fit import Hooks, fit
 from roundelay.learning.machine import Machine
 from roundelay.learning.networks import build_network
-from roundelay.learning.optimiser import make_optimiser, optimiser_arrays
+from roundelay.learning.optimiser import Adam, optimiser_arrays
 from roundelay.learning.state import load_model, model_arrays
 from roundelay.plan.arms import Arm
 from roundelay.plan.cost import Cost
@@ -30,7 +30,7 @@ def measure(study: Study, arms: Sequence[Arm], machine: Machine) -> Cost:
     model = build_network(*study.network, seed=0)
     baton_bytes = sum(t.numel() * t.element_size() for t in model.state_dict().values())
     model = machine.place(model)
-    optimiser = make_optimiser(recipe, model)
+    optimiser = Adam(recipe, model)
     batch = (
         torch.zeros(recipe.batch, study.network.channels, size, size),
         torch.zeros(recipe.batch, study.network.regions, size, size),
@@ -67,11 +67,11 @@ def peak_memory() -> int:
     return peak if sys.platform == "darwin" else peak * 1024
 
 
-def _handover_seconds(study: Study, model: nn.Module, optimiser: torch.optim.Optimizer) -> float:
+def _handover_seconds(study: Study, model: nn.Module, optimiser: Adam) -> float:
     """What a visit costs beside its steps: pack, digest, load and digest again; not the disk."""
     begin = time.perf_counter()
     travels = study.recipe.optimiser_state == "travel"
-    parts = {"optimiser": optimiser_arrays(model, optimiser) if travels else {}}
+    parts = {"optimiser": optimiser_arrays(optimiser) if travels else {}}
     baton = join(model=model_arrays(model), **parts)
     loaded = load_model(study.network, baton.part(MODEL))
     _ = baton.digest, digest_of_parts(model=model_arrays(loaded), **parts)

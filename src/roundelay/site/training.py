@@ -2,7 +2,7 @@
 
 from roundelay.learning.fedprox import pull_of
 from roundelay.learning.fit import Hooks, fit
-from roundelay.learning.optimiser import load_optimiser, make_optimiser, optimiser_arrays
+from roundelay.learning.optimiser import Adam, load_optimiser, optimiser_arrays
 from roundelay.learning.state import load_model, model_arrays
 from roundelay.learning.weight_average import WeightAverage
 from roundelay.plan.itinerary import Stop
@@ -20,15 +20,15 @@ def train_model(site: LocalSite, stop: Stop, baton: Baton, on_step: OnStep) -> W
     recipe, travels = site.study.recipe, site.study.recipe.optimiser_state == "travel"
     parts = arrived(baton, stop)
     model = site.machine.place(load_model(site.study.network, part_of(parts, MODEL)))
-    optimiser = make_optimiser(recipe, model)
+    optimiser = Adam(recipe, model)
     stayed = kept_state(site, stop)
-    load_optimiser(model, optimiser, stayed or part_of(parts, OPTIMISER))
+    load_optimiser(optimiser, stayed or part_of(parts, OPTIMISER))
     average = WeightAverage(recipe, stop, model, part_of(parts, AVERAGE))
     del parts, stayed  # as large as all that was loaded from them
     # From the loaded model, not the wire: a site that keeps its own weights must not pass.
     received = digest_of_parts(
         model=model_arrays(model),
-        optimiser=optimiser_arrays(model, optimiser) if travels else {},
+        optimiser=optimiser_arrays(optimiser) if travels else {},
         average=average.arrays(),
     )
     loss = fit(
@@ -44,7 +44,7 @@ def train_model(site: LocalSite, stop: Stop, baton: Baton, on_step: OnStep) -> W
     )
     average.after_visit()
     model.zero_grad(set_to_none=True)
-    state = {} if recipe.optimiser_state == "reset" else optimiser_arrays(model, optimiser)
+    state = {} if recipe.optimiser_state == "reset" else optimiser_arrays(optimiser)
     weights, mean = model_arrays(model), average.arrays()
     refuse_infinite(stop, recipe, model=weights, optimiser=state, average=mean)
     if recipe.optimiser_state == "stay":

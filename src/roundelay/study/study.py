@@ -52,14 +52,15 @@ class Study(Section):
     def _agree(self) -> Self:
         if len(set(self.arms)) != len(self.arms) or len(set(self.seeds)) != len(self.seeds):
             raise ValueError("an arm or a seed is named twice")
-        if self.evaluation.follow != "none" and not self.data.split.validation:
+        validates = self.data.split.validation or is_table(self.data.sites)  # the table may give it
+        if self.evaluation.follow != "none" and not validates:
             raise ValueError(f'follow = "{self.evaluation.follow}" needs validation patients')
         self._agree_on_images()
         self._agree_on_arms()
         self._agree_on_absence()
         if self.evaluation.choose == "last":
             return self
-        if not self.data.split.validation:
+        if not validates:
             raise ValueError(f'choose = "{self.evaluation.choose}" needs validation patients')
         if self.recipe.recalibrate_batchnorm or self.recipe.average == "last_round":
             raise ValueError(

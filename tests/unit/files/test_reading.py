@@ -7,14 +7,9 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel, TypeAdapter
 
-from roundelay.data.formats.tiff import read_image
-from roundelay.errors import LedgerError, UserError
+from roundelay.errors import LedgerError
 from roundelay.files import reading
 from roundelay.files.reading import parse_json, read_bytes, read_json
-from roundelay.files.text import read_text
-from roundelay.learning.model_file import read_model
-from roundelay.network.wire.kept import read_kept
-from roundelay.relay.chain import read_chain
 
 
 class Shape(BaseModel):
@@ -104,26 +99,6 @@ def test_a_file_beyond_all_measure_is_refused(tmp_path, monkeypatch):
 
     with pytest.raises(LedgerError, match="large can't be read: it has over 5 MB"):
         read_bytes(tmp_path / "large", LedgerError)
-
-
-READERS = {
-    "bytes": lambda path: read_bytes(path, LedgerError),
-    "text": lambda path: read_text(path, LedgerError, limit=9),
-    "kept": lambda path: read_kept(path, SHAPE, LedgerError, "restore it"),
-    "picture": read_image,
-    "ledger": read_chain,
-    "model": read_model,
-}
-
-
-@pytest.mark.parametrize("reader", READERS)
-def test_what_is_no_file_is_not_waited_for(tmp_path, reader):
-    os.mkfifo(tmp_path / "pipe")
-    (tmp_path / "link").symlink_to("pipe")
-
-    for path in (tmp_path / "pipe", tmp_path / "link", Path("/dev/zero")):
-        with pytest.raises(UserError, match=r"pipe|kit can't be read"):
-            READERS[reader](path)
 
 
 @pytest.mark.parametrize("text", ['{"a": 1, "a": 2}', '[{"b": {"c": 0, "d": 1, "c": 0}}]'])

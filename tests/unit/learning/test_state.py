@@ -1,6 +1,8 @@
 """The optimiser's memory through hand-overs, against PyTorch's plain Adam that is never moved."""
 
 import itertools
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -8,7 +10,7 @@ import torch
 from torch import nn
 
 from roundelay.errors import ModelError
-from roundelay.learning.optimiser import load_optimiser, make_optimiser, optimiser_arrays
+from roundelay.learning.optimiser import Adam, load_optimiser, optimiser_arrays
 from roundelay.study.sections import Recipe
 
 CONTIGUOUS, LAST = torch.contiguous_format, torch.channels_last
@@ -58,13 +60,13 @@ def test_hand_overs_between_machines_change_nothing_of_what_adam_computes(kind, 
     for visit, last in enumerate(lasts):
         model = network(LAST if last else CONTIGUOUS)
         model.load_state_dict(weights)
-        optimiser = make_optimiser(recipe, model)
-        load_optimiser(model, optimiser, arrays)
+        optimiser = Adam(recipe, model)
+        load_optimiser(optimiser, arrays)
         for step in range(3):
             for each, by in ((model, optimiser), (plain, oracle)):
                 set_gradients(each, 3 * visit + step)
                 by.step()
-        weights, arrays = model.state_dict(), optimiser_arrays(model, optimiser)
+        weights, arrays = model.state_dict(), optimiser_arrays(optimiser)
         assert_close(values(model), values(plain))
         assert_close(arrays, moments(plain, oracle))
 
@@ -76,7 +78,7 @@ def test_a_gradient_that_lies_otherwise_than_its_weight_is_read_right():
         set_gradients(model, 0)
         weight = model[0].weight
         weight.grad = weight.grad.contiguous(memory_format=memory_format)
-        make_optimiser(recipe, model).step()
+        Adam(recipe, model).step()
 
     assert_close(values(first), values(second))
 
@@ -85,26 +87,51 @@ def test_a_weight_that_lies_in_no_usual_order_is_trained_too():
     model = nn.Linear(3, 5)
     model.weight = nn.Parameter(torch.ones(3, 5).t())
     set_gradients(model, 0)
-    make_optimiser(Recipe(learning_rate=0.5), model).step()
+    Adam(Recipe(learning_rate=0.5), model).step()
 
     assert torch.allclose(model.weight, 1 - 0.5 * model.weight.grad.sign(), atol=1e-5)
 
 
-def test_after_a_step_the_optimiser_keeps_no_gradient():
-    model = network(LAST)
-    optimiser = make_optimiser(Recipe(), model)
-    set_gradients(model, 0)
-    optimiser.step()
+@pytest.mark.parametrize("kind", ["adam", "adamw"])
+def test_a_step_is_that_of_pytorchs_own_class_to_the_bit(kind):
+    plain, model = network(), network()
+    oracle_kind = torch.optim.AdamW if kind == "adamw" else torch.optim.Adam
+    oracle = oracle_kind(plain.parameters(), lr=0.05, weight_decay=0.1, fused=True)
+    optimiser = Adam(Recipe(optimiser=kind, learning_rate=0.05, weight_decay=0.1), model)
+    for step in range(5):
+        for each, by in ((model, optimiser), (plain, oracle)):
+            set_gradients(each, step)
+            by.step()
 
-    assert all(view.grad is None for view in optimiser.param_groups[0]["params"])
+    assert all(map(torch.equal, model.parameters(), plain.parameters()))
 
 
 def test_moments_of_another_network_are_refused():
     model = network()
-    optimiser = make_optimiser(Recipe(), model)
+    optimiser = Adam(Recipe(), model)
     set_gradients(model, 0)
     optimiser.step()
-    arrays = optimiser_arrays(model, optimiser) | {"exp_avg/0.weight": np.zeros((8, 3, 5, 5))}
+    arrays = optimiser_arrays(optimiser) | {"exp_avg/0.weight": np.zeros((8, 3, 5, 5))}
 
     with pytest.raises(ModelError, match=r"does not fit the network at 0\.weight"):
-        load_optimiser(model, optimiser, arrays)
+        load_optimiser(optimiser, arrays)
+
+
+WITHOUT = """
+import sys, torch
+from roundelay.learning.networks import build_network
+from roundelay.learning.optimiser import Adam
+from roundelay.learning.state import load_model, model_arrays
+from roundelay.study.sections import Recipe
+
+model = load_model("resnet18_quarter", model_arrays(build_network("resnet18_quarter", seed=0)))
+optimiser = Adam(Recipe(), model)
+model(torch.zeros(2, 3, 32, 32)).sum().backward()
+optimiser.step()
+sys.exit("torch._dynamo" in sys.modules)
+"""
+
+
+def test_a_visit_does_without_pytorchs_compiler():
+    """To load it takes as long as torch itself, in each process that trains."""
+    assert subprocess.run([sys.executable, "-c", WITHOUT]).returncode == 0

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from unittest.mock import patch
 
 import pytest
 
@@ -14,22 +13,12 @@ from roundelay.relay.chain import read_chain
 from roundelay.running.events import Noticed
 from toy_runs import Toy, close_anew, run_toy
 
-
-@pytest.fixture(scope="module", autouse=True)
-def _few_resamples():
-    with patch("roundelay.evaluation.intervals.RESAMPLES", 19):
-        yield
-
-
-@pytest.fixture(scope="module")
-def finished(module_path):
-    run_toy(module_path / "RUN")
-    return module_path / "RUN"
+pytestmark = pytest.mark.usefixtures("few_resamples")
 
 
 @pytest.fixture
-def run(finished, tmp_path):
-    return shutil.copytree(finished, tmp_path / "RUN")
+def run(toy_run, tmp_path):
+    return shutil.copytree(toy_run, tmp_path / "RUN")
 
 
 class Stops(Toy):
@@ -76,13 +65,13 @@ def quoted(folder):
 
 
 @pytest.mark.parametrize("visits", [0, 1, 4, 6, 7])
-def test_a_run_stopped_anywhere_ends_in_the_same_files(finished, tmp_path, visits):
+def test_a_run_stopped_anywhere_ends_in_the_same_files(toy_run, tmp_path, visits):
     with pytest.raises(SiteError):
         run_toy(tmp_path / "RUN", courier=lambda: Stops(visits))
 
     assert resume(tmp_path / "RUN") == []
 
-    assert quoted(tmp_path / "RUN") == quoted(finished)
+    assert quoted(tmp_path / "RUN") == quoted(toy_run)
 
 
 @pytest.mark.parametrize("gone", [
@@ -90,7 +79,7 @@ def test_a_run_stopped_anywhere_ends_in_the_same_files(finished, tmp_path, visit
      "patients.csv"], ["closing.json", "summary.json", "arms/fedavg-0/scores.json"],
 ])  # fmt: skip
 @pytest.mark.parametrize("closed", [True, False])
-def test_a_kill_between_the_last_files_ends_in_the_same_files(finished, run, gone, closed):
+def test_a_kill_between_the_last_files_ends_in_the_same_files(toy_run, run, gone, closed):
     """Scores, the ledger's last line, patients.csv, summary.json, closing.json: in this order."""
     for name in gone:
         (run / name).unlink()
@@ -101,7 +90,7 @@ def test_a_kill_between_the_last_files_ends_in_the_same_files(finished, run, gon
 
     resume(run)
 
-    assert quoted(run) == quoted(finished)
+    assert quoted(run) == quoted(toy_run)
     assert not check_run(run).failed
 
 
@@ -163,14 +152,14 @@ def test_where_there_is_nothing_to_resume_that_is_said_and_a_run_begins(tmp_path
     assert (out / "summary.json").exists()
 
 
-def test_what_a_beginning_left_that_was_cut_off_is_gone_on_with(finished, tmp_path):
+def test_what_a_beginning_left_that_was_cut_off_is_gone_on_with(toy_run, tmp_path):
     """A kill between the folder's lock and its record."""
     (tmp_path / "RUN").mkdir()
     (tmp_path / "RUN" / ".lock").touch()
 
     run_toy(tmp_path / "RUN", resume=True)
 
-    assert quoted(tmp_path / "RUN") == quoted(finished)
+    assert quoted(tmp_path / "RUN") == quoted(toy_run)
 
 
 def test_a_second_process_is_refused_before_it_reads_anything(stopped):

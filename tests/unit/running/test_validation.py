@@ -1,14 +1,18 @@
 """Which hand-overs are followed, what a kill leaves out is made up for, and which round is best."""
 
+import json
+
 import pytest
 
 from fakes import START, Footprints, toy_ledger
+from roundelay.errors import StudyError
 from roundelay.plan.arms import lay
 from roundelay.records.arm import read_validations
 from roundelay.relay.baton import Baton
 from roundelay.relay.loop import relay
 from roundelay.running.validation import ValidationMatrix
 from surveys import study, surveys
+from toy_runs import run_toy
 
 SITES = ("NORTH", "EAST")
 AFTER = (1.0, 11.0, 111.0, 112.0, 122.0, 222.0)
@@ -166,3 +170,25 @@ def test_the_best_round_is_chosen_of_equals_the_first_and_never_a_visit_within_o
     tmp_path, choose, north, east, leg, follow
 ):
     assert chosen(tmp_path, choose, ends(*north), ends(*east), follow) == leg
+
+
+def of_a_table():
+    return study(
+        top={"arms": ("cwt",)},
+        data={"sites": "table:t.csv", "split": {"validation": 0.0, "test": 0.2}},
+        recipe={"rounds": 2, "epochs": 1, "precision": "float32"},
+        evaluation={"choose": "best", "follow": "round"},
+        courier={"threads": 1},
+    )
+
+
+def test_patients_that_a_table_gives_validate_though_the_share_is_zero(tmp_path, few_resamples):
+    run_toy(tmp_path / "RUN", of_a_table())
+
+    rows = json.loads((tmp_path / "RUN" / "arms" / "cwt-0" / "validation.json").read_text())
+    assert [row["round"] for row in rows] == [1, 2]
+
+
+def test_where_the_table_gives_none_that_is_said(tmp_path):
+    with pytest.raises(StudyError, match="or the table gives none"):
+        run_toy(tmp_path / "RUN", of_a_table(), courier=Footprints)

@@ -1,5 +1,6 @@
 """The optimiser's memory that stays at a site, and what is said where it is gone."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -28,6 +29,25 @@ def test_what_a_visit_kept_the_next_one_at_that_site_finds(site):
     assert AGAIN.previous_here == FIRST.index
     assert (kept_state(site, AGAIN)["exp_avg/w"] == STATE["exp_avg/w"]).all()
     assert kept_state(site, FIRST) == {}
+
+
+@pytest.mark.parametrize("of", ["another site", "another arm", "another visit", "another study"])
+def test_a_memory_of_the_same_shape_that_is_another_visits_is_refused(site, tmp_path, of):
+    other = {
+        "another site": replace(FIRST, site="EAST"),
+        "another arm": replace(FIRST, arm="swt"),
+        "another visit": AGAIN,
+        "another study": FIRST,
+    }[of]
+    plan = study(recipe={"learning_rate": 0.1}) if of == "another study" else PLAN
+    there = SimpleNamespace(study=plan, home=tmp_path / "other")
+    keep_state(site, FIRST, STATE)
+    keep_state(there, other, STATE)
+    (file,) = there.home.rglob("*.safetensors")
+    file.replace(site.home / "cwt-0" / "optimiser-0.safetensors")
+
+    with pytest.raises(VisitError, match="isn't that visit's"):
+        kept_state(site, AGAIN)
 
 
 @pytest.mark.parametrize("damage", ["the folder deleted", "the file deleted", "cut", "emptied"])

@@ -40,6 +40,10 @@ def test_every_fault_is_named_at_once(tmp_path):
         assert part in message
 
 
+WITH_TABLE = 'sites = "table:t.csv"\nsplit = { validation = 0.0 }\n'
+"""A table may say who validates, whatever the shares are."""
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
@@ -50,6 +54,12 @@ def test_every_fault_is_named_at_once(tmp_path):
             'split = { validation = 0.0 }\n[evaluation]\nchoose = "best"\n',
             "needs validation patients",
         ),
+        (
+            'split = { validation = 0.0 }\n[evaluation]\nfollow = "round"\n',
+            "needs validation patients",
+        ),
+        (WITH_TABLE + '[evaluation]\nchoose = "best"\n', None),
+        (WITH_TABLE + '[evaluation]\nfollow = "visit"\n', None),
         (
             '[evaluation]\nchoose = "best"\n[recipe]\nrecalibrate_batchnorm = true\n',
             "contradicts recalibrate_batchnorm",

@@ -28,7 +28,7 @@ from roundelay.network.coordinator.visits import (
 from roundelay.network.wire.keys import own_keys
 from roundelay.network.wire.messages import Message, pack
 from roundelay.network.wire.parsing import shown
-from roundelay.network.wire.proposal import Roster, propose, refuse_unfit_study
+from roundelay.network.wire.proposal import Roster, propose, refuse_too_long, refuse_unfit_study
 from roundelay.network.wire.replies import (
     ScoresReply,
     checked_scores,
@@ -58,6 +58,7 @@ class HospitalsCourier:
         """`roster` is that of a run to go on with: its keys aren't asked for again, and a site
         that has others now refuses."""
         refuse_unfit_study(study)
+        refuse_too_long(study, len(sites))
         self._study, self._transport, self._sites = study, transport, sorted(sites)
         self._keys, self._run, self._on_event = own_keys(home), run, on_event
         self._note = home / "turns" / f"{run}.json"

@@ -10,7 +10,9 @@ from typing import Any
 
 from roundelay.errors import CourierError, NetworkError
 from roundelay.network.flare.extra import flare
+from roundelay.network.flare.whole_kit import refuse_damaged
 from roundelay.network.wire.kit import AGAIN, administrator, kit_role
+from roundelay.network.wire.parsing import shown
 from roundelay.records.signatures import COORDINATOR
 
 LOGIN_SECONDS = 20.0
@@ -30,7 +32,7 @@ class Session:
         if (role := kit_role(kit)) != COORDINATOR:
             raise NetworkError(f"{kit} is the kit of a {role}, not of a coordinator.")
         self._kit, self._patience = kit.resolve(), patience
-        self._refuse_damaged()
+        refuse_damaged(self._kit, COORDINATOR)
         self._user = administrator(kit)
         self._open_session: Any = None
         self._clients: dict[str, tuple[float, float]] = {}
@@ -87,21 +89,20 @@ class Session:
             self._open_session = None
 
     def _open(self) -> Any:
-        from nvflare.fuel.flare_api.flare_api import new_secure_session
+        from nvflare.fuel.flare_api.flare_api import SessionClosed, new_secure_session
 
         # Its loggers have no name in common, and say on standard error what is handled here.
         logging.getLogger().addHandler(logging.NullHandler())
-        with contextlib.redirect_stdout(io.StringIO()):  # it speaks of connecting
-            return new_secure_session(
-                self._user.username, str(self._kit), timeout=LOGIN_SECONDS,
-                command_timeout=COMMAND_SECONDS,
-            )  # fmt: skip
-
-    def _refuse_damaged(self) -> None:
-        """FLARE asks for both folders, each in an error of its own."""
-        for name in ("startup", "local"):
-            if not (self._kit / name).is_dir():
-                raise NetworkError(
-                    f"The kit {self._kit} is damaged: its folder {name} is missing. Put it back,"
-                    f" or {AGAIN}."
-                )
+        try:
+            with contextlib.redirect_stdout(io.StringIO()):  # it speaks of connecting
+                return new_secure_session(
+                    self._user.username, str(self._kit), timeout=LOGIN_SECONDS,
+                    command_timeout=COMMAND_SECONDS,
+                )  # fmt: skip
+        except (SessionClosed, ConnectionError, TimeoutError):
+            raise
+        except Exception as error:  # FLARE's errors have no base of their own
+            raise NetworkError(
+                f"From the kit {self._kit} no session with the network's server could be opened"
+                f" ({type(error).__name__}: {shown(error)}). Put it back from a copy, or {AGAIN}."
+            ) from error

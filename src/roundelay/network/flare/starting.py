@@ -16,8 +16,9 @@ from roundelay.data.image_settings import ANY
 from roundelay.data.left_out import LeftOut
 from roundelay.errors import NetworkError
 from roundelay.files.toml_file import read_toml_file
-from roundelay.files.writing import write_bytes
+from roundelay.files.writing import write_bytes, write_text
 from roundelay.network.flare.extra import flare
+from roundelay.network.flare.whole_kit import RESOURCES, TEMPLATE, read_template, refuse_damaged
 from roundelay.network.hospital.policy import read_policy
 from roundelay.network.hospital.store import POLICY, Settings, audit, policy_of, write_settings
 from roundelay.network.wire.keys import own_keys
@@ -52,6 +53,7 @@ def prepare_site(
     """
     if (found := kit_role(kit)) != "site":
         raise NetworkError(f"{kit} is the kit of a {found}, not of a site.")
+    refuse_damaged(kit, "site")
     own = SiteImages()
     if images is not None:
         own = read_toml_file(SiteImages, images, NetworkError)
@@ -78,6 +80,7 @@ def start_kit(kit: Path, role: str, *, threads: int | None = None) -> int:
     flare()
     if (found := kit_role(kit)) != role:
         raise NetworkError(f"{kit} is the kit of a {found}, not of a {role}.")
+    refuse_damaged(kit, role)
     kit = kit.resolve()
     module, config = MAINS[role]
     settings = ["secure_train=true", "config_folder=config", "org=relay"]
@@ -91,6 +94,7 @@ def start_kit(kit: Path, role: str, *, threads: int | None = None) -> int:
     else:
         _place_stores(kit)
     log = kit / HOME / LOG
+    log.parent.mkdir(mode=0o700, exist_ok=True)
     environment = dict(os.environ)
     if threads is not None:
         environment["OMP_NUM_THREADS"] = str(threads)
@@ -105,14 +109,14 @@ def start_kit(kit: Path, role: str, *, threads: int | None = None) -> int:
 
 def _place_stores(kit: Path) -> None:
     """Fill in where the server's stores lie: under the kit, wherever it was moved to."""
-    path = kit / "local" / "resources.json"
+    path = kit / "local" / RESOURCES
     home = kit / HOME
-    made = path.read_text()
+    made = path.read_text(encoding="utf-8")
     if "$JOBS" in made:
-        (kit / "local" / "resources.template.json").write_text(made)
-    template = Template((kit / "local" / "resources.template.json").read_text())
+        write_text(kit / "local" / TEMPLATE, made)
+    template = Template(read_template(kit))
     values = {"JOBS": str(home / "jobs"), "SNAPSHOTS": str(home / "snapshots")}
-    path.write_text(template.safe_substitute(values))
+    write_text(path, template.safe_substitute(values))
 
 
 def _attend(process: subprocess.Popen[bytes], log: Path) -> int:

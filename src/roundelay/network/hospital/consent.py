@@ -7,6 +7,7 @@ from typing import Any
 
 from roundelay.errors import NetworkError, RefusedError
 from roundelay.files.locks import take_lock
+from roundelay.files.regular import plain_bytes
 from roundelay.files.writing import write_json
 from roundelay.network.hospital.policy import Policy
 from roundelay.network.hospital.policy_checks import accepts_unasked
@@ -141,10 +142,12 @@ def _all(folder: Path) -> tuple[list[Waiting], list[Path]]:
     found, unreadable = list[Waiting](), list[Path]()
     for path in sorted(folder.glob("*.json"), key=_since):
         try:
-            value = json.loads(path.read_text(encoding="utf-8"))
+            value = json.loads(plain_bytes(path))
             run = str(value.pop("run"))
             value.pop("by", None)
             found.append(Waiting(proposal_from_json(value), run))
+        except FileNotFoundError:  # approved or refused in the meantime
+            continue
         except (
             RefusedError,
             OSError,

@@ -20,6 +20,7 @@ from roundelay.data.survey import SiteSurvey, cohort_digest
 from roundelay.errors import NetworkError, RefusedError
 from roundelay.evaluation.scores import PatientScore
 from roundelay.files.locks import take_lock
+from roundelay.files.regular import plain_bytes, refuse_special
 from roundelay.files.writing import write_bytes, write_json
 from roundelay.network.hospital.policy import Policy, read_policy
 from roundelay.network.wire.kept import read_kept
@@ -31,7 +32,7 @@ SETTINGS, POLICY, AUDIT = "site.json", "policy.toml", "audit.jsonl"
 
 LOCK, PIN_LOCK = ".lock", ".pin.lock"
 
-RUNS, VISITS, ENDED = "runs", "visits.json", "ended"
+RUNS, VISITS, ENDED, LAST = "runs", "visits.json", "ended", "last.safetensors"
 
 KEPT = 2
 """Answers kept for each arm: the last one may be asked for again, and the one before it by a run
@@ -122,7 +123,10 @@ def one_at_a_time(home: Path) -> Iterator[None]:
 def audit(home: Path, **facts: Any) -> None:
     """Add a line to the audit log: when, and what came or left."""
     line = json.dumps({"time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), **facts})
-    with (home / AUDIT).open("a", encoding="utf-8") as file:
+    path = home / AUDIT
+    if path.exists():
+        refuse_special(path)
+    with path.open("a", encoding="utf-8") as file:
         file.write(line + "\n")
         file.flush()
         os.fsync(file.fileno())
@@ -174,7 +178,7 @@ class ArmStore:
         head = self.folder / "answers" / f"{key}.json"
         body = self.folder / "answers" / f"{key}.bin"
         try:
-            return read_kept(head, HEAD, RefusedError, RESTORE), body.read_bytes()
+            return read_kept(head, HEAD, RefusedError, RESTORE), plain_bytes(body)
         except (OSError, RefusedError):
             return None  # removed or damaged: another visit is not made for that
 
@@ -184,7 +188,7 @@ class ArmStore:
         `plain` is the model as it left, for the acceptance check.
         """
         write_bytes(self.folder / "answers" / f"{key}.bin", body)
-        write_bytes(self.folder / "last.safetensors", plain)
+        write_bytes(self.folder / LAST, plain)
         write_json(self.folder / "answers" / f"{key}.json", head)
         self._end_others()
         visits = {**self.visited(), leg: key}
@@ -215,7 +219,7 @@ class ArmStore:
             if other != self.folder and (other / VISITS).exists():
                 write_bytes(other / ENDED, b"")
                 shutil.rmtree(other / "answers", ignore_errors=True)
-                (other / "last.safetensors").unlink(missing_ok=True)
+                (other / LAST).unlink(missing_ok=True)
 
     @property
     def ended(self) -> bool:
@@ -224,8 +228,13 @@ class ArmStore:
 
     def last(self) -> bytes | None:
         """The plain baton that this site handed over last in this arm."""
-        path = self.folder / "last.safetensors"
-        return path.read_bytes() if path.exists() else None
+        path = self.folder / LAST
+        try:
+            return plain_bytes(path) if path.exists() else None
+        except OSError as error:
+            raise RefusedError(
+                f"{LAST} in the kit can't be read: its operator can restore the file, or remove it."
+            ) from error
 
 
 def arm_store(home: Path, run: str, arm: Arm) -> ArmStore:

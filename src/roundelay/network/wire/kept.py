@@ -6,7 +6,7 @@ from typing import TypeVar
 from pydantic import TypeAdapter
 
 from roundelay.errors import RoundelayError
-from roundelay.files.regular import refuse_special
+from roundelay.files.regular import plain_bytes
 
 Shape = TypeVar("Shape")
 
@@ -17,8 +17,7 @@ def read_kept(
     """The values of a JSON file in a kit. Raises `error` where it is damaged, a disk's fault or
     somebody's; its text names the file within the kit, for it may leave a hospital."""
     try:
-        refuse_special(path)
-        return shape.validate_json(path.read_bytes(), strict=True)
+        return shape.validate_json(plain_bytes(path), strict=True)
     except (OSError, ValueError) as fault:
         raise error(
             f"{path.parent.name}/{path.name} in the kit can't be read or is damaged: {what_next}."

@@ -15,6 +15,8 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from roundelay.errors import NetworkError
 from roundelay.files.canonical import canonical_json
 from roundelay.files.locks import take_lock
+from roundelay.files.mishap import why
+from roundelay.files.regular import plain_bytes
 
 LOCK = ".lock"
 
@@ -58,7 +60,10 @@ def _own(path: Path) -> bytes:
             _draw(path)
     if path.stat().st_mode & 0o077:
         raise NetworkError(f"Others can read the private key {path}. Run  chmod 600 {path}")
-    found = path.read_bytes()
+    try:
+        found = plain_bytes(path)
+    except OSError as error:
+        raise NetworkError(f"{path} can't be read: {why(error)}. Restore it.") from error
     if len(found) != 32:
         raise NetworkError(f"{path} is damaged: {len(found)} bytes, not 32. Restore it.")
     return found

@@ -7,6 +7,7 @@ from cryptography import x509
 from pydantic import BaseModel, TypeAdapter
 
 from roundelay.errors import NetworkError
+from roundelay.files.regular import plain_bytes
 from roundelay.network.wire.kept import read_kept
 from roundelay.network.wire.parsing import Name
 from roundelay.records.signatures import COORDINATOR
@@ -88,7 +89,7 @@ def administrator(kit: Path) -> Administrator:
 def days_left(path: Path) -> int | None:
     """Whole days until a PEM certificate ends; None where there is none to read."""
     try:
-        certificate = x509.load_pem_x509_certificate(path.read_bytes())
+        certificate = x509.load_pem_x509_certificate(plain_bytes(path))
     except (OSError, ValueError):
         return None
     return (certificate.not_valid_after_utc - datetime.now(UTC)).days

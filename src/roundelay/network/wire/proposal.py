@@ -11,6 +11,7 @@ from pydantic import Field, ValidationError
 
 from roundelay.errors import NetworkError, RefusedError
 from roundelay.network.wire.parsing import Name, Part, PublicKeys, parsed
+from roundelay.plan.arms import most_visits
 from roundelay.records.signatures import COORDINATOR, Public, proposal_digest
 from roundelay.study.sections import PARALLEL, Absent, Seal
 from roundelay.study.study import Study
@@ -97,7 +98,21 @@ def _refuse_unfit_arms(study: Study) -> None:
         )
 
 
+def refuse_too_long(study: Study, sites: int) -> None:
+    """Raise NetworkError where a study has more visits than each hospital can lay at once."""
+    if (visits := most_visits(study, sites)) > MOST_VISITS:
+        raise NetworkError(
+            f"{len(study.seeds)} seeds, {len(study.arms)} arms, {study.recipe.rounds:,} rounds and"
+            f" {sites} sites make {visits:,} visits; between hospitals {MOST_VISITS:,} at most."
+            " Take fewer of them (recipe.steps and recipe.epochs make a visit longer)."
+        )
+
+
 MOST_PARTIES = 1000
+
+MOST_VISITS = 10_000
+"""Of all arms together. A hospital lays them all for each request, twice, before and when its turn
+comes: within a second."""
 
 
 class ProposalPart(Part):
@@ -125,6 +140,7 @@ def proposal_from_json(value: Any) -> Proposal:
         raise RefusedError("The study that came can't be read by this version.") from error
     try:
         refuse_unfit_study(study)
+        refuse_too_long(study, len(roster) - 1)
     except NetworkError as error:
         raise RefusedError(str(error)) from error
     return propose(study, roster)
