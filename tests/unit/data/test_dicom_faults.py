@@ -74,9 +74,11 @@ def test_a_tilted_gantry_is_refused(tmp_path):
     def tilted(dataset, number):
         dataset.ImagePositionPatient[1] += number
 
-    write_series(tmp_path, grey(), change=tilted)
+    write_series(tmp_path / "a", grey(), description="T1")
+    write_series(tmp_path / "b", grey(), change=tilted)
 
-    refused(tmp_path, "sheared")
+    refused(tmp_path, "The axes of the series 'AX FLAIR' .* sheared")
+    refused(tmp_path, "'AX FLAIR' .* sheared", replace(ONE, channels=("t1", "flair")))
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,8 @@ from roundelay.study.names import PatientId, SiteName, file_name
 
 ATTRIBUTES = "data.csv"
 
+FOLDER_EACH = False
+
 SITE = SiteName("all")
 """Where patients stand whom no table places."""
 
