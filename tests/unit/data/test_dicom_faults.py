@@ -54,10 +54,22 @@ def test_a_slice_between_two_others_is_refused(tmp_path):
 
 def test_two_slices_on_one_place_are_refused(tmp_path):
     paths = write_series(tmp_path, grey())
-    copy = tmp_path / "copy.dcm"
-    copy.write_bytes(paths[2].read_bytes())
+    (tmp_path / "copy.dcm").write_bytes(paths[2].read_bytes())
 
-    refused(tmp_path, r"copy\.dcm lie on one place|and copy\.dcm")
+    refused(tmp_path, r"copy\.dcm.* have one SOPInstanceUID")
+    dataset = pydicom.dcmread(paths[2])
+    dataset.SOPInstanceUID = uid("another")
+    dataset.save_as(tmp_path / "copy.dcm")
+    refused(tmp_path, r"copy\.dcm.* lie on one place")
+
+
+def test_two_slices_of_one_uid_are_refused(tmp_path):
+    def same(dataset, number):
+        dataset.SOPInstanceUID = uid("all")
+
+    write_series(tmp_path, grey(), change=same)
+
+    refused(tmp_path, "have one SOPInstanceUID")
 
 
 def test_a_slice_beside_the_line_of_the_others_is_refused(tmp_path):
@@ -235,6 +247,30 @@ def test_a_damaged_reference_is_refused(tmp_path):
 
     with pytest.raises(DataError, match=r"seg\.dcm can't be read as a reference"):
         dicom.read_volume(patient)
+
+
+def test_files_with_bytes_of_chance_are_right_or_refused(tmp_path):
+    paths = write_series(tmp_path, grey((3, 12, 10)))
+    seg = write_seg(tmp_path / "seg.dcm", paths, {"tumour": blob()[:3]})
+    rng = np.random.default_rng(0)
+    kinds = {"right": 0, "refused": 0}
+
+    for number in range(60):
+        path = (paths[1], seg)[number % 2]
+        whole = path.read_bytes()
+        data = bytearray(whole)
+        for place in rng.integers(132, len(data), size=1 + number % 3 * 4):
+            data[place] = rng.integers(256)
+        path.write_bytes(data[: rng.integers(132, len(data))] if number % 5 == 0 else data)
+        try:
+            for patient in dicom.find_patients(tmp_path, ONE).patients:
+                dicom.read_volume(patient)
+            kinds["right"] += 1
+        except DataError:
+            kinds["refused"] += 1
+        path.write_bytes(whole)
+
+    assert min(kinds.values()) > 5
 
 
 def test_a_name_that_can_not_be_a_patients_is_refused(tmp_path):

@@ -11,6 +11,7 @@ import pytest
 from dicom_files import AXIAL, OBLIQUE, grey, write_series
 from roundelay.data.formats import dicom
 from roundelay.data.image_settings import ImageSettings
+from roundelay.errors import DataError
 
 SETTINGS = ImageSettings(
     channels=("flair",), regions=(("whole", (1, 2)), ("core", (2,)))
@@ -157,6 +158,38 @@ def test_it_says_what_it_is_and_refers_to_its_series(tmp_path):
     assert referred == {pydicom.dcmread(path).SOPInstanceUID for path in patient.images}
     for name in ("PatientID", "StudyInstanceUID", "FrameOfReferenceUID"):
         assert found[name].value == source[name].value
+
+
+@pytest.mark.parametrize("how", ["gone", "empty"])
+def test_what_was_taken_out_with_the_names_is_no_obstacle(tmp_path, how):
+    names = (
+        "StudyDate", "StudyTime", "AccessionNumber", "PatientName", "PatientBirthDate",
+        "PatientSex", "StudyID", "ReferringPhysicianName", "SliceThickness", "SeriesNumber",
+        "FrameOfReferenceUID", "InstanceNumber", "Laterality", "Modality",
+    )  # fmt: skip
+
+    def taken_out(dataset, number):
+        for name in names:
+            if how == "gone":
+                delattr(dataset, name)
+            else:
+                setattr(dataset, name, None)
+
+    _, _, regions, data = written(tmp_path, change=taken_out)
+    found = pydicom.dcmread(io.BytesIO(data))
+
+    assert found.PatientID == "P-001" and found.FrameOfReferenceUID
+    assert found.pixel_array.sum() == regions.sum()
+    measures = found.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
+    assert float(measures.SliceThickness) == 5
+
+
+def test_a_header_that_allows_no_segmentation_is_said(tmp_path):
+    def odd(dataset, number):
+        dataset.FrameOfReferenceUID = f"1.2.3.{number}"
+
+    with pytest.raises(DataError, match=r"No segmentation of the series .* can be written"):
+        written(tmp_path, change=odd)
 
 
 def test_equal_masks_give_equal_bytes_and_others_other_uids(tmp_path):

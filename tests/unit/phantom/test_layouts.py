@@ -97,6 +97,8 @@ def test_the_same_seed_gives_the_same_bytes_and_says_that_nobody_was_scanned(tmp
     first, second = toy(tmp_path / "a", layout), toy(tmp_path / "b", layout)
 
     assert files(first) == files(second)
+    packed = [data for name, data in files(first).items() if name.endswith(".gz")]
+    assert packed and all(data[4:8] == bytes(4) for data in packed)  # no time in them
     assert "no patient was scanned" in (first / SIGN).read_text()
     assert f" {layout}: NORTH 2, EAST 1 patients" in (first / SIGN).read_text()
 

@@ -18,7 +18,14 @@ from roundelay.data.formats.dicom_header import Header, need_pydicom, read_heade
 from roundelay.data.formats.dicom_reference import reference_of
 from roundelay.data.formats.dicom_seg import segmentation
 from roundelay.data.formats.dicom_series import Series, series_of, voxels_of
-from roundelay.data.formats.dicom_study import Exam, Met, exams_in, reference_path
+from roundelay.data.formats.dicom_study import (
+    Exam,
+    Met,
+    exam_folder,
+    exam_name,
+    exams_in,
+    reference_path,
+)
 from roundelay.data.grids import corner_distance, same_place
 from roundelay.data.image_settings import LGG_SETTINGS, ImageSettings
 from roundelay.data.left_out import Found, counted, refuse
@@ -26,7 +33,7 @@ from roundelay.data.patients import Patient, Source
 from roundelay.data.tables import read_attributes
 from roundelay.data.volumes import Volume
 from roundelay.errors import DataError
-from roundelay.study.names import PatientId, SiteName, file_name
+from roundelay.study.names import PatientId, SiteName
 
 ATTRIBUTES = "data.csv"
 
@@ -56,9 +63,9 @@ def find_patients(
     for exam in exams:
         try:
             patient = _patient(exam, settings, masks, met)
-            name = _name(exam, exam.patient in several, [p.id for p in patients])
+            name = exam_name(exam, exam.patient in several, [p.id for p in patients])
             about = attributes.get(name) or attributes.get(exam.patient) or {}
-            folder = _folder(name, [p.folder for p in patients])
+            folder = exam_folder(name, [p.folder for p in patients])
             patients.append(replace(patient, id=name, folder=folder, attributes=about))
         except DataError as error:
             faults += error.faults
@@ -160,31 +167,6 @@ def _reference(exam: Exam, used: Sequence[str], masks: bool, met: Met) -> Header
 def _beside(exam: Exam, used: Sequence[str], reference: Path | None) -> Iterator[tuple[str, str]]:
     yield from ((OTHER, own[0].description) for uid, own in exam.series.items() if uid not in used)
     yield from ((UNUSED, h.path.name) for h in exam.drawn if h.path != reference)
-
-
-def _name(exam: Exam, one_of_several: bool, before: Sequence[str]) -> PatientId:
-    """The patient's, with the date where there are several exams of one."""
-    text = f"{exam.patient}_{exam.date or 'exam'}" if one_of_several else exam.patient
-    name, number = text, 1
-    while name in before:
-        number += 1
-        name = f"{text}_{number}"
-    try:
-        return PatientId(name)
-    except ValueError as error:
-        raise DataError(
-            f"The PatientID in {exam.folder}: {error}. Put a pseudonym in its place."
-        ) from error
-
-
-def _folder(name: PatientId, before: Sequence[str]) -> str:
-    """What an exam's outputs are called: safe, and no other's in any case of its letters."""
-    taken, text = {folder.casefold() for folder in before}, file_name(name)
-    number, folder = 1, text
-    while folder.casefold() in taken:
-        number += 1
-        folder = f"{text}-{number}"
-    return folder
 
 
 def _series(headers: Sequence[Header], folder: str) -> Series:

@@ -110,7 +110,7 @@ def _header(path: Path, dataset: Any) -> Header:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return _filled(path, dataset)
-    except (ValueError, TypeError, AttributeError, KeyError, OverflowError) as error:
+    except Exception as error:  # values are parsed where they are asked for: nearly anything
         raise DataError(
             f"The header of {path} holds what it can't ({error}). Export it anew from its archive."
         ) from error

@@ -12,13 +12,20 @@ from numpy.typing import NDArray
 
 from roundelay.data.formats.dicom_header import read_without_pixels
 from roundelay.data.formats.dicom_series import Series
-from roundelay.errors import MissingExtraError
+from roundelay.data.grids import voxel_sizes
+from roundelay.errors import DataError, MissingExtraError
 from roundelay.files.installed import installed_version
 
 MAKER = "Roundelay"
 
 SERIES_NUMBER = 900
 """High, so that it stands behind what the scanner made."""
+
+EXPECTED = (
+    "StudyDate", "StudyTime", "AccessionNumber", "PatientName", "PatientBirthDate", "PatientSex",
+    "StudyID", "ReferringPhysicianName",
+)  # fmt: skip
+"""What each DICOM file must have, if only empty, and files without names often lack."""
 
 
 def segmentation(series: Series, masks: NDArray[np.bool_], names: Sequence[str]) -> bytes:
@@ -28,39 +35,65 @@ def segmentation(series: Series, masks: NDArray[np.bool_], names: Sequence[str])
     bytes. All frames are written, also empty ones. Raises MissingExtraError, DataError.
     """
     hd = _need_highdicom()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of what is odd in the source's header
-        sources = hd.spatial.sort_datasets(
-            [read_without_pixels(header.path) for header in series.slices]
-        )
-        own = {header.uid: number for number, header in enumerate(series.slices)}
-        order = [own[str(source.SOPInstanceUID)] for source in sources]
-        frames = np.moveaxis(masks[:, order], 0, -1).astype(np.uint8)
-        digest = _digest(series, masks, names)
-        made = hd.seg.Segmentation(
-            source_images=sources,
-            pixel_array=frames,
-            segmentation_type=hd.seg.SegmentationTypeValues.BINARY,
-            segment_descriptions=[
-                _segment(hd, number, name) for number, name in enumerate(names, start=1)
-            ],
-            series_instance_uid=_uid(digest, "series"),
-            series_number=SERIES_NUMBER,
-            sop_instance_uid=_uid(digest, "instance"),
-            instance_number=1,
-            manufacturer=MAKER,
-            manufacturer_model_name=MAKER,
-            software_versions=installed_version(),
-            device_serial_number="0",
-            content_label="TUMOUR",
-            content_description="Made by a model; not checked by a person",
-            series_description="Roundelay segmentation",
-            omit_empty_frames=False,
-        )
-        _take_clock_away(made, sources[0], digest)
-        file = io.BytesIO()
-        made.save_as(file)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what is odd in the source's header
+            return _made(hd, series, masks, names)
+    except DataError:
+        raise
+    except Exception as error:  # an odd header of the source makes highdicom raise nearly anything
+        raise DataError(
+            f"No segmentation of {series.where} can be written: the headers of its files don't"
+            f" allow it ({error}). Export the series anew."
+        ) from error
+
+
+def _made(
+    hd: ModuleType, series: Series, masks: NDArray[np.bool_], names: Sequence[str]
+) -> bytes:  # fmt: skip
+    sources = hd.spatial.sort_datasets(_sources(series))
+    own = {header.uid: number for number, header in enumerate(series.slices)}
+    order = [own[str(source.SOPInstanceUID)] for source in sources]
+    digest = _digest(series, masks, names)
+    made = hd.seg.Segmentation(
+        source_images=sources,
+        pixel_array=np.moveaxis(masks[:, order], 0, -1).astype(np.uint8),
+        segmentation_type=hd.seg.SegmentationTypeValues.BINARY,
+        segment_descriptions=[
+            _segment(hd, number, name) for number, name in enumerate(names, start=1)
+        ],
+        series_instance_uid=_uid(digest, "series"),
+        series_number=SERIES_NUMBER,
+        sop_instance_uid=_uid(digest, "instance"),
+        instance_number=1,
+        manufacturer=MAKER,
+        manufacturer_model_name=MAKER,
+        software_versions=installed_version(),
+        device_serial_number="0",
+        content_label="TUMOUR",
+        content_description="Made by a model; not checked by a person",
+        series_description="Roundelay segmentation",
+        omit_empty_frames=False,
+    )
+    _take_clock_away(made, sources[0], digest)
+    file = io.BytesIO()
+    made.save_as(file)
     return file.getvalue()
+
+
+def _sources(series: Series) -> list[Any]:
+    """The files of a series; what was taken out of them with the names, and a segmentation can't
+    do without, is put back empty."""
+    found = [read_without_pixels(header.path) for header in series.slices]
+    for dataset in found:
+        for name in EXPECTED:
+            if name not in dataset:
+                setattr(dataset, name, "")
+        if not dataset.get("SliceThickness"):
+            dataset.SliceThickness = f"{voxel_sizes(series.affine)[0]:.6g}"
+        if not dataset.get("FrameOfReferenceUID"):
+            dataset.FrameOfReferenceUID = _uid(series.uid, "frame of reference")
+    return found
 
 
 def _need_highdicom() -> ModuleType:

@@ -132,20 +132,29 @@ def _has_place(header: Header) -> bool:
 def _can_be_unpacked(syntax: str) -> bool:
     pydicom = need_pydicom()
     try:
-        uid = pydicom.uid.UID(syntax)
+        uid = pydicom.uid.UID(syntax, pydicom.config.IGNORE)
         return not uid.is_compressed or bool(pydicom.pixels.get_decoder(uid).is_available)
     except (ValueError, NotImplementedError):
         return False
 
 
 def _called(syntax: str) -> str:
-    return str(need_pydicom().uid.UID(syntax).name) if syntax else "nobody knows what"
+    pydicom = need_pydicom()
+    return (
+        str(pydicom.uid.UID(syntax, pydicom.config.IGNORE).name) if syntax else "nobody knows what"
+    )
 
 
 def _unlike(headers: Sequence[Header]) -> Iterator[str]:
     """Files of one series whose planes or pixels differ."""
     first = headers[0]
+    named = {header.uid: header.path.name for header in reversed(headers)}
     for other in headers[1:]:
+        if named[other.uid] != other.path.name:
+            yield (
+                f"{named[other.uid]} and {other.path.name} have one SOPInstanceUID: the same file"
+                " twice, or a fault of what took names out. Keep one, or number them anew."
+            )
         both = f"{first.path.name} and {other.path.name}"
         if (first.rows, first.columns) != (other.rows, other.columns):
             yield (

@@ -10,6 +10,7 @@ from roundelay.data.formats.listing import list_folder
 from roundelay.data.formats.nifti import MASK
 from roundelay.data.formats.places import PREDICTION
 from roundelay.errors import DataError
+from roundelay.study.names import PatientId, file_name
 
 DEEP = 12
 """How far below the root files are looked for."""
@@ -94,6 +95,7 @@ def _sort_in(header: Header, exams: dict[tuple[str, str], Exam], met: Met) -> No
         ("PatientID", header.patient),
         ("StudyInstanceUID", header.study),
         ("SeriesInstanceUID", header.series),
+        ("SOPInstanceUID", header.uid),
     ):
         if not value:
             raise DataError(
@@ -135,3 +137,28 @@ def reference_path(exam: Exam, channels: Sequence[str]) -> Header | Path | None:
             " is meant? Keep one of them there, and move the others away."
         )
     return found[0] if found else None
+
+
+def exam_name(exam: Exam, one_of_several: bool, before: Sequence[str]) -> PatientId:
+    """The patient's, with the date where there are several exams of one."""
+    text = f"{exam.patient}_{exam.date or 'exam'}" if one_of_several else exam.patient
+    name, number = text, 1
+    while name in before:
+        number += 1
+        name = f"{text}_{number}"
+    try:
+        return PatientId(name)
+    except ValueError as error:
+        raise DataError(
+            f"The PatientID in {exam.folder}: {error}. Put a pseudonym in its place."
+        ) from error
+
+
+def exam_folder(name: PatientId, before: Sequence[str]) -> str:
+    """What an exam's outputs are called: safe, and no other's in any case of its letters."""
+    taken, text = {folder.casefold() for folder in before}, file_name(name)
+    number, folder = 1, text
+    while folder.casefold() in taken:
+        number += 1
+        folder = f"{text}-{number}"
+    return folder
