@@ -1,5 +1,7 @@
 """What a DICOM series can have wrong: each is refused with a sentence, or right."""
 
+import warnings
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -247,6 +249,24 @@ def test_a_damaged_reference_is_refused(tmp_path):
 
     with pytest.raises(DataError, match=r"seg\.dcm can't be read as a reference"):
         dicom.read_volume(patient)
+
+
+def test_odd_headers_warn_nobody_whichever_threads_read_them(tmp_path):
+    def odd(dataset, number):
+        dataset.add_new("StudyDate", "DA", "no date")
+        dataset.add_new("AccessionNumber", "SH", "far more than the sixteen letters allowed")
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for patient in "ABCDEF":
+            write_series(tmp_path / patient, grey(), patient=patient, change=odd)
+    before = list(warnings.filters)
+    patients = find(tmp_path)
+
+    with ThreadPoolExecutor(4) as pool:
+        volumes = list(pool.map(dicom.read_volume, patients))
+
+    assert len(volumes) == 6 and warnings.filters == before
 
 
 def test_files_with_bytes_of_chance_are_right_or_refused(tmp_path):

@@ -1,8 +1,10 @@
 """What one DICOM file says of itself: whose it is, of which series, and where its pixels lie."""
 
 import io
+import threading
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -27,6 +29,8 @@ TAGS = (
 
 SEG = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
 """Segmentation Storage, and its younger kind that holds labels."""
+
+_FILTERS = threading.RLock()
 
 RTSTRUCT = "1.2.840.10008.5.1.4.1.1.481.3"
 
@@ -67,6 +71,17 @@ def need_pydicom() -> ModuleType:
     return pydicom
 
 
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without the warnings of pydicom, which are of what is odd in headers and used for nothing.
+
+    One thread at a time: Python's filters of warnings belong to all of them.
+    """
+    with _FILTERS, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
 def is_dicom(path: Path) -> bool:
     """Whether a file begins as DICOM files do. Raises DataError where it can't be read."""
     try:
@@ -96,8 +111,7 @@ def read_without_pixels(path: Path) -> Any:
 def _parsed(path: Path, source: Any, **how: Any) -> Any:
     pydicom = need_pydicom()
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of what is odd in a header and used for nothing
+        with quiet():
             return pydicom.dcmread(source, **how)
     except Exception as error:  # a damaged file makes pydicom raise nearly anything
         raise DataError(
@@ -107,8 +121,7 @@ def _parsed(path: Path, source: Any, **how: Any) -> Any:
 
 def _header(path: Path, dataset: Any) -> Header:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with quiet():
             return _filled(path, dataset)
     except Exception as error:  # values are parsed where they are asked for: nearly anything
         raise DataError(

@@ -3,7 +3,6 @@
 Whatever it is stored as, its values are put where their millimetres say, not by their order.
 """
 
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from roundelay.data.formats.dicom_header import is_dicom, read_whole
+from roundelay.data.formats.dicom_header import is_dicom, quiet, read_whole
 from roundelay.data.formats.dicom_series import RAS, Series
 from roundelay.data.formats.nifti_file import read_file
 from roundelay.data.formats.polygons import fill
@@ -50,8 +49,7 @@ def _layers(path: Path, series: Series) -> Iterator[Layer]:
         return _of_nifti(path, series)
     header, dataset = read_whole(path)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with quiet():
             read = _of_segments if header.kind == "seg" else _of_contours
             return iter(list(read(path, dataset, series)))
     except DataError:

@@ -2,7 +2,6 @@
 
 import hashlib
 import io
-import warnings
 from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from roundelay.data.formats.dicom_header import read_without_pixels
+from roundelay.data.formats.dicom_header import quiet, read_without_pixels
 from roundelay.data.formats.dicom_series import Series
 from roundelay.data.grids import voxel_sizes
 from roundelay.errors import DataError, MissingExtraError
@@ -36,8 +35,7 @@ def segmentation(series: Series, masks: NDArray[np.bool_], names: Sequence[str])
     """
     hd = _need_highdicom()
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of what is odd in the source's header
+        with quiet():
             return _made(hd, series, masks, names)
     except DataError:
         raise

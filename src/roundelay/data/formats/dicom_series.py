@@ -1,6 +1,5 @@
 """A series of DICOM slices as one volume: in the order of their places, whole, on straight axes."""
 
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from roundelay.data.formats.dicom_header import Header, need_pydicom
+from roundelay.data.formats.dicom_header import Header, need_pydicom, quiet
 from roundelay.data.grids import Grid, grid_of
 from roundelay.data.left_out import refuse
 from roundelay.errors import DataError
@@ -221,8 +220,7 @@ def voxels_of(series: Series, datasets: Mapping[Path, Any]) -> NDArray[Any]:
 def _pixels(header: Header, dataset: Any) -> NDArray[Any]:
     """One slice. A slope of 1 leaves integers; without an intercept, of the file's own type."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with quiet():
             pixels: NDArray[Any] = dataset.pixel_array
             slope = float(dataset.get("RescaleSlope", None) or 1)
             intercept = float(dataset.get("RescaleIntercept", None) or 0)
