@@ -1,5 +1,6 @@
 """What a DICOM series can have wrong: each is refused with a sentence, or right."""
 
+import threading
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -12,6 +13,7 @@ import pytest
 from dicom_files import blob, grey, uid, write_seg, write_series
 from roundelay.data.formats import dicom
 from roundelay.data.formats.dicom_channels import channel_of
+from roundelay.data.formats.dicom_header import quiet
 from roundelay.data.image_settings import ImageSettings
 from roundelay.errors import DataError, MissingExtraError
 
@@ -267,6 +269,22 @@ def test_odd_headers_warn_nobody_whichever_threads_read_them(tmp_path):
         volumes = list(pool.map(dicom.read_volume, patients))
 
     assert len(volumes) == 6 and warnings.filters == before
+
+
+def test_one_thread_at_a_time_changes_the_filters_of_warnings():
+    inside = threading.Event()
+
+    def enter():
+        with quiet():
+            inside.set()
+
+    other = threading.Thread(target=enter)
+    with quiet():
+        other.start()
+        assert not inside.wait(0.2)
+    other.join(10)
+
+    assert inside.is_set()
 
 
 def test_files_with_bytes_of_chance_are_right_or_refused(tmp_path):
