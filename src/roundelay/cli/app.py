@@ -9,7 +9,7 @@ import typer
 from typer.main import get_command
 
 import roundelay
-from roundelay.cli import cache, inference, init, ledger, network, results, show, stopping
+from roundelay.cli import cache, inference, init, ledger, network, phantom, results, show, stopping
 from roundelay.cli.options import DataOption, DeviceOption, JsonOption, StudyArgument, at_home
 from roundelay.cli.progress import Watch
 from roundelay.errors import MissingTorchError, RoundelayError, UserError
@@ -205,6 +205,7 @@ def watch(
             threading.Event().wait()
 
 
+app.command()(phantom.phantom)
 app.command()(cache.cache)
 app.command()(network.submit)
 

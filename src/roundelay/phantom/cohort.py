@@ -1,8 +1,6 @@
-"""A synthetic five-hospital cohort in the layout of the LGG set, so that all else is the same."""
+"""A synthetic five-hospital cohort: in the layout of the LGG set, as NIfTI or as nnU-Net's raw."""
 
-import csv
 import errno
-import io
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
@@ -11,24 +9,20 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
 
 from roundelay.errors import DataError, DiskFullError
 from roundelay.files.cache import cache_folder
 from roundelay.files.writing import write_text
+from roundelay.phantom.exam import Exam
+from roundelay.phantom.layouts import COLUMNS, LAYOUTS, Drawn, Layout
 
-Scan = tuple[NDArray[np.uint8], NDArray[np.bool_], int]
-
-Draw = Callable[[np.random.Generator, str], Scan]
+Draw = Callable[[np.random.Generator, str], Exam]
 
 VERSION = 4  # of the pictures: another number, another folder
 
 SIGN = "SYNTHETIC.txt"
 
 _SIZE = 256
-
-_COLUMNS = ("Patient", "gender", "age_at_initial_pathologic", "neoplasm_histologic_grade")
 
 
 def phantom_root(seed: int) -> Path:
@@ -37,11 +31,17 @@ def phantom_root(seed: int) -> Path:
 
 
 def make_phantom(
-    root: Path, *, seed: int = 0, patients: Mapping[str, int] | None = None, slices: int = 16
+    root: Path,
+    *,
+    seed: int = 0,
+    patients: Mapping[str, int] | None = None,
+    slices: int | None = None,
+    layout: str = "lgg",
 ) -> Path:
     """Write the cohort under `root`, or find it there whole, and return `root`.
 
-    `patients` counts patients by hospital; left out, all five hospitals. Bytes depend on the
+    `patients` counts patients by hospital; left out, all five hospitals. `layout` is one of
+    `LAYOUTS`, each with a number of slices of its own. Bytes depend on the
     arguments alone. Raises DataError where `root` holds anything else, MissingExtraError without
     the extra ``demo``, DiskFullError.
     """
@@ -53,38 +53,49 @@ def make_phantom(
         raise DataError(
             f"The synthetic cohort has no hospital {unknown[0]!r}; it has {', '.join(HOSPITALS)}."
         )
-    sign = _sign("made from the MNI152 template", seed, counts, slices=slices, size=_SIZE)
+    depth = LAYOUTS[layout].slices if slices is None else slices
+    sign = _sign("made from the MNI152 template", seed, counts, (depth, _SIZE), layout)
     if _is_whole(root, sign):
         return root
     template = load_template()
 
-    def draw(rng: np.random.Generator, hospital: str) -> Scan:
-        return scan_patient(template, rng, HOSPITALS[hospital], slices=slices, size=_SIZE)
+    def draw(rng: np.random.Generator, hospital: str) -> Exam:
+        return scan_patient(template, rng, HOSPITALS[hospital], slices=depth, size=_SIZE)
 
-    return _build(root, sign, partial(_write_cohort, draw, seed, counts))
+    return _build(root, sign, partial(_write_cohort, draw, LAYOUTS[layout], seed, counts))
 
 
 def make_toy(
-    root: Path, *, seed: int = 0, patients: Mapping[str, int], slices: int = 6, size: int = 64
+    root: Path,
+    *,
+    seed: int = 0,
+    patients: Mapping[str, int],
+    slices: int = 6,
+    size: int = 64,
+    layout: str = "lgg",
 ) -> Path:
     """Write a small cohort of ellipses with bright blobs, for tests; hospitals by any name."""
     from roundelay.phantom.toy import draw_toy
 
-    sign = _sign("made of ellipses", seed, patients, slices=slices, size=size)
+    sign = _sign("made of ellipses", seed, patients, (slices, size), layout)
     if _is_whole(root, sign):
         return root
 
-    def draw(rng: np.random.Generator, hospital: str) -> Scan:
+    def draw(rng: np.random.Generator, hospital: str) -> Exam:
         return draw_toy(rng, hospital, slices=slices, size=size)
 
-    return _build(root, sign, partial(_write_cohort, draw, seed, patients))
+    return _build(root, sign, partial(_write_cohort, draw, LAYOUTS[layout], seed, patients))
 
 
-def _sign(origin: str, seed: int, counts: Mapping[str, int], *, slices: int, size: int) -> str:
+def _sign(
+    origin: str, seed: int, counts: Mapping[str, int], shape: tuple[int, int], layout: str
+) -> str:
+    (slices, size), kind = shape, "" if layout == "lgg" else f" {layout}:"
     named = ", ".join(f"{name} {count}" for name, count in counts.items())
     return (
         f"Synthetic images, {origin} by roundelay: no patient was scanned.\n"
-        f"Version {VERSION}, seed {seed}; {named} patients; {slices} slices of {size} x {size}.\n"
+        f"Version {VERSION}, seed {seed};{kind} {named} patients;"
+        f" {slices} slices of {size} x {size}.\n"
     )
 
 
@@ -132,22 +143,22 @@ def _unusable(root: Path, error: OSError) -> DataError:
     )
 
 
-def _write_cohort(draw: Draw, seed: int, counts: Mapping[str, int], root: Path) -> None:
-    def write(patient: tuple[str, int]) -> dict[str, object]:
+def _write_cohort(
+    draw: Draw, layout: Layout, seed: int, counts: Mapping[str, int], root: Path
+) -> None:
+    def write(patient: tuple[str, int]) -> Drawn:
         hospital, number = patient
         rng = np.random.default_rng([seed, number, *hospital.encode()])
-        row, date = _attributes(rng, f"PHANTOM_{hospital}_{number:04}")
-        images, masks, row["age_at_initial_pathologic"] = draw(rng, hospital)
-        _write_slices(root / f"{row['Patient']}_{date}", images, masks)
-        return row | _gaps(rng)
+        name = f"PHANTOM_{hospital}_{number:04}"
+        row, date = _attributes(rng, name)
+        exam = draw(rng, hospital)
+        row["age_at_initial_pathologic"] = exam.age
+        layout.save(root, name, date, exam)
+        return Drawn(row | _gaps(rng), hospital)
 
     with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
-        rows = list(pool.map(write, _patients(counts)))
-    table = io.StringIO()
-    writer = csv.DictWriter(table, _COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_text(root / "data.csv", table.getvalue())
+        drawn = list(pool.map(write, _patients(counts)))
+    layout.finish(root, drawn)
 
 
 def _patients(counts: Mapping[str, int]) -> Iterator[tuple[str, int]]:
@@ -165,13 +176,4 @@ def _attributes(rng: np.random.Generator, patient: str) -> tuple[dict[str, objec
 
 
 def _gaps(rng: np.random.Generator) -> dict[str, object]:
-    return {column: "" for column in _COLUMNS[1:] if rng.random() < 0.06}
-
-
-def _write_slices(folder: Path, images: NDArray[np.uint8], masks: NDArray[np.bool_]) -> None:
-    folder.mkdir()
-    for number, (image, mask) in enumerate(zip(images, masks, strict=True), start=1):
-        path = folder / f"{folder.name}_{number}"
-        Image.fromarray(image).save(f"{path}.tif", compression="tiff_deflate")
-        levels = mask.astype(np.uint8) * np.uint8(255)
-        Image.fromarray(levels).save(f"{path}_mask.tif", compression="tiff_deflate")
+    return {column: "" for column in COLUMNS[1:] if rng.random() < 0.06}

@@ -5,10 +5,13 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 import numpy as np
-from numpy.typing import NDArray
 
 from roundelay.phantom.anatomy import Field, Template, smooth_field
+from roundelay.phantom.exam import Exam
 from roundelay.phantom.signal import Case, draw_scene
+
+LOWEST, HIGHEST = -36.0, 68.0
+"""Millimetres of the lowest and the highest slice, in the template's space."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,8 +138,8 @@ HOSPITALS: Mapping[str, Hospital] = MappingProxyType(
 
 def scan_patient(
     template: Template, rng: np.random.Generator, hospital: Hospital, *, slices: int, size: int
-) -> tuple[NDArray[np.uint8], NDArray[np.bool_], int]:
-    """One patient of a hospital: images ``[slices, size, size, 3]``, masks, and the age."""
+) -> Exam:
+    """One patient of a hospital, ``[slices, size, size]`` voxels."""
     scanner = hospital.scanner
     case = Case(
         age=int(rng.integers(*hospital.ages)),
@@ -148,17 +151,24 @@ def scan_patient(
         darkening=scanner.darkening,
         lesion_contrast=scanner.lesion_contrast * float(rng.uniform(0.65, 1.25)),
     )
+    pixel = scanner.field_of_view / size
     plane = (np.arange(size) - (size - 1) / 2) * scanner.field_of_view / size
-    axes = (np.linspace(-36, 68, slices), -plane - 18, -plane)
+    axes = (np.linspace(LOWEST, HIGHEST, slices), -plane - 18, -plane)
     scene = draw_scene(template, rng, axes, case)
     signals = (scene.pre, scene.flair, scene.post)
     channels = [
         _levels(_record(rng, signal, axes, scanner), gain, gamma)
         for signal, gain, gamma in zip(signals, scanner.gain, scanner.gamma, strict=True)
     ]
-    if not scanner.has_post:
-        channels[2] = channels[1]
-    return np.stack(channels, axis=-1), scene.mask, case.age
+    thick = (HIGHEST - LOWEST) / (slices - 1) if slices > 1 else HIGHEST - LOWEST
+    return Exam(
+        np.stack(channels, axis=-1),
+        scene.mask,
+        case.age,
+        spacing=(thick, pixel, pixel),
+        first=(float(axes[2][0]), float(axes[1][0]), LOWEST),
+        has_post=scanner.has_post,
+    )
 
 
 def _record(
@@ -173,6 +183,6 @@ def _record(
     return np.asarray(np.hypot(seen + real, imaginary))
 
 
-def _levels(seen: Field, gain: float, gamma: float) -> NDArray[np.uint8]:
-    levels = gain * 0.6 * (seen / 0.6) ** gamma
-    return np.asarray(np.clip(np.rint(levels), 0, 255).astype(np.uint8))
+def _levels(seen: Field, gain: float, gamma: float) -> Field:
+    """Grey levels for 8 bits, not yet whole numbers."""
+    return np.asarray(gain * 0.6 * (seen / 0.6) ** gamma)

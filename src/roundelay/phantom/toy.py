@@ -5,11 +5,11 @@ import zlib
 import numpy as np
 from numpy.typing import NDArray
 
+from roundelay.phantom.exam import Exam
 
-def draw_toy(
-    rng: np.random.Generator, hospital: str, *, slices: int, size: int
-) -> tuple[NDArray[np.uint8], NDArray[np.bool_], int]:
-    """Images ``[slices, size, size, 3]``, masks and an age; the lesion is in half of the slices."""
+
+def draw_toy(rng: np.random.Generator, hospital: str, *, slices: int, size: int) -> Exam:
+    """An exam of ``[slices, size, size]`` voxels; the lesion is in half of the slices."""
     y, x = np.mgrid[-1 : 1 : size * 1j, -1 : 1 : size * 1j]
     width, height = rng.uniform(0.58, 0.72), rng.uniform(0.75, 0.88)
     head = (x / width) ** 2 + (y / height) ** 2
@@ -20,7 +20,8 @@ def draw_toy(
     images = np.repeat(np.repeat(tissue[None, ..., None], slices, 0), 3, 3)
     images[masks] += np.array((-25, 85, 15))
     images = images * levels + rng.normal(0, 4, images.shape)
-    return np.clip(np.rint(images), 0, 255).astype(np.uint8), masks, int(rng.integers(20, 75))
+    half = (size - 1) / 2
+    return Exam(images, masks, int(rng.integers(20, 75)), (5.0, 1.0, 1.0), (half, half, 0.0))
 
 
 def _lesion(

@@ -104,7 +104,7 @@ def test_what_fails_half_way_leaves_nothing(tmp_path, monkeypatch):
     def fail(*_args):
         raise RuntimeError("stopped")
 
-    monkeypatch.setattr("roundelay.phantom.cohort._write_slices", fail)
+    monkeypatch.setattr("roundelay.phantom.cohort._gaps", fail)
 
     with pytest.raises(RuntimeError, match="stopped"):
         make_toy(tmp_path / "toy", patients=COUNTS)
