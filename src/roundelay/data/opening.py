@@ -22,8 +22,9 @@ from roundelay.files.reading import read_bytes
 from roundelay.study.data_section import Data
 
 AT_ONCE = 2
-"""Exams that are read side by side: an exam of 36 million voxels takes 300 MB while it is looked
-at, and unpacking leaves Python's other threads free."""
+"""Exams of volumes that are read side by side: one of 36 million voxels takes 300 MB while it is
+looked at, and unpacking leaves Python's other threads free. Slices are decoded one by one, under
+filters of warnings that all threads would share."""
 
 MOST, NEARLY_ALL = 0.5, 0.75
 """The part of the head, and of one slice, that a tumour can't be: its masks are inverted."""
@@ -39,7 +40,8 @@ def read_patients(patients: Sequence[Patient]) -> tuple[Patient, ...]:
 
     Raises DataError naming every faulty one, or where all are left out for their faults.
     """
-    with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
+    at_once = AT_ONCE if all(patient.channels for patient in patients) else 1
+    with ThreadPoolExecutor(max_workers=at_once) as pool:
         found = list(pool.map(_read, patients))
     refuse([fault for _, faults in found for fault in faults])
     opened = tuple(patient for patient, _ in found)
