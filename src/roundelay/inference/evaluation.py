@@ -68,7 +68,7 @@ def evaluate_model(
     """
     machine = find_machine("auto", device=device)
     network, settings, header = read_model(Path(model))
-    network = machine.place(network)
+    network = machine.place_to_predict(network)
     found = read_folder(Path(data), asked_of(header, settings, format, site), masks=True)
     refuse_leak(found.patients)
     on_found(LookedAt(len(found.patients), found.left_out))

@@ -64,7 +64,7 @@ def predict_folder(
     refuse_foreign(out)
     machine = find_machine("auto", device=device)
     network, settings, header = read_model(model)
-    network = machine.place(network)
+    network = machine.place_to_predict(network)
     asked = asked_of(header, settings, format, site)
     if probabilities and asked.format == "lgg":
         raise UserError(

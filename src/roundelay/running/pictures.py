@@ -53,7 +53,7 @@ def write_samples(
 ) -> None:
     """Draw the chosen patients of one arm into ``samples/``, with a list of what they show."""
     network, settings, _ = read_model(arm_folder(out, label) / MODEL)
-    network = machine.place(network)
+    network = machine.place_to_predict(network)
     patients: dict[str, Patient] = {p.id: p for own in open_sites(study).values() for p in own}
     rows: list[Mapping[str, Any]] = []
     for rank, score in choose(scores):

@@ -17,7 +17,7 @@ def evaluate(site: LocalSite, baton: Baton, split: str) -> list[PatientScore]:
     machine = site.machine
     parts = arrived(baton, f"{site.name} (scores)")
     model = load_model(site.study.network, part_of(parts, MODEL))
-    model = machine.place(model)
+    model = machine.place_to_predict(model)
     settings = inference_settings_of(site.study)
     scores = []
     for patient in site.patients:

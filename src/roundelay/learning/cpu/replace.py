@@ -33,3 +33,21 @@ def _faster(layer: nn.Module) -> type[nn.Module] | None:
     if is_pointwise(layer):
         return Pointwise
     return Grouped if is_narrow(layer) else None
+
+
+def keep_in_bfloat16(model: nn.Module) -> None:
+    """Round the weights of convolutions once, not in every batch; for networks that only predict.
+
+    Autocast rounds them likewise, each time: where no gradient is asked for it keeps none of it, an
+    eighth of a prediction. The decoder's first convolutions add weights up before they are rounded,
+    so theirs stay.
+    """
+    later = {
+        layer
+        for block in model.modules()
+        if isinstance(block, DecoderBlock)
+        for layer in block.conv1.modules()
+    }
+    for layer in model.modules():
+        if isinstance(layer, nn.Conv2d) and layer not in later:
+            layer.weight = nn.Parameter(layer.weight.detach().bfloat16(), requires_grad=False)

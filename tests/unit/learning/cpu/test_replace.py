@@ -9,6 +9,7 @@ from torch import nn
 from roundelay.learning.cpu.convolution import Grouped, Pointwise
 from roundelay.learning.cpu.replace import replace_convolutions
 from roundelay.learning.cpu.upsampled import JoinedDecoderBlock
+from roundelay.learning.machine import machine_on
 from roundelay.learning.networks import ENCODERS, build_network
 
 BLOCKS = [f"decoder.blocks.{number}" for number in range(5)]
@@ -98,3 +99,16 @@ def test_a_network_that_is_not_ours_stays_as_it_is():
 
     assert replace_convolutions(model) == ()
     assert type(model[0]) is nn.Conv2d
+
+
+@pytest.mark.parametrize("encoder", ENCODERS)
+def test_weights_that_are_rounded_once_predict_to_the_bit_the_same(encoder):
+    machine = machine_on("cpu", True, True)
+    images = torch.randn(2, 3, 64, 64).to(memory_format=machine.memory_format)
+    plain = machine.place(build_network(encoder, seed=3)).eval()
+    ready = machine.place_to_predict(build_network(encoder, seed=3))
+
+    with torch.inference_mode(), machine.autocast():
+        assert torch.equal(plain(images), ready(images))
+    kept = [m.weight.dtype for m in ready.modules() if isinstance(m, torch.nn.Conv2d)]
+    assert kept.count(torch.bfloat16) == len(kept) - 5
