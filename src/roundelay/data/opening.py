@@ -88,6 +88,7 @@ def _opened(patient: Patient) -> tuple[Patient, list[str]]:
         digest=digest,
         head_size=_head(volume),
         pictures=tuple(_digest_of(image) for image in volume.slices),
+        noticed=volume.noticed,
     )
     if (share := tumour_share(found)) > MOST:
         faults.append(

@@ -27,7 +27,8 @@ class Patient:
 
     `tumour` (one bool a slice, from the lowest to the highest), `tumour_size` (voxels), `head_size`
     (likewise), `digest` (over the bytes of all files), `pictures` (a digest of each slice's pixels,
-    empty for one of a single grey) and `split` are filled in when the site opens its files.
+    empty for one of a single grey), `noticed` (as of the volume) and `split` are filled in when the
+    site opens its files.
     `fault` says why the exam can't be used, where such exams are left out: it has no split then.
     """
 
@@ -49,6 +50,12 @@ class Patient:
     head_size: int = 0
     pictures: tuple[str, ...] = ()
     fault: str = ""
+    noticed: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def person(self) -> str:
+        """Who was examined: several exams may be of one."""
+        return self.subject or self.id
 
     def slice_name(self, number: int) -> str:
         """What a slice is called where it is told of: its own file, or its number from 1 on."""

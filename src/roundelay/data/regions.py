@@ -10,19 +10,24 @@ from roundelay.errors import DataError
 
 BACKGROUND = 0
 
+ROUNDED = 1e-3
+"""How far a value may be from a whole number: programs that save labels as scaled numbers, time
+and again, leave them a little off."""
+
 
 def whole_numbers(labels: NDArray[Any], where: str) -> NDArray[np.int64]:
     """A mask's values as integers. Raises DataError where some are none."""
     if labels.dtype.kind in "iub":
         return labels.astype(np.int64)
-    odd = ~np.isfinite(labels) | (labels != np.round(labels))
+    odd = ~(np.abs(labels - np.round(labels)) <= ROUNDED)  # also where they are no numbers
     if odd.any():
         raise DataError(
             f"The mask {where} holds {int(odd.sum())} values that are no whole numbers (the first:"
             f" {float(labels[odd][0]):g}): is it an image, or were its labels resampled? Write it"
             " anew with the values themselves."
         )
-    return labels.astype(np.int64)
+    whole: NDArray[np.int64] = np.round(labels).astype(np.int64)
+    return whole
 
 
 def regions_of(labels: NDArray[Any], settings: ImageSettings, where: str) -> NDArray[np.bool_]:

@@ -24,6 +24,7 @@ def _remarks(patient: Patient) -> Iterator[tuple[str, str]]:
     if patient.fault:
         yield BAD, patient.fault.rstrip(".")
         return
+    yield from patient.noticed
     if patient.masks and not patient.tumour_size:
         yield NO_TUMOUR, patient.folder
     if (share := tumour_share(patient)) > LARGE:

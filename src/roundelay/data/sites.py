@@ -9,6 +9,7 @@ from unicodedata import normalize
 
 from roundelay.data.image_settings import ImageSettings, settings_of
 from roundelay.data.patients import Patient
+from roundelay.data.split import by_person, place_of, refuse_apart
 from roundelay.data.survey import SPLITS
 from roundelay.data.tables import PATIENT, read_table
 from roundelay.errors import DataError
@@ -30,6 +31,7 @@ def assign_sites(patients: Sequence[Patient], data: Data) -> Sites:
     if kind == "chunks":
         return _in_chunks(patients, int(value), data.split_seed)
     sites = _by_table(patients, Path(value)) if kind == "table" else _grouped(patients)
+    refuse_apart([patient for own in sites.values() for patient in own])
     _refuse_confusable("sites", sites)
     return sites
 
@@ -39,7 +41,8 @@ def unplaced(patients: Sequence[Patient], data: Data) -> Iterator[tuple[str, str
     if is_table(data.sites):
         path = Path(data.sites.removeprefix(TABLE))
         known = _by_name(patients)
-        placed = {known[name].id for _, name, _, _ in _rows(path) if name in known}
+        rows = _rows(path)
+        placed = {exam.id for _, name, _, _ in rows for exam in known.get(name, ())}
         for patient in patients:
             if patient.id not in placed:
                 yield f"Patients who are not in the table {path.name}, left out", patient.id
@@ -75,13 +78,14 @@ def _grouped(patients: Sequence[Patient]) -> Sites:
 
 def _in_chunks(patients: Sequence[Patient], count: int, seed: int) -> Sites:
     """The paper's chunks: whole patients, shuffled, dealt so that chunks have like many slices."""
-    if count > len(patients):
-        raise DataError(f"sites = 'chunks:{count}', but there are only {len(patients)} patients.")
-    shuffled = Random(f"{seed}/chunks").sample(list(patients), k=len(patients))
+    persons = by_person(patients)
+    if count > len(persons):
+        raise DataError(f"sites = 'chunks:{count}', but there are only {len(persons)} patients.")
+    shuffled = Random(f"{seed}/chunks").sample(persons, k=len(persons))
     chunks: list[list[Patient]] = [[] for _ in range(count)]
-    for patient in sorted(shuffled, key=lambda p: -p.slices):
+    for exams in sorted(shuffled, key=lambda exams: -sum(p.slices for p in exams)):
         smallest = min(chunks, key=lambda chunk: sum(p.slices for p in chunk))
-        smallest.append(patient)
+        smallest += exams
     width = len(str(count))
     named = {SiteName(f"chunk-{n:0{width}}"): chunk for n, chunk in enumerate(chunks, start=1)}
     return {
@@ -91,7 +95,7 @@ def _in_chunks(patients: Sequence[Patient], count: int, seed: int) -> Sites:
 
 
 def _by_table(patients: Sequence[Patient], path: Path) -> Sites:
-    """A table with a patient a row: patient, site and, if it likes, split.
+    """A table with a patient a row: patient (all exams of one), site and, if it likes, split.
 
     The columns may be named as in FeTS partitions: ``Subject_ID``, ``Partition_ID``.
     """
@@ -102,13 +106,13 @@ def _by_table(patients: Sequence[Patient], path: Path) -> Sites:
             near = difflib.get_close_matches(name, known, n=1)
             hint = f"; did you mean {near[0]}?" if near else "."
             raise DataError(f"{path}, line {line}: there is no patient {name!r}{hint}")
-        patient = known[name]
-        row = replace(patient, site=site, split=split)
-        if (before := placed.setdefault(patient.id, row)) != row:
-            raise DataError(
-                f"{path}, line {line}: patient {patient.id} stands in two places,"
-                f" {_place(before)} and {_place(row)}. A patient has one site and one split."
-            )
+        for row in (replace(exam, site=site, split=split) for exam in known[name]):
+            if (before := placed.setdefault(row.id, row)) != row:
+                raise DataError(
+                    f"{path}, line {line}: patient {row.id} stands in two places,"
+                    f" {place_of(before)} and {place_of(row)}. A patient has one site and one"
+                    " split."
+                )
     if not placed:
         raise DataError(f"{path} names no patient.")
     given = {patient.split is None for patient in placed.values()}
@@ -120,13 +124,11 @@ def _by_table(patients: Sequence[Patient], path: Path) -> Sites:
     return {name: tuple(p for p in placed.values() if p.site == name) for name in names}
 
 
-def _by_name(patients: Sequence[Patient]) -> dict[str, Patient]:
-    """The patients by each name that a table may call them."""
-    return {normalize("NFC", name): p for p in patients for name in (p.folder, p.id)}
-
-
-def _place(patient: Patient) -> str:
-    return f"{patient.site}/{patient.split}" if patient.split else patient.site
+def _by_name(patients: Sequence[Patient]) -> dict[str, tuple[Patient, ...]]:
+    """The exams by each name that a table may call them: the person's is that of all of them."""
+    single = {name: (p,) for p in patients for name in (p.folder, p.id)}
+    persons = {exams[0].person: exams for exams in by_person(patients)}
+    return {normalize("NFC", name): exams for name, exams in {**single, **persons}.items()}
 
 
 def _rows(path: Path) -> Iterator[tuple[int, str, SiteName, str | None]]:

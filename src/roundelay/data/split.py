@@ -1,4 +1,4 @@
-"""Split a site's patients: by patient, seeded, stratified by tumour size."""
+"""Split a site's patients: by person, seeded, stratified by tumour size."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,9 +13,10 @@ from roundelay.study.data_section import Split
 def split_patients(patients: Sequence[Patient], shares: Split, seed: int) -> tuple[Patient, ...]:
     """Give every patient of one site a split; a split that a table gave stays.
 
-    Sites are split one by one, which stratifies by site. Within a site the patients are ordered by
+    Sites are split one by one, which stratifies by site. Within a site the persons are ordered by
     tumour size and drawn at even distances from a seeded start, so that every split gets small and
-    large tumours. At least one patient trains. Raises DataError for a patient who stands twice.
+    large tumours; all exams of a person stand in one. At least one person trains. Raises DataError
+    for a patient who stands twice.
     """
     refuse_leak(patients)
     patients, unusable = _apart(patients)
@@ -23,15 +24,16 @@ def split_patients(patients: Sequence[Patient], shares: Split, seed: int) -> tup
         return (*patients, *unusable)
     site = patients[0].site
     rng = Random(f"{seed}/split/{site}")
-    rest = sorted(rng.sample(list(patients), k=len(patients)), key=lambda p: p.tumour_size)
-    count = len(patients)
+    persons = by_person(patients)
+    rest = sorted(rng.sample(persons, k=len(persons)), key=_tumour_size)
+    count = len(persons)
     splits: dict[str, str] = {}
     for name, part in ((TEST, shares.test), (VALIDATION, shares.validation)):
         wanted = min(int(part * count + 0.5), len(rest) - 1)
-        for patient in _evenly(rest, wanted, rng.random()):
-            splits[patient.id] = name
-            rest.remove(patient)
-    placed = (replace(p, split=splits.get(p.id, TRAIN)) for p in patients)
+        for exams in _evenly(rest, wanted, rng.random()):
+            splits[exams[0].person] = name
+            rest.remove(exams)
+    placed = (replace(p, split=splits.get(p.person, TRAIN)) for p in patients)
     return (*placed, *unusable)
 
 
@@ -40,9 +42,22 @@ def _apart(patients: Sequence[Patient]) -> tuple[tuple[Patient, ...], tuple[Pati
     return tuple(p for p in patients if not p.fault), tuple(p for p in patients if p.fault)
 
 
+def by_person(patients: Sequence[Patient]) -> list[tuple[Patient, ...]]:
+    """All exams of a person together, in the order in which persons are first met."""
+    found: dict[str, list[Patient]] = {}
+    for patient in patients:
+        found.setdefault(patient.person, []).append(patient)
+    return [tuple(exams) for exams in found.values()]
+
+
+def _tumour_size(exams: Sequence[Patient]) -> int:
+    return max(exam.tumour_size for exam in exams)
+
+
 def refuse_leak(patients: Sequence[Patient]) -> None:
-    """Raise DataError where a patient stands twice, or one picture under two patients: it could
-    come to stand in two splits. Pictures are compared once their files were opened."""
+    """Raise DataError where a patient stands twice, exams of one person at two sites or in two
+    splits, or one picture under two persons: it could come to stand in two splits. Pictures are
+    compared once their files were opened."""
     seen: dict[str, Patient] = {}
     for patient in patients:
         if (before := seen.setdefault(patient.id, patient)) is not patient:
@@ -50,7 +65,25 @@ def refuse_leak(patients: Sequence[Patient]) -> None:
                 f"Patient {patient.id} stands twice, at {before.site} ({before.folder}) and at"
                 f" {patient.site} ({patient.folder}): a leak between splits or sites."
             )
+    refuse_apart(patients)
     _refuse_same_pictures(patients)
+
+
+def refuse_apart(patients: Sequence[Patient]) -> None:
+    """Raise DataError where exams of one person stand at two sites, or in two splits."""
+    for first, *others in by_person(_apart(patients)[0]):
+        for other in others:
+            if (other.site, other.split) != (first.site, first.split):
+                raise DataError(
+                    f"The exams {first.id} and {other.id} are of one person, {first.person}, and"
+                    f" stand in two places, {place_of(first)} and {place_of(other)}: a leak between"
+                    " splits or sites. All exams of a person have one site and one split."
+                )
+
+
+def place_of(patient: Patient) -> str:
+    """Where a patient stands: the site, and the split where there is one."""
+    return f"{patient.site}/{patient.split}" if patient.split else patient.site
 
 
 def _refuse_same_pictures(patients: Sequence[Patient]) -> None:
@@ -59,7 +92,7 @@ def _refuse_same_pictures(patients: Sequence[Patient]) -> None:
         for number, picture in enumerate(patient.pictures):
             own = (patient, number)
             first, there = seen.setdefault(picture, own) if picture else own
-            if first is not patient:
+            if first.person != patient.person:
                 both = len({*first.pictures} & {*patient.pictures} - {""})
                 raise DataError(
                     f"The same picture stands under two patients, {first.folder} at {first.site}"
@@ -69,5 +102,7 @@ def _refuse_same_pictures(patients: Sequence[Patient]) -> None:
                 )
 
 
-def _evenly(patients: Sequence[Patient], wanted: int, start: float) -> list[Patient]:
-    return [patients[int((i + start) * len(patients) / wanted)] for i in range(wanted)]
+def _evenly(
+    persons: Sequence[tuple[Patient, ...]], wanted: int, start: float
+) -> list[tuple[Patient, ...]]:
+    return [persons[int((i + start) * len(persons) / wanted)] for i in range(wanted)]

@@ -1,15 +1,24 @@
-"""A folder an exam, a NIfTI file a channel: BraTS, FeTS and whatever is laid out as they are.
+"""Exams of NIfTI files, a file a channel: BraTS, FeTS, UCSF-PDGM, UPENN-GBM, BIDS, and whatever is
+laid out as they are; packed or not.
 
-``<exam>/<exam>_<channel>.nii.gz`` and ``<exam>/<exam>_seg.nii.gz``, packed or not.
+``<exam>/<exam>_<channel>.nii.gz`` and ``<exam>/<exam>_seg.nii.gz``; see `nifti_layouts`.
 """
 
-import re
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from roundelay.data.formats.listing import list_folder
 from roundelay.data.formats.nifti_exam import mask_files, mask_names, read_exam, slices_of
+from roundelay.data.formats.nifti_layouts import Exam, exams_in, refuse_nnunet
+from roundelay.data.formats.nifti_names import (
+    Named,
+    is_plain,
+    of_channel,
+    of_mask,
+    person_of,
+    site_of,
+    tails,
+)
 from roundelay.data.image_settings import LGG_SETTINGS, ImageSettings
 from roundelay.data.left_out import Found, counted, refuse
 from roundelay.data.patients import Patient, Source
@@ -25,93 +34,196 @@ FOLDER_EACH = False
 
 read_volume = read_exam
 
-SITE = SiteName("all")
+SITE = "all"
 """Where patients stand whom no table places."""
 
-MASK = ("seg", "final_seg", "segm", "tumor_segmentation", "mask", "label")
+FILLED = "Exams without the channel {}, filled with zeros"
+TAKEN = "Exams without the channel {}, in whose place {} stands"
+UNUSED = "NIfTI files in exams' folders that are neither channel nor mask, not read"
+FOREIGN = "Files that are named after something else than their exam, taken by their ending"
 
-ALIASES = (
-    ("t1", "t1n", "t1w"),
-    ("t1ce", "t1c", "t1gd", "t1post"),
-    ("t2", "t2w"),
-    ("flair", "t2f", "t2_flair"),
-)
+SEVERAL = "Exams with several files that could be the mask, none of which is used"
 
-_NIFTI = re.compile(r"(?P<stem>.+?)\.nii(\.gz)?", re.IGNORECASE)
+NAMED = 100
+"""Exams that one sentence names."""
+
+
+@dataclass(slots=True)
+class _Search:
+    """What was met while exams were looked through; what they lack, each with the exams."""
+
+    met: list[tuple[str, str]]
+    faults: list[str] = field(default_factory=list)
+    lacking: dict[str, list[str]] = field(default_factory=dict)
+
+    @property
+    def count(self) -> int:
+        """Of what is wrong."""
+        return len(self.faults) + sum(map(len, self.lacking.values()))
 
 
 def find_patients(
     root: Path, settings: ImageSettings = LGG_SETTINGS, *, masks: bool = True
 ) -> Found:
-    """All exams; headers alone are opened. Raises DataError naming every faulty one."""
-    attributes = read_attributes(root / ATTRIBUTES)
-    patients: list[Patient] = []
-    faults: list[str] = []
-    met: list[tuple[str, str]] = []
-    for folder in list_folder(root).folders:
-        files = dict(_named(list_folder(folder).files))
-        if not files:
-            met.append(("Folders without NIfTI files, left out", folder.name))
-            continue
-        try:
-            patient = _patient(folder, files, settings, masks)
-            patients.append(replace(patient, attributes=attributes.get(patient.id, {})))
-        except DataError as error:
-            faults += error.faults
-    refuse(faults)
-    if not patients:
-        raise DataError(
-            f"{root} holds no folder with NIfTI files (<exam>/<exam>_<channel>.nii.gz)."
-        )
-    return Found(tuple(patients), counted(met))
+    """All exams by names and headers, and what was left out.
+
+    With `masks`, every exam must have one; without, they are given where they are. Raises DataError
+    naming every exam that lacks something, or in which it isn't plain what is what.
+    """
+    refuse_nnunet(root)
+    exams = exams_in(root)
+    search = _Search(list(exams.met))
+    found = [_patient(exam, settings, masks, search) for exam in exams.exams]
+    refuse([*_lacking(search, exams.exams), *search.faults, *_twice(exams.exams)])
+    attributes = read_attributes(exams.place / ATTRIBUTES)
+    patients = tuple(
+        replace(one, attributes=attributes.get(one.id, attributes.get(one.subject, {})))
+        for one in found
+        if one
+    )
+    read = (ATTRIBUTES,) if attributes else ()
+    return Found(patients, counted(one for one in search.met if one[1] not in read))
 
 
-def _named(files: Sequence[Path]) -> Iterator[tuple[str, Path]]:
-    for path in files:
-        if name := _NIFTI.fullmatch(path.name):
-            yield name["stem"], path
+def _patient(
+    exam: Exam, settings: ImageSettings, masks: bool, search: _Search
+) -> Patient | None:  # fmt: skip
+    before = search.count
+    settings = settings.at(exam.name, exam.folder, person_of(exam.name), _site(exam))
+    try:
+        mask = _mask(exam, masks, search)
+        channels = tuple(_source(exam, name, settings, search) for name in settings.channels)
+        if search.count > before:
+            return None
+        return _described(exam, channels, mask, settings, search)
+    except DataError as error:
+        search.faults += error.faults
+        return None
 
 
-def _patient(folder: Path, files: dict[str, Path], settings: ImageSettings, masks: bool) -> Patient:
-    mask = _one(files, MASK)
-    if mask is None and masks:
-        raise DataError(f"{folder} has no mask (<exam>_seg.nii.gz).")
-    channels = tuple(_channel(folder, files, name, settings) for name in settings.channels)
+def _mask(exam: Exam, masks: bool, search: _Search) -> Named | None:
+    """The exam's mask. Raises DataError where several could be, and one is needed."""
+    found = of_mask(exam.files)
+    if masks and not found:
+        search.lacking.setdefault("mask", []).append(exam.name)
+    if len(found) > 1 and not masks:
+        search.met.append((SEVERAL, exam.name))
+        return None
+    return _only(exam, "its mask", found)
+
+
+def _described(
+    exam: Exam,
+    channels: tuple[Source | None, ...],
+    mask: Named | None,
+    settings: ImageSettings,
+    search: _Search,
+) -> Patient:
+    images = tuple(dict.fromkeys(source.path for source in channels if source))
+    if not settings.channels:  # before a study is known
+        images = tuple(one.path for one in exam.files if one not in of_mask(exam.files))
+    if not images:
+        raise DataError(f"The exam {exam.name} has none of the channels. Move it away.")
+    used = {*images, *([mask.path] if mask else [])}
+    search.met += _noticed(exam, used)
     found = Patient(
-        id=PatientId(folder.name),
-        site=SITE,
-        folder=folder.name,
-        images=tuple(dict.fromkeys(source.path for source in channels if source)),
-        masks=(mask,) if mask else (),
+        id=_name(exam),
+        site=SiteName(_site(exam)),
+        folder=exam.folder,
+        images=images,
+        masks=(mask.path,) if mask else (),
         slices=0,
         format="nifti",
         channels=channels,
         settings=settings,
+        subject=person_of(exam.name),
     )
     return replace(found, slices=slices_of(found))
 
 
-def _channel(
-    folder: Path, files: dict[str, Path], name: str, settings: ImageSettings
-) -> Source | None:
-    here = settings.name_here(name)
-    aliases = next((own for own in ALIASES if here.lower() in own), (here.lower(),))
-    if (path := _one(files, aliases)) is not None:
-        return Source(path)
-    if settings.missing == "zero":
-        return None
+def _noticed(exam: Exam, used: set[Path]) -> Iterator[tuple[str, str]]:
+    for one in exam.files:
+        if one.path not in used:
+            yield UNUSED, f"{exam.folder}/{one.path.name}"
+        elif not (one.own or is_plain(one)):
+            yield FOREIGN, f"{exam.folder}/{one.path.name}"
+
+
+def _site(exam: Exam) -> str:
+    return site_of(exam.name) or SITE
+
+
+def _name(exam: Exam) -> PatientId:
+    try:
+        return PatientId(exam.name)
+    except ValueError as error:
+        raise DataError(f"The name of the folder {exam.folder!a}: {error}. Rename it.") from error
+
+
+def _source(exam: Exam, name: str, settings: ImageSettings, search: _Search) -> Source | None:
+    """Where a channel lies, or what stands in its place. Raises DataError."""
+    found = _only(exam, f"the channel {name}", of_channel(exam.files, settings.name_here(name)))
+    if found is not None:
+        return Source(found.path)
     kind, _, other = settings.missing.partition(":")
+    if kind == "zero":
+        search.met.append((FILLED.format(name), exam.name))
+        return None
     if kind == "substitute" and other != name:
-        return _channel(folder, files, other, replace(settings, missing="refuse"))
-    raise DataError(
-        f"{folder} has no channel {here!r} (<exam>_{here}.nii.gz). Where a site lacks one, or calls"
-        " it otherwise, say so for that site: missing_channels, channels."
+        there = of_channel(exam.files, settings.name_here(other))
+        if (taken := _only(exam, f"the channel {other}", there)) is not None:
+            search.met.append((TAKEN.format(name, other), exam.name))
+            return Source(taken.path)
+    search.lacking.setdefault(f"channel {settings.name_here(name)}", []).append(exam.name)
+    return None
+
+
+def _only(exam: Exam, what: str, found: Sequence[Named]) -> Named | None:
+    if len(found) > 1:
+        names = " and ".join(one.path.name for one in found[:3])
+        raise DataError(
+            f"It isn't plain which file of the exam {exam.name} is {what}: {names} could be. Move"
+            " those away that are not, or give the channel's name for this site (channels)."
+        )
+    return found[0] if found else None
+
+
+def _lacking(search: _Search, exams: Sequence[Exam]) -> list[str]:
+    """A sentence for each thing that exams lack, which names them."""
+    met = sorted({tail for exam in exams[:NAMED] for tail in tails(exam.files)})
+    return [
+        f"{_who(names, len(exams))} no {what}{_listed(names)}. {_next(what, met)}"
+        for what, names in search.lacking.items()
+    ]
+
+
+def _who(names: Sequence[str], all_: int) -> str:
+    return f"{len(names)} of {all_} exams have" if len(names) > 1 else f"The exam {names[0]} has"
+
+
+def _listed(names: Sequence[str]) -> str:
+    if len(names) == 1:
+        return ""
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return f": {', '.join(names[:NAMED])}{more}"
+
+
+def _next(what: str, met: Sequence[str]) -> str:
+    if what == "mask":
+        return (
+            "Training and scores need one in each exam, such as <exam>_seg.nii.gz: put it there, or"
+            " move the exam to another folder."
+        )
+    return (
+        f"Files there end in {', '.join(met[:12]) or 'nothing known'}. Where a site lacks a channel"
+        " or calls it otherwise, say so for that site: missing_channels, channels."
     )
 
 
-def _one(files: dict[str, Path], names: Sequence[str]) -> Path | None:
-    for name in names:
-        for stem, path in files.items():
-            if re.fullmatch(rf"(.*[-_])?{re.escape(name)}", stem, re.IGNORECASE):
-                return path
-    return None
+def _twice(exams: Sequence[Exam]) -> list[str]:
+    seen: dict[str, Exam] = {}
+    return [
+        f"The exam {exam.name} has two folders, {first.folder} and {exam.folder}. Keep one of them."
+        for exam in exams
+        if (first := seen.setdefault(exam.name, exam)) is not exam
+    ]

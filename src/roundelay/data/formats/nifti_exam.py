@@ -2,6 +2,7 @@
 
 import gzip
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,14 +10,18 @@ from nibabel import nifti1
 from numpy.typing import NDArray
 
 from roundelay.data.formats.nifti_file import NiftiFile, read_file, read_header
-from roundelay.data.grids import corner_distance, same_place
+from roundelay.data.grids import Grid, corner_distance, same_place
 from roundelay.data.left_out import refuse
-from roundelay.data.patients import Patient
+from roundelay.data.patients import Patient, Source
 from roundelay.data.regions import label_values, regions_of
 from roundelay.data.volumes import Volume
 from roundelay.errors import DataError
 
 RESAMPLE = "resample"
+
+NO_NUMBERS = "Images with voxels that are no numbers, taken as 0"
+CONSTANT = "Images of one grey level, which say nothing"
+UNPLACED = "Exams whose files don't say where left and right are, taken as NIfTI has it by default"
 
 NIFTI1: Any = nifti1
 """Its calls have no types."""
@@ -33,10 +38,37 @@ def slices_of(patient: Patient) -> int:
 def read_exam(patient: Patient) -> Volume:
     """All channels in the study's order, and the mask's regions where there is a mask.
 
-    Raises DataError naming every faulty file.
+    Voxels that are no numbers are 0, and said. Raises DataError naming every faulty file.
     """
     faults: list[str] = []
-    files: dict[Any, NiftiFile] = {}
+    files = _files(patient, faults)
+    refuse(faults)
+    leading = files[patient.masks[0] if patient.masks else patient.images[0]]
+    grid = leading.grid(patient.settings.plane)
+    channels: list[NDArray[Any]] = []
+    noticed = [] if leading.is_placed else [(UNPLACED, patient.folder)]
+    regions = None
+    for source in patient.channels:
+        if source is None:
+            channels.append(np.zeros(grid.to_slices(np.empty(grid.shape, bool)).shape, np.float32))
+            continue
+        try:
+            own, odd = _numbers(files[source.path], source.volume, patient)
+            noticed += odd
+            channels.append(grid.to_slices(_on_grid(own, files[source.path], leading, patient)))
+        except DataError as error:
+            faults += error.faults
+    try:
+        regions = _regions(leading, grid, patient)
+    except DataError as error:
+        faults += error.faults
+    refuse(faults)
+    return Volume(np.stack(_of_one_type(channels)), regions, grid, tuple(noticed))
+
+
+def _files(patient: Patient, faults: list[str]) -> dict[Path, NiftiFile]:
+    """Every file of an exam, read to its end."""
+    files: dict[Path, NiftiFile] = {}
     for path in dict.fromkeys([*patient.images, *patient.masks]):
         try:
             files[path] = read_file(path)
@@ -44,33 +76,33 @@ def read_exam(patient: Patient) -> Volume:
             files[path].grid(patient.settings.plane)
         except DataError as error:
             faults += error.faults
-    refuse(faults)
-    leading = files[patient.masks[0] if patient.masks else patient.images[0]]
-    grid = leading.grid(patient.settings.plane)
-    channels = []
-    for source in patient.channels:
-        if source is None:
-            channels.append(np.zeros(grid.to_slices(np.empty(grid.shape, bool)).shape, np.float32))
-            continue
-        try:
-            own = _on_grid(files[source.path], source.volume, leading, patient)
-            channels.append(grid.to_slices(own))
-        except DataError as error:
-            faults += error.faults
-    regions = None
-    if patient.masks:
-        try:
-            labels = grid.to_slices(leading.voxels(None))
-            regions = regions_of(labels, patient.settings, str(leading.path))
-        except DataError as error:
-            faults += error.faults
-    refuse(faults)
-    return Volume(np.stack(_of_one_type(channels)), regions, grid)
+    return files
+
+
+def _regions(leading: NiftiFile, grid: Grid, patient: Patient) -> NDArray[np.bool_] | None:
+    if not patient.masks:
+        return None
+    labels = grid.to_slices(leading.voxels(None))
+    return regions_of(labels, patient.settings, str(leading.path))
+
+
+def _numbers(
+    file: NiftiFile, volume: int | None, patient: Patient
+) -> tuple[NDArray[Any], list[tuple[str, str]]]:
+    """A channel's voxels, 0 where they are no numbers, and what is odd in them."""
+    voxels = file.voxels(volume)
+    noticed, name = [], f"{patient.folder}, {file.path.name}"
+    if voxels.dtype.kind == "f" and (count := int(np.count_nonzero(~np.isfinite(voxels)))):
+        voxels = np.nan_to_num(voxels, nan=0.0, posinf=0.0, neginf=0.0)
+        noticed.append((NO_NUMBERS, f"{name}: {count} of {voxels.size}"))
+    if (voxels == voxels.flat[0]).all():
+        noticed.append((CONSTANT, name))
+    return voxels, noticed
 
 
 def mask_names(patient: Patient) -> list[str]:
     """One file an exam."""
-    return [f"{patient.folder}.nii.gz"]
+    return [f"{patient.id.file_name}.nii.gz"]
 
 
 def mask_files(patient: Patient, volume: Volume, regions: NDArray[np.bool_]) -> dict[str, bytes]:
@@ -110,12 +142,13 @@ def _packed(image: Any) -> bytes:
     return gzip.compress(image.to_bytes(), compresslevel=6, mtime=0)
 
 
-def _leading(patient: Patient) -> Any:
+def _leading(patient: Patient) -> Source:
     """The channel whose grid a prediction has."""
-    return next(source for source in patient.channels if source is not None)
+    own = (source for source in patient.channels if source is not None)
+    return next(own, Source(patient.images[0]))
 
 
-def _volume_in(patient: Patient, path: Any) -> int | None:
+def _volume_in(patient: Patient, path: Path) -> int | None:
     own = [s.volume for s in patient.channels if s is not None and s.path == path]
     return own[0] if own else None
 
@@ -134,10 +167,9 @@ def _refuse_several(file: NiftiFile, volume: int | None) -> None:
 
 
 def _on_grid(
-    file: NiftiFile, volume: int | None, leading: NiftiFile, patient: Patient
+    voxels: NDArray[Any], file: NiftiFile, leading: NiftiFile, patient: Patient
 ) -> NDArray[Any]:
     """A channel's voxels on the grid of the exam. Raises DataError where they lie elsewhere."""
-    voxels = file.voxels(volume)
     shape, wanted = file.shape[:3], leading.shape[:3]
     if shape == wanted and same_place(wanted, leading.affine, file.affine):
         return voxels

@@ -63,6 +63,12 @@ class NiftiFile:
         affine: NDArray[np.float64] = np.asarray(self.image.affine, dtype=np.float64)
         return affine
 
+    @property
+    def is_placed(self) -> bool:
+        """Whether it says where its voxels lie in a body."""
+        header: Any = self.image.header
+        return bool(header["sform_code"] or header["qform_code"])
+
     def grid(self, plane: Plane) -> Grid:
         """Where its voxels lie, and how slices are cut. Raises DataError."""
         return grid_of(self.shape, self.affine, plane, str(self.path))

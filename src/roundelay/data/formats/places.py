@@ -1,6 +1,6 @@
 """Which folder holds the patients' folders: the one given, or one in it; never one of several."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from roundelay.data.formats.listing import list_folder
@@ -14,21 +14,21 @@ DEEP, MANY = 3, 5000
 """How far below the root patients are looked for, and in how many folders at most."""
 
 
-def find_place(root: Path) -> Path:
+def find_place(
+    root: Path,
+    is_patient: Callable[[Path], bool] | None = None,
+    nothing: Callable[[Path], str] | None = None,
+) -> Path:
     """The folder, `root` or one in it, that holds the patients' folders.
 
-    Raises DataError where there are none, or several such folders, or where it lies deeper.
+    `is_patient` tells those from others, and `nothing` says what was expected; of the LGG layout
+    where they aren't given. Raises DataError where there are none, or several such folders, or
+    where it lies deeper.
     """
-    try:
-        if not root.is_dir():
-            raise DataError(
-                f"There is no folder {root}. Give the folder that holds the patients' folders."
-            )
-    except OSError as error:
-        raise DataError(f"{root} can't be reached: {error.strerror or error}.") from error
-    places = list(_places(root))
+    refuse_no_folder(root)
+    places = list(_places(root, is_patient or _is_patient))
     if not places:
-        raise DataError(_nothing(root))
+        raise DataError((nothing or _nothing)(root))
     if len(places) > 1:
         raise DataError(_several(root, places))
     if len(places[0].relative_to(root).parts) > 1:
@@ -38,13 +38,24 @@ def find_place(root: Path) -> Path:
     return places[0]
 
 
-def _places(root: Path) -> Iterator[Path]:
+def refuse_no_folder(root: Path) -> None:
+    """Raise DataError where there is no such folder."""
+    try:
+        if not root.is_dir():
+            raise DataError(
+                f"There is no folder {root}. Give the folder that holds the patients' folders."
+            )
+    except OSError as error:
+        raise DataError(f"{root} can't be reached: {error.strerror or error}.") from error
+
+
+def _places(root: Path, is_patient: Callable[[Path], bool]) -> Iterator[Path]:
     """All folders that hold patients' folders, from the root on, a patient's own left out."""
     queue, looked_into = [(root, 0)], 0
     while queue:
         folder, depth = queue.pop(0)
         inner = [path for path in list_folder(folder).folders if not holds_predictions(path)]
-        others = [path for path in inner if not _is_patient(path)]
+        others = [path for path in inner if not is_patient(path)]
         if len(others) < len(inner):
             yield folder
         looked_into += len(others)
