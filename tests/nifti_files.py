@@ -35,9 +35,9 @@ def hash_of(text: str) -> int:
 
 
 def write_nifti(path: Path, array, affine=RAS, *, codes=(1, 1)) -> Path:
-    """One file, with sform and qform under these codes."""
+    """One file, with sform and qform under these codes; of none of them `affine` says nothing."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    image = nib.Nifti1Image(array, np.asarray(affine, float))
+    image = nib.Nifti1Image(array, np.asarray(affine, float) if any(codes) else None)
     image.set_sform(affine, codes[0], update_affine=False)
     image.set_qform(affine, codes[1], update_affine=False)
     image.to_filename(path)

@@ -19,7 +19,8 @@ def whole_numbers(labels: NDArray[Any], where: str) -> NDArray[np.int64]:
     """A mask's values as integers. Raises DataError where some are none."""
     if labels.dtype.kind in "iub":
         return labels.astype(np.int64)
-    odd = ~(np.abs(labels - np.round(labels)) <= ROUNDED)  # also where they are no numbers
+    finite = np.where(np.isfinite(labels), labels, 0.5)  # no number is no whole one
+    odd = np.abs(finite - np.round(finite)) > ROUNDED
     if odd.any():
         raise DataError(
             f"The mask {where} holds {int(odd.sum())} values that are no whole numbers (the first:"

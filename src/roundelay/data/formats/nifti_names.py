@@ -131,7 +131,7 @@ def _fits_channel(one: Named, name: str, family: str | None) -> int:
         return EXACT
     if _fits_mask(one) < NOT:
         return NOT
-    if one.tail in {f"brain_{own}" for own in known} | {f"{own}_bias" for own in known}:
+    if one.tail in {f"{own}_bias" for own in known}:  # corrected for the coil's bias field
         return DRESSED
     contrast = bool(_CONTRAST & set(one.words[:-1]))
     if contrast and family in ("t1", "t1ce"):

@@ -328,3 +328,11 @@ def test_an_exam_with_two_folders_is_refused(tmp_path):
 
     with pytest.raises(DataError, match="The exam P1 has two folders, P1 and P1_nifti"):
         find(tmp_path)
+
+
+@pytest.mark.parametrize("other", ["brain_mask", "brain_parenchyma_segmentation", "auto_seg"])
+def test_a_mask_of_something_else_is_none(tmp_path, other):
+    write_exam(tmp_path / "P1", mask=other)
+
+    with pytest.raises(DataError, match="The exam P1 has no mask"):
+        find(tmp_path)
