@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from roundelay.cli import results, show
-from roundelay.study.preset import preset_names, preset_text, with_root
+from roundelay.study.preset import kept_lines, preset_names, preset_text, with_data, with_root
 
 
 def init(
@@ -15,6 +15,7 @@ def init(
     preset: Annotated[str, typer.Option(help=f"One of {', '.join(preset_names())}.")] = "benchmark",
 ) -> None:
     """Look at a folder, find format and sites, write a commented study.toml."""
+    from roundelay.data.formats.recognise import recognise
     from roundelay.errors import RunFolderError, StudyError
     from roundelay.files.writing import write_text
     from roundelay.site.cohort import open_cohort
@@ -26,10 +27,16 @@ def init(
         )
     if out.exists():
         raise RunFolderError(f"{out} is there already. Choose another --out.")
-    text = with_root(preset_text(preset), data.expanduser().resolve())
+    root = data.expanduser().resolve()
+    text, seen = preset_text(preset), recognise(root)
+    if seen is not None:
+        text = with_data(text, seen.as_toml(kept_lines(text)))
+    text = with_root(text, root)
     study = parse_study(text, where=f"preset {preset}", folder=Path())
     cohort = open_cohort(study)
     write_text(out, text)
+    if seen is not None:
+        show.line(f"Found {seen.said} Values of masks: {out} says which were met.")
     results.sites(cohort.sites)
     for one in cohort.left_out:
         show.notice(f"Note: {one}")

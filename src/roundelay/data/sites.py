@@ -11,7 +11,7 @@ from roundelay.data.image_settings import ImageSettings, settings_of
 from roundelay.data.patients import Patient
 from roundelay.data.split import by_person, place_of, refuse_apart
 from roundelay.data.survey import SPLITS
-from roundelay.data.tables import PATIENT, read_table
+from roundelay.data.tables import PATIENT, SITE, read_table
 from roundelay.errors import DataError
 from roundelay.study.data_section import Data
 from roundelay.study.names import SiteName, confusable
@@ -19,9 +19,6 @@ from roundelay.study.sections import TABLE, is_table
 from roundelay.study.study import Study
 
 Sites = dict[str, tuple[Patient, ...]]
-
-SITE = ("site", "partition", "partition_id")
-"""What the column of the sites' names may be called."""
 
 
 def assign_sites(patients: Sequence[Patient], data: Data) -> Sites:

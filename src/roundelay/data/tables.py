@@ -145,6 +145,9 @@ def _refuse_twice(path: Path, columns: list[str]) -> None:
 PATIENT = ("patient", "patient_id", "subject", "subject_id")
 """What the column of the patients' names may be called."""
 
+SITE = ("site", "partition", "partition_id")
+"""What the column of the sites' names may be called."""
+
 
 def read_attributes(path: Path) -> dict[str, dict[str, str]]:
     """What a cohort's table says of its patients, by their names; nothing where there is no table.

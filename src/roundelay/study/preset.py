@@ -10,6 +10,10 @@ from roundelay.errors import StudyError
 
 PRESETS = resources.files("roundelay") / "study" / "presets"
 
+_KEPT = re.compile(r"(split|intensity|crop|size|train_slices|slices) = ")
+
+_CROP = 'crop = "brain"                      # the square around the head'
+
 
 def preset_names() -> tuple[str, ...]:
     """Their names, in order."""
@@ -36,3 +40,21 @@ def with_root(text: str, root: Path) -> str:
             " again."
         ) from error
     return re.sub(r"(?m)^root = .*$", lambda _: line, text)
+
+
+def kept_lines(text: str) -> list[str]:
+    """What a preset's section ``[data]`` says of how images are used, whatever their format; the
+    square is the head's."""
+    lines = [line for line in _data(text).splitlines() if _KEPT.match(line)]
+    return [_CROP if line.startswith("crop") else line for line in lines]
+
+
+def with_data(text: str, section: str) -> str:
+    """A preset's text with another section ``[data]``."""
+    return text.replace(_data(text), f"{section}\n")
+
+
+def _data(text: str) -> str:
+    found = re.search(r"(?ms)^\[data\]$.*?(?=^\[(?!data\.))", text)
+    assert found is not None
+    return found[0]

@@ -1,0 +1,166 @@
+"""What is seen in a folder of NIfTI exams: whose set, channels, values of masks, and sites."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from roundelay.data.formats.listing import list_folder
+from roundelay.data.formats.nifti_file import read_file
+from roundelay.data.formats.nifti_layouts import Exam, Exams, exams_in, refuse_nnunet
+from roundelay.data.formats.nifti_names import (
+    FAMILIES,
+    NIFTI,
+    of_channel,
+    of_mask,
+    person_of,
+    site_of,
+    tails,
+)
+from roundelay.data.formats.nifti_regions import kind_of, meaning_of
+from roundelay.data.formats.seen import Seen
+from roundelay.data.regions import BACKGROUND, whole_numbers
+from roundelay.data.tables import PATIENT, SITE, read_table
+from roundelay.errors import DataError
+from roundelay.study.sections import TABLE
+
+DEEP, MANY = 4, 500
+"""How far below a folder NIfTI files are looked for, and in how many folders at most."""
+
+MASKS = 8
+"""Masks that are opened, from among all exams."""
+
+CHUNKS = 4
+"""Sites that are made of patients whom nothing else tells apart."""
+
+HOW_TABLE = (
+    f'Which patient stands at which hospital: "{TABLE}FILE.csv" with the columns patient, site and,'
+    " if you like, split (train, validation, test)."
+)
+
+
+def seen_in(root: Path) -> Seen | None:
+    """None where a folder holds no NIfTI files. Raises DataError."""
+    if not _holds_nifti(root):
+        return None
+    refuse_nnunet(root)
+    found = exams_in(root)
+    exams = found.exams
+    kind = kind_of([exam.name for exam in exams])
+    values, opened = values_met(exams)
+    meant = meaning_of(kind, [value for value in values if value != BACKGROUND])
+    channels, about_channels = _channels(exams)
+    sites, about_sites = _sites(root, found)
+    looked = f"Values met in the masks of {opened} of {len(exams)} exams: {_list(values)}."
+    return Seen(
+        "nifti",
+        f"{len(exams)} exams of NIfTI files" + (f", called as in {kind}." if kind else "."),
+        channels,
+        meant.regions,
+        meant.ignored,
+        sites,
+        {
+            "channels": about_channels,
+            "sites": about_sites,
+            "labels": (looked, meant.why) if opened else ("No exam has a mask.", meant.why),
+            "ignored_labels": (meant.why_ignored,) if meant.why_ignored else (),
+        },
+    )
+
+
+def values_met(exams: Sequence[Exam]) -> tuple[list[int], int]:
+    """The values in the masks of a few exams, from the first to the last, and of how many. Raises
+    DataError where one can't be read."""
+    masks = [found[0].path for exam in exams if len(found := of_mask(exam.files)) == 1]
+    some = masks if len(masks) <= MASKS else [masks[n * len(masks) // MASKS] for n in range(MASKS)]
+    met: set[int] = set()
+    for path in some:
+        met |= set(np.unique(whole_numbers(read_file(path).voxels(None), str(path))).tolist())
+    return sorted(met), len(some)
+
+
+def _channels(exams: Sequence[Exam]) -> tuple[tuple[str, ...], list[str]]:
+    """Those that all exams have, in the order in which sets have them, and what to say of others.
+
+    Raises DataError where there are none.
+    """
+    having = {
+        family: sum(bool(of_channel(exam.files, family)) for exam in exams) for family in FAMILIES
+    }
+    chosen = tuple(family for family, count in having.items() if count == len(exams))
+    others = Counter(tail for exam in exams for tail in {*tails(exam.files)})
+    if not any(having.values()):
+        chosen = tuple(sorted(tail for tail, count in others.items() if count == len(exams)))
+    if not chosen:
+        raise DataError(
+            f"No channel is found in all {len(exams)} exams. Met were:"
+            f" {_counted(others) or 'none'}. Write the study by hand: docs/how-to/use-your-data.md."
+        )
+    said = [f"In all {len(exams)} exams, in the order in which the network takes them."]
+    some = {name: count for name, count in having.items() if 0 < count < len(exams)}
+    if some:
+        said.append(
+            f"Not in all: {_counted(some)}. To use one all the same, name it here and say below"
+            " what stands in its place where it is missing."
+        )
+    return chosen, said
+
+
+def _sites(root: Path, found: Exams) -> tuple[str, list[str]]:
+    names = {exam.name for exam in found.exams} | {exam.folder for exam in found.exams}
+    persons = {person_of(exam.name) for exam in found.exams}
+    said: list[str] = []
+    for path, rows in _tables(root, found.place):
+        if rows <= names | persons:
+            return f"{TABLE}{path.resolve()}", [f"{path.name} says who stands where.", *said]
+        said.append(
+            f"{path.name} lies beside, but names {len(rows - names - persons)} patients who are not"
+            " here: take their rows out to use it."
+        )
+    said.append(HOW_TABLE)
+    if len({site_of(exam.name) for exam in found.exams} - {None}) > 1:
+        return "institution", ["By the institution in the TCGA names.", *said]
+    if (count := min(CHUNKS, len(persons))) < 2:
+        return "institution", ["One patient alone makes one site.", *said]
+    return f"chunks:{count}", [
+        f"No names tell hospitals apart: {count} made-up ones, until you say more.",
+        *said,
+    ]
+
+
+def _tables(root: Path, place: Path) -> list[tuple[Path, set[str]]]:
+    """Tables of sites beside the exams, each with whom it names; partitions first."""
+    files = [path for folder in {root, place} for path in list_folder(folder).files]
+    found = []
+    for path in sorted(files, key=lambda path: ("partition" not in path.name.lower(), path.name)):
+        if path.suffix.lower() != ".csv":
+            continue
+        try:
+            table = read_table(path)
+            patient, site = table.column(*PATIENT), table.column(*SITE)
+        except DataError:
+            continue  # a table of something else
+        if patient and site:
+            found.append((path, {row.cells[patient] for row in table.rows}))
+    return found
+
+
+def _holds_nifti(root: Path) -> bool:
+    queue, looked = [(root, 0)], 0
+    while queue and looked < MANY:
+        folder, depth = queue.pop(0)
+        listing, looked = list_folder(folder), looked + 1
+        if any(NIFTI.fullmatch(path.name) for path in listing.files):
+            return True
+        if depth < DEEP:
+            queue += [(inner, depth + 1) for inner in listing.folders]
+    return False
+
+
+def _counted(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} ({count} exams)" for name, count in sorted(counts.items())[:12])
+
+
+def _list(values: Sequence[int]) -> str:
+    return ", ".join(map(str, values[:20])) + (" and more" if len(values) > 20 else "")

@@ -1,0 +1,19 @@
+"""Which format a folder of images has: each is asked in turn, the most particular first."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from roundelay.data.formats import nifti_seen
+from roundelay.data.formats.places import refuse_no_folder
+from roundelay.data.formats.seen import Seen
+
+RECOGNISERS: Mapping[str, Callable[[Path], Seen | None]] = {"nifti": nifti_seen.seen_in}
+"""By the name of the format: what was seen of it in a folder, None where it isn't that format's.
+Raises DataError where it is, and something is wrong. In the order in which they are asked."""
+
+
+def recognise(root: Path) -> Seen | None:
+    """What a folder holds; None where no format but that of the LGG set can be meant."""
+    refuse_no_folder(root)
+    found = (recogniser(root) for recogniser in RECOGNISERS.values())
+    return next((seen for seen in found if seen is not None), None)

@@ -1,0 +1,63 @@
+"""What was seen in a folder of images, and the part of a study that says so, with its reasons."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from textwrap import wrap
+from typing import Any
+
+from roundelay.data.left_out import shown
+
+WIDE = 98
+"""Letters of a line of comment."""
+
+SITE_OF_ITS_OWN = (
+    "A site whose images differ says so here or, between hospitals, in its own file:",
+    "  [sites.EAST]",
+    "  labels = { 3 = 4 }                # its 3 is the study's 4",
+    '  channels = { t1ce = "*_T1post" }  # what it calls a channel',
+    '  missing_channels = "zero"         # or "substitute:flair": where it lacks one',
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """`said` is what was found, as a sentence's end; `labels` are the regions, the main one first;
+    `notes` are comments by the key that they stand above."""
+
+    format: str
+    said: str
+    channels: tuple[str, ...]
+    labels: Mapping[str, tuple[int, ...]]
+    ignored: tuple[int, ...] = ()
+    sites: str = "institution"
+    notes: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    def as_toml(self, kept: Sequence[str]) -> str:
+        """The section ``[data]`` with its root left open, and lines that are `kept` as they are."""
+        lines = ["[data]", *comment(f"Found: {self.said}"), 'root = ""', *self._key("format")]
+        for key in ("channels", "ignored_labels", "sites"):
+            lines += self._key(key)
+        lines += [*kept, "", *comment(*self.notes.get("labels", ())), "[data.labels]"]
+        lines += [f"{name} = {json.dumps(list(values))}" for name, values in self.labels.items()]
+        return "\n".join([*lines, "", *comment(*SITE_OF_ITS_OWN), ""])
+
+    def _key(self, key: str) -> list[str]:
+        values: dict[str, Any] = {
+            "format": self.format,
+            "channels": list(self.channels),
+            "ignored_labels": list(self.ignored),
+            "sites": self.sites,
+        }
+        value = values[key]
+        lines = comment(*self.notes.get(key, ()))
+        return [*lines, f"{key} = {json.dumps(value, ensure_ascii=False)}"] if value else lines
+
+
+def comment(*sentences: str) -> list[str]:
+    """Sentences as lines of comment; what can't be printed in them is spelled. One that begins with
+    blanks stays one line."""
+    lines: list[str] = []
+    for sentence in map(shown, sentences):
+        lines += [sentence] if sentence.startswith(" ") else wrap(sentence, WIDE - 2)
+    return [f"# {line}" for line in lines]

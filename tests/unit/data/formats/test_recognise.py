@@ -1,0 +1,181 @@
+"""What `roundelay init` sees in a folder of NIfTI exams, and the study that it writes of it."""
+
+import tomllib
+
+import numpy as np
+import pytest
+
+from nifti_files import BRATS23, labels_of, write_exam, write_nifti
+from roundelay.cli.app import run_app
+from roundelay.data.formats.recognise import recognise
+from roundelay.errors import DataError
+from roundelay.study.file import read_study
+from roundelay.study.preset import kept_lines, preset_names, preset_text, with_data
+
+OLD = {"whole": (1, 2, 4), "core": (1, 4), "enhancing": (4,)}
+NEW = {"whole": (1, 2, 3), "core": (1, 3), "enhancing": (3,)}
+
+
+def said(seen):
+    return " ".join(" ".join(lines) for lines in seen.notes.values())
+
+
+@pytest.mark.parametrize(
+    ("exam", "kind", "labels", "meant"),
+    [
+        ("BraTS20_Training_00{}", "BraTS 2020", (1, 2, 4), OLD),
+        ("BraTS2021_0000{}", "BraTS 2021", (1, 2), OLD),
+        ("FeTS2022_0000{}", "FeTS", (1, 2, 4), OLD),
+        ("UCSF-PDGM-000{}", "UCSF-PDGM", (1, 2, 4), OLD),
+        ("UPENN-GBM-0000{}_11", "UPENN-GBM", (2,), OLD),
+        ("BraTS-GLI-0000{}-000", "BraTS 2023 or later", (1, 2, 3), NEW),
+        ("BraTS-MEN-0000{}-000", "another set of BraTS 2023 or later", (1, 2, 3), NEW),
+        ("BraTS-PED-0000{}-000", "another set of BraTS 2023 or later", (1, 4), {"tumour": (1, 4)}),
+        ("P{}", None, (1, 2, 4), OLD),
+        ("P{}", None, (1, 2, 3), {"tumour": (1, 2, 3)}),
+        ("P{}", None, (255,), {"tumour": (255,)}),
+        ("P{}", None, (), {"tumour": (1,)}),
+        ("FeTS2022_0000{}", "FeTS", (1, 2, 3), {"tumour": (1, 2, 3)}),
+    ],
+)
+def test_sets_are_told_by_names_and_the_values_met(tmp_path, exam, kind, labels, meant):
+    for number in range(3):
+        write_exam(tmp_path / exam.format(number), labels=labels)
+
+    seen = recognise(tmp_path)
+
+    assert seen.format == "nifti" and seen.channels == ("t1ce", "t1", "t2", "flair")
+    assert dict(seen.labels) == meant and list(seen.labels) == list(meant)
+    assert (f"called as in {kind}" in seen.said) is (kind is not None)
+    met = ", ".join(map(str, (0, *labels)))
+    assert f"Values met in the masks of 3 of 3 exams: {met}." in said(seen)
+
+
+def test_the_cavity_of_2024_is_ignored_and_said(tmp_path):
+    write_exam(tmp_path / "BraTS-GLI-00001-000", channels=BRATS23, sep="-", labels=(1, 2, 3, 4))
+
+    seen = recognise(tmp_path)
+
+    assert (seen.labels, seen.ignored) == (NEW, (4,))
+    assert "4 is the cavity that surgery left" in said(seen)
+
+
+def test_where_no_cavity_was_met_it_is_said_what_to_do_with_one(tmp_path):
+    write_exam(tmp_path / "BraTS-GLI-00001-000", channels=BRATS23, sep="-", labels=(1, 2, 3))
+
+    seen = recognise(tmp_path)
+
+    assert seen.ignored == () and "then ignored_labels = [4]" in said(seen)
+
+
+def test_masks_are_opened_from_the_first_to_the_last_and_not_all_of_them(tmp_path):
+    for number in range(40):
+        write_exam(tmp_path / f"P{number:02}", shape=(4, 4, 4), labels=(1 + number,))
+
+    met = said(recognise(tmp_path))
+
+    assert "masks of 8 of 40 exams: 0, 1, 6, 11, 16, 21, 26, 31, 36." in met
+
+
+def test_channels_that_not_all_exams_have_are_said(tmp_path):
+    write_exam(tmp_path / "P1")
+    write_exam(tmp_path / "P2", channels=("t1", "t1ce", "t2", "pet"))
+
+    seen = recognise(tmp_path)
+
+    assert seen.channels == ("t1ce", "t1", "t2")
+    assert "Not in all: flair (1 exams)" in said(seen)
+
+
+def test_channels_of_other_names_are_taken_as_they_are(tmp_path):
+    for number in range(2):
+        write_exam(tmp_path / f"P{number}", channels=("adc", "dwi"), labels=(1,))
+
+    assert recognise(tmp_path).channels == ("adc", "dwi")
+
+    write_exam(tmp_path / "P2", channels=("x",), labels=(1,))
+    with pytest.raises(DataError, match=r"No channel is found in all 3 exams. Met were: adc \(2 e"):
+        recognise(tmp_path)
+
+
+@pytest.mark.parametrize("above", [False, True])
+def test_a_partition_table_beside_the_exams_says_the_sites(tmp_path, above):
+    place = tmp_path / "train" if above else tmp_path
+    for number in range(3):
+        write_exam(place / f"FeTS2022_0000{number}")
+    rows = "".join(f"{1 + n % 2},FeTS2022_0000{n}\n" for n in range(3))
+    table = tmp_path / "partitioning_1.csv"
+    table.write_text(f"Partition_ID,Subject_ID\n{rows}")
+    (tmp_path / "ages.csv").write_text("Subject_ID,Age\nFeTS2022_00000,50\n")
+
+    assert recognise(tmp_path).sites == f"table:{table}"
+
+    table.write_text(f"Partition_ID,Subject_ID\n{rows}1,FeTS2022_99999\n")
+    seen = recognise(tmp_path)
+    assert seen.sites == "chunks:3"
+    assert "partitioning_1.csv lies beside, but names 1 patients who are not here" in said(seen)
+
+
+@pytest.mark.parametrize(
+    ("exams", "sites"),
+    [
+        (["TCGA-DU-7294", "TCGA-FG-6692"], "institution"),
+        (["TCGA-DU-7294", "TCGA-DU-6692"], "chunks:2"),
+        ([f"P{n}" for n in range(9)], "chunks:4"),
+        (["BraTS-GLI-00001-000", "BraTS-GLI-00001-001"], "institution"),
+    ],
+)
+def test_without_a_table_names_tell_sites_or_they_are_made_up(tmp_path, exams, sites):
+    for exam in exams:
+        write_exam(tmp_path / exam, shape=(4, 4, 4), labels=(1,))
+
+    seen = recognise(tmp_path)
+
+    assert seen.sites == sites
+    assert 'table:FILE.csv" with the columns patient, site' in said(seen)
+
+
+def test_what_holds_no_nifti_is_left_to_others_and_what_is_wrong_is_refused(tmp_path):
+    (tmp_path / "TCGA_CS_1_1").mkdir()
+    assert recognise(tmp_path) is None
+    with pytest.raises(DataError, match="There is no folder"):
+        recognise(tmp_path / "nowhere")
+
+    write_exam(tmp_path / "P1", labels=labels_of((8, 9, 6), (0.5,), np.float32))
+    with pytest.raises(DataError, match="no whole numbers"):
+        recognise(tmp_path)
+
+
+@pytest.mark.parametrize("preset", sorted({*preset_names()} - {"demo"}))
+def test_init_writes_a_study_that_can_be_read_and_says_why(tmp_path, capsys, preset):
+    for number in range(5):
+        write_exam(tmp_path / "data" / f"BraTS-GLI-0000{number}-000", channels=BRATS23, sep="-")
+    write_nifti(tmp_path / "data" / "BraTS-GLI-00000-000" / "x.nii", labels_of((8, 9, 6)))
+    out = tmp_path / "study.toml"
+
+    assert run_app(["init", str(tmp_path / "data"), "--out", str(out), "--preset", preset]) == 0
+
+    study, text, shown = read_study(out), out.read_text(), capsys.readouterr()
+    assert study.data.format == "nifti" and study.data.root == str(tmp_path / "data")
+    assert study.data.channels == ("t1ce", "t1", "t2", "flair")
+    assert study.data.regions == NEW and study.data.ignored_labels == (4,)
+    assert (study.data.sites, study.data.crop) == ("chunks:4", "brain")
+    before = tomllib.loads(preset_text(preset))
+    after = tomllib.loads(text)
+    assert all(after[key] == before[key] for key in before if key != "data")
+    assert all(after["data"][key] == before["data"][key] for key in ("split", "size", "intensity"))
+    assert "# Values met in the masks of 5 of 5 exams: 0, 1, 2, 4." in text
+    assert all(len(line) <= 100 for line in text.splitlines() if str(tmp_path) not in line)
+    assert "Found 5 exams of NIfTI files, called as in BraTS 2023 or later." in shown.out
+    assert "neither channel nor mask" in shown.out + shown.err
+
+
+def test_a_name_can_not_break_out_of_a_comment(tmp_path):
+    write_exam(tmp_path / "P1", channels=("t1", 'x\nroot = "y"'), labels=(1,))
+    write_exam(tmp_path / "P2", channels=("t1",), labels=(1,))
+    (tmp_path / 'partition\nroot = "y".csv').write_text("patient,site\nP9,A\n")
+
+    seen = recognise(tmp_path)
+    text = with_data(preset_text("quick"), seen.as_toml(kept_lines(preset_text("quick"))))
+
+    assert tomllib.loads(text)["data"]["root"] == ""
