@@ -5,7 +5,7 @@ laid out as they are; packed or not.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 from roundelay.data.formats.nifti_exam import mask_files, mask_names, read_exam, slices_of
@@ -17,8 +17,8 @@ from roundelay.data.formats.nifti_names import (
     of_mask,
     person_of,
     site_of,
-    tails,
 )
+from roundelay.data.formats.nifti_search import MASK, Search
 from roundelay.data.image_settings import LGG_SETTINGS, ImageSettings
 from roundelay.data.left_out import Found, counted, refuse
 from roundelay.data.patients import Patient, Source
@@ -44,23 +44,6 @@ FOREIGN = "Files that are named after something else than their exam, taken by t
 
 SEVERAL = "Exams with several files that could be the mask, none of which is used"
 
-NAMED = 100
-"""Exams that one sentence names."""
-
-
-@dataclass(slots=True)
-class _Search:
-    """What was met while exams were looked through; what they lack, each with the exams."""
-
-    met: list[tuple[str, str]]
-    faults: list[str] = field(default_factory=list)
-    lacking: dict[str, list[str]] = field(default_factory=dict)
-
-    @property
-    def count(self) -> int:
-        """Of what is wrong."""
-        return len(self.faults) + sum(map(len, self.lacking.values()))
-
 
 def find_patients(
     root: Path, settings: ImageSettings = LGG_SETTINGS, *, masks: bool = True
@@ -72,9 +55,11 @@ def find_patients(
     """
     refuse_nnunet(root)
     exams = exams_in(root)
-    search = _Search(list(exams.met))
+    search = Search(list(exams.met))
     found = [_patient(exam, settings, masks, search) for exam in exams.exams]
-    refuse([*_lacking(search, exams.exams), *search.faults, *_twice(exams.exams)])
+    if settings.on_bad_exam == "leave-out" and any(found):
+        search.leave_out()
+    refuse([*search.sentences(exams.exams), *_twice(exams.exams)])
     attributes = read_attributes(exams.place / ATTRIBUTES)
     patients = tuple(
         replace(one, attributes=attributes.get(one.id, attributes.get(one.subject, {})))
@@ -86,7 +71,7 @@ def find_patients(
 
 
 def _patient(
-    exam: Exam, settings: ImageSettings, masks: bool, search: _Search
+    exam: Exam, settings: ImageSettings, masks: bool, search: Search
 ) -> Patient | None:  # fmt: skip
     before = search.count
     settings = settings.at(exam.name, exam.folder, person_of(exam.name), _site(exam))
@@ -101,11 +86,11 @@ def _patient(
         return None
 
 
-def _mask(exam: Exam, masks: bool, search: _Search) -> Named | None:
+def _mask(exam: Exam, masks: bool, search: Search) -> Named | None:
     """The exam's mask. Raises DataError where several could be, and one is needed."""
     found = of_mask(exam.files)
     if masks and not found:
-        search.lacking.setdefault("mask", []).append(exam.name)
+        search.lacks(exam.name, MASK)
     if len(found) > 1 and not masks:
         search.met.append((SEVERAL, exam.name))
         return None
@@ -117,7 +102,7 @@ def _described(
     channels: tuple[Source | None, ...],
     mask: Named | None,
     settings: ImageSettings,
-    search: _Search,
+    search: Search,
 ) -> Patient:
     images = tuple(dict.fromkeys(source.path for source in channels if source))
     if not settings.channels:  # before a study is known
@@ -160,7 +145,7 @@ def _name(exam: Exam) -> PatientId:
         raise DataError(f"The name of the folder {exam.folder!a}: {error}. Rename it.") from error
 
 
-def _source(exam: Exam, name: str, settings: ImageSettings, search: _Search) -> Source | None:
+def _source(exam: Exam, name: str, settings: ImageSettings, search: Search) -> Source | None:
     """Where a channel lies, or what stands in its place. Raises DataError."""
     found = _only(exam, f"the channel {name}", of_channel(exam.files, settings.name_here(name)))
     if found is not None:
@@ -174,7 +159,7 @@ def _source(exam: Exam, name: str, settings: ImageSettings, search: _Search) -> 
         if (taken := _only(exam, f"the channel {other}", there)) is not None:
             search.met.append((TAKEN.format(name, other), exam.name))
             return Source(taken.path)
-    search.lacking.setdefault(f"channel {settings.name_here(name)}", []).append(exam.name)
+    search.lacks(exam.name, f"channel {settings.name_here(name)}")
     return None
 
 
@@ -186,38 +171,6 @@ def _only(exam: Exam, what: str, found: Sequence[Named]) -> Named | None:
             " those away that are not, or give the channel's name for this site (channels)."
         )
     return found[0] if found else None
-
-
-def _lacking(search: _Search, exams: Sequence[Exam]) -> list[str]:
-    """A sentence for each thing that exams lack, which names them."""
-    met = sorted({tail for exam in exams[:NAMED] for tail in tails(exam.files)})
-    return [
-        f"{_who(names, len(exams))} no {what}{_listed(names)}. {_next(what, met)}"
-        for what, names in search.lacking.items()
-    ]
-
-
-def _who(names: Sequence[str], all_: int) -> str:
-    return f"{len(names)} of {all_} exams have" if len(names) > 1 else f"The exam {names[0]} has"
-
-
-def _listed(names: Sequence[str]) -> str:
-    if len(names) == 1:
-        return ""
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return f": {', '.join(names[:NAMED])}{more}"
-
-
-def _next(what: str, met: Sequence[str]) -> str:
-    if what == "mask":
-        return (
-            "Training and scores need one in each exam, such as <exam>_seg.nii.gz: put it there, or"
-            " move the exam to another folder."
-        )
-    return (
-        f"Files there end in {', '.join(met[:12]) or 'nothing known'}. Where a site lacks a channel"
-        " or calls it otherwise, say so for that site: missing_channels, channels."
-    )
 
 
 def _twice(exams: Sequence[Exam]) -> list[str]:

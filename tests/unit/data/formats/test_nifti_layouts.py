@@ -336,3 +336,21 @@ def test_a_mask_of_something_else_is_none(tmp_path, other):
 
     with pytest.raises(DataError, match="The exam P1 has no mask"):
         find(tmp_path)
+
+
+def test_exams_that_lack_something_may_be_left_out_and_are_named(tmp_path):
+    write_exam(tmp_path / "P1", mask=None)
+    write_exam(tmp_path / "P2", channels=("t1", "t2", "flair"))
+    write_nifti(write_exam(tmp_path / "P3") / "P3_final_seg.nii", labels_of((8, 9, 6)))
+    with pytest.raises(DataError, match="The data have 3 faults"):
+        find(tmp_path, on_bad_exam="leave-out")
+
+    write_exam(tmp_path / "P4")
+    found = find(tmp_path, on_bad_exam="leave-out")
+
+    assert [p.id for p in found.patients] == ["P4"]
+    assert [(one.reason, one.example) for one in found.left_out][:2] == [
+        ("Exams without mask, left out", "P1"),
+        ("Exams without channel t1ce, left out", "P2"),
+    ]
+    assert found.left_out[2].example.startswith("It isn't plain which file of the exam P3 is its")
