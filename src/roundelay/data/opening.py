@@ -83,6 +83,7 @@ def _opened(patient: Patient) -> tuple[Patient, list[str]]:
     sizes = [] if volume.tumour is None else _tumour_sizes(patient, volume.tumour, faults)
     found = replace(
         patient,
+        slices=volume.channels.shape[1],
         tumour=tuple(size > 0 for size in sizes),
         tumour_size=sum(sizes),
         digest=digest,

@@ -142,7 +142,7 @@ def _refuse_twice(path: Path, columns: list[str]) -> None:
         seen[_key(column)] = column
 
 
-PATIENT = ("patient", "patient_id", "subject", "subject_id")
+PATIENT = ("patient", "patient_id", "subject", "subject_id", "participant_id")
 """What the column of the patients' names may be called."""
 
 SITE = ("site", "partition", "partition_id")

@@ -28,7 +28,9 @@ def open_cohort(study: Study) -> Cohort:
     table = found.patients[0].images[0].parents[1] / layout.ATTRIBUTES
     met = [*unplaced(found.patients, data)]
     if table.exists():
-        met += unlike(set(read_attributes(table)), {p.id for p in found.patients}, table.name)
+        rows = set(read_attributes(table))
+        named = {p.person if p.person in rows else p.id for p in found.patients}
+        met += unlike(rows, named, table.name)
     return Cohort(assign_sites(found.patients, data), (*found.left_out, *counted(met)))
 
 

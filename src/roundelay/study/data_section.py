@@ -36,8 +36,11 @@ SCHEMES = ("institution", "chunks:N", f"{TABLE}FILE.csv")
 MOST_CHANNELS, MOST_REGIONS, MOST_VALUE = 16, 16, 65_535
 
 
+PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_+-]{0,31}")
+
+
 def _plain(name: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_+-]{0,31}", name):
+    if not PLAIN.fullmatch(name):
         raise ValueError("is no plain name: letters, digits, _, + and -, 32 at most")
     return name
 

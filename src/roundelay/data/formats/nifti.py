@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from roundelay.data.formats.nifti_exam import mask_files, mask_names, read_exam, slices_of
-from roundelay.data.formats.nifti_layouts import Exam, exams_in, refuse_nnunet
+from roundelay.data.formats.nifti_layouts import BESIDE, Exam, exams_in, refuse_nnunet
 from roundelay.data.formats.nifti_names import (
     Named,
     is_plain,
@@ -18,7 +18,7 @@ from roundelay.data.formats.nifti_names import (
     person_of,
     site_of,
 )
-from roundelay.data.formats.nifti_search import MASK, Search
+from roundelay.data.formats.nifti_search import REFERENCE, Search
 from roundelay.data.image_settings import LGG_SETTINGS, ImageSettings
 from roundelay.data.left_out import Found, counted, refuse
 from roundelay.data.patients import Patient, Source
@@ -29,6 +29,8 @@ from roundelay.study.names import PatientId, SiteName
 __all__ = ["ATTRIBUTES", "FOLDER_EACH", "find_patients", "mask_files", "mask_names", "read_volume"]
 
 ATTRIBUTES = "data.csv"
+
+BIDS_ATTRIBUTES = "participants.tsv"
 
 FOLDER_EACH = False
 
@@ -60,14 +62,22 @@ def find_patients(
     if settings.on_bad_exam == "leave-out" and any(found):
         search.leave_out()
     refuse([*search.sentences(exams.exams), *_twice(exams.exams)])
-    attributes = read_attributes(exams.place / ATTRIBUTES)
+    attributes = _attributes(exams.place, search)
     patients = tuple(
         replace(one, attributes=attributes.get(one.id, attributes.get(one.subject, {})))
         for one in found
         if one
     )
-    read = (ATTRIBUTES,) if attributes else ()
-    return Found(patients, counted(one for one in search.met if one[1] not in read))
+    return Found(patients, counted(search.met))
+
+
+def _attributes(place: Path, search: Search) -> dict[str, dict[str, str]]:
+    """What a table beside the exams says of them."""
+    for name in (ATTRIBUTES, BIDS_ATTRIBUTES):
+        if (place / name).is_file():
+            search.met = [one for one in search.met if one != (BESIDE, name)]
+            return read_attributes(place / name)
+    return {}
 
 
 def _patient(
@@ -90,7 +100,7 @@ def _mask(exam: Exam, masks: bool, search: Search) -> Named | None:
     """The exam's mask. Raises DataError where several could be, and one is needed."""
     found = of_mask(exam.files)
     if masks and not found:
-        search.lacks(exam.name, MASK)
+        search.lacks(exam.name, REFERENCE)
     if len(found) > 1 and not masks:
         search.met.append((SEVERAL, exam.name))
         return None

@@ -29,8 +29,9 @@ NIFTI1: Any = nifti1
 
 def slices_of(patient: Patient) -> int:
     """How many slices an exam has, by the header of the file whose grid it is. Raises DataError."""
-    file = read_header(_leading(patient).path)
-    _refuse_several(file, _leading(patient).volume)
+    leading = _leading(patient)
+    file = read_header(leading.path)
+    _refuse_several(file, leading.volume)
     shape, grid = file.shape, file.grid(patient.settings.plane)
     return int(shape[grid.axes[0]])
 
@@ -43,7 +44,7 @@ def read_exam(patient: Patient) -> Volume:
     faults: list[str] = []
     files = _files(patient, faults)
     refuse(faults)
-    leading = files[patient.masks[0] if patient.masks else patient.images[0]]
+    leading = files[_leading(patient).path]
     grid = leading.grid(patient.settings.plane)
     channels: list[NDArray[Any]] = []
     noticed = [] if leading.is_placed else [(UNPLACED, patient.folder)]
@@ -106,7 +107,7 @@ def mask_names(patient: Patient) -> list[str]:
 
 
 def mask_files(patient: Patient, volume: Volume, regions: NDArray[np.bool_]) -> dict[str, bytes]:
-    """Regions bool ``[region, slice, row, column]`` as one NIfTI file on the input's grid: its
+    """Regions bool ``[region, slice, row, column]`` as one NIfTI file on the exam's grid: its
     shape, its sform and qform with their codes, slope 1; values as the site numbers them."""
     grid = volume.grid
     assert grid is not None
@@ -143,7 +144,9 @@ def _packed(image: Any) -> bytes:
 
 
 def _leading(patient: Patient) -> Source:
-    """The channel whose grid a prediction has."""
+    """The file whose grid the exam has, and so a prediction: its mask, or its first channel."""
+    if patient.masks:
+        return Source(patient.masks[0])
     own = (source for source in patient.channels if source is not None)
     return next(own, Source(patient.images[0]))
 

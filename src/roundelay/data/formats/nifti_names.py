@@ -20,7 +20,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
 }
 """What the four channels of glioma sets are called, by the name that ours have."""
 
-_MASKS = (
+MASKS = (
     "seg", "segm", "final_seg", "brain_final_seg", "tumor_segmentation", "tumour_segmentation",
     "label-tumor_mask", "label-tumour_mask", "label-lesion_mask", "tumor_mask", "tumour_mask",
 )  # fmt: skip
@@ -96,7 +96,7 @@ def of_mask(files: Sequence[Named]) -> tuple[Named, ...]:
 def is_plain(one: Named) -> bool:
     """Whether a tail is the name of a channel or of masks, and nothing more."""
     channels = {name for names in FAMILIES.values() for name in names}
-    return one.tail in channels | {*_MASKS, *_ANY_MASKS}
+    return one.tail in channels | {*MASKS, *_ANY_MASKS}
 
 
 def person_of(exam: str) -> str:
@@ -146,7 +146,7 @@ def _ends(tail: str, known: Sequence[str]) -> bool:
 
 
 def _fits_mask(one: Named) -> int:
-    if one.tail in _MASKS:
+    if one.tail in MASKS:
         return EXACT
     if one.tail in _ANY_MASKS:
         return DRESSED

@@ -12,7 +12,8 @@ BAD = "Exams that can't be used, left out"
 NAMED = 100
 """Exams that one sentence names."""
 
-MASK = "mask"
+REFERENCE = "mask"
+"""What an exam lacks that has none."""
 
 
 @dataclass(slots=True)
@@ -62,7 +63,7 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _next(what: str, met: Sequence[str]) -> str:
-    if what == MASK:
+    if what == REFERENCE:
         return (
             "Training and scores need one in each exam, such as <exam>_seg.nii.gz: put it there,"
             ' move the exam to another folder, or say on_bad_exam = "leave-out" in [data].'

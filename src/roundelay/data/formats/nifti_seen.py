@@ -23,6 +23,7 @@ from roundelay.data.formats.seen import Seen
 from roundelay.data.regions import BACKGROUND, whole_numbers
 from roundelay.data.tables import PATIENT, SITE, read_table
 from roundelay.errors import DataError
+from roundelay.study.data_section import MOST_CHANNELS, PLAIN
 from roundelay.study.sections import TABLE
 
 DEEP, MANY = 4, 500
@@ -91,13 +92,17 @@ def _channels(exams: Sequence[Exam]) -> tuple[tuple[str, ...], list[str]]:
     chosen = tuple(family for family, count in having.items() if count == len(exams))
     others = Counter(tail for exam in exams for tail in {*tails(exam.files)})
     if not any(having.values()):
-        chosen = tuple(sorted(tail for tail, count in others.items() if count == len(exams)))
+        common = sorted(tail for tail, count in others.items() if count == len(exams))
+        chosen = tuple(tail for tail in common if PLAIN.fullmatch(tail))[:MOST_CHANNELS]
     if not chosen:
         raise DataError(
             f"No channel is found in all {len(exams)} exams. Met were:"
             f" {_counted(others) or 'none'}. Write the study by hand: docs/how-to/use-your-data.md."
         )
-    said = [f"In all {len(exams)} exams, in the order in which the network takes them."]
+    said = [
+        f"In all {len(exams)} exams (the first calls them {_called(exams[0], chosen)}), in the"
+        " order in which the network takes them."
+    ]
     some = {name: count for name, count in having.items() if 0 < count < len(exams)}
     if some:
         said.append(
@@ -105,6 +110,10 @@ def _channels(exams: Sequence[Exam]) -> tuple[tuple[str, ...], list[str]]:
             " what stands in its place where it is missing."
         )
     return chosen, said
+
+
+def _called(exam: Exam, channels: Sequence[str]) -> str:
+    return ", ".join(of_channel(exam.files, channel)[0].tail for channel in channels)
 
 
 def _sites(root: Path, found: Exams) -> tuple[str, list[str]]:

@@ -170,6 +170,7 @@ def test_bids_with_masks_among_the_derivatives(tmp_path, sessions, mask):
         [f"{exam}_{mask}.nii.gz"],
     )
     assert read_volume(patients[0]).regions.any()
+    assert {p.attributes["age"] for p in patients} == {"50"}
 
 
 def test_a_tcga_barcode_says_the_institution(tmp_path):

@@ -6,11 +6,13 @@ from dataclasses import replace
 import nibabel as nib
 import numpy as np
 import pytest
+from nibabel.affines import apply_affine
 
-from nifti_files import LPS, RAS, labels_of, write_exam
+from nifti_files import LPS, RAS, labels_of, write_exam, write_nifti
 from roundelay.data.formats import nifti
 from roundelay.data.formats.known import read_volume
 from roundelay.data.image_settings import ImageSettings
+from roundelay.data.opening import read_patients
 
 SHAPE = (8, 9, 6)
 WANTED = ImageSettings(
@@ -88,3 +90,41 @@ def test_without_a_mask_and_with_a_channel_missing_a_mask_is_written_all_the_sam
 
     assert volume.regions is None
     assert (mask.affine == LPS).all() and not np.asarray(mask.dataobj).any()
+
+
+def test_where_channels_are_resampled_the_exam_has_its_masks_grid(tmp_path):
+    exam = write_exam(tmp_path / "in" / "P1", mask=None)
+    write_nifti(exam / "P1_seg.nii.gz", labels_of((6, 5, 9)), GRIDS["oblique"])
+    settings = replace(WANTED, align="resample")
+    (patient,) = nifti.find_patients(tmp_path / "in", settings).patients
+    (opened,) = read_patients([patient])
+    volume = read_volume(patient)
+
+    mask = written(tmp_path, patient, volume, volume.regions)
+
+    assert patient.slices == opened.slices == volume.channels.shape[1] == 9
+    assert mask.affine == pytest.approx(GRIDS["oblique"], abs=1e-5)
+    assert (np.asarray(mask.dataobj) == labels_of((6, 5, 9))).all()
+    (bare,) = read_patients([replace(patient, masks=())])
+    assert bare.slices == 6
+
+
+@pytest.mark.parametrize("grid", GRIDS)
+def test_every_voxel_of_a_slice_lies_where_nibabel_has_it_in_the_file(tmp_path, grid):
+    exam = write_exam(tmp_path / "P1", affine=GRIDS[grid])
+    (patient,) = nifti.find_patients(tmp_path, WANTED).patients
+    volume = read_volume(patient)
+    image = nib.load(exam / "P1_t1ce.nii.gz")
+    voxels = np.asarray(image.dataobj)
+
+    indices = np.stack(np.meshgrid(*map(np.arange, SHAPE), indexing="ij"), -1)
+    seen = np.stack([volume.grid.to_slices(indices[..., axis]) for axis in range(3)], -1)
+
+    assert (volume.channels[0] == voxels[tuple(np.moveaxis(seen, -1, 0))]).all()
+    ours = apply_affine(np.array(volume.grid.affine), seen)
+    assert ours == pytest.approx(apply_affine(image.affine, seen), abs=1e-5)
+    middle = tuple(n // 2 for n in ours.shape[:3])
+    for axis, (body, sign) in enumerate(((2, 1), (1, -1), (0, -1))):  # up, to the back, to the left
+        further = [*middle]
+        further[axis] += 1
+        assert (ours[tuple(further)] - ours[middle])[body] * sign > 0

@@ -45,6 +45,7 @@ def test_sets_are_told_by_names_and_the_values_met(tmp_path, exam, kind, labels,
     seen = recognise(tmp_path)
 
     assert seen.format == "nifti" and seen.channels == ("t1ce", "t1", "t2", "flair")
+    assert "(the first calls them t1ce, t1, t2, flair)" in said(seen)
     assert dict(seen.labels) == meant and list(seen.labels) == list(meant)
     assert (f"called as in {kind}" in seen.said) is (kind is not None)
     met = ", ".join(map(str, (0, *labels)))
@@ -89,7 +90,8 @@ def test_channels_that_not_all_exams_have_are_said(tmp_path):
 
 def test_channels_of_other_names_are_taken_as_they_are(tmp_path):
     for number in range(2):
-        write_exam(tmp_path / f"P{number}", channels=("adc", "dwi"), labels=(1,))
+        channels = ("adc", "dwi", "not plain", f"own{number}")
+        write_exam(tmp_path / f"P{number}", channels=channels, labels=(1,))
 
     assert recognise(tmp_path).channels == ("adc", "dwi")
 
