@@ -298,7 +298,7 @@ def test_row_20_labels_saved_and_loaded_five_times_stay_what_they_were(tmp_path)
     wanted = sizes(read(tmp_path))
     for _ in range(5):
         image = nib.load(path)
-        again = nib.Nifti1Image(image.get_fdata() + 1e-5, image.affine)
+        again = nib.Nifti1Image(image.get_fdata() - 1e-5, image.affine)
         again.set_data_dtype(np.int16)
         again.to_filename(path)
 
