@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import torch
 from monai.metrics import DiceHelper, compute_hausdorff_distance
-from nifti_files import LPS, write_exam
 from typer.testing import CliRunner
 
 import roundelay
+from nifti_files import LPS, write_exam
 from roundelay.cli.app import app
 from roundelay.data.formats.known import read_volume
 from roundelay.data.formats.nifti import find_patients

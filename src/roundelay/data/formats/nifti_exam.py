@@ -135,7 +135,7 @@ def probability_files(
             np.ascontiguousarray(grid.to_file(region)), np.array(grid.affine)
         )
         image.header.set_xyzt_units("mm")
-        found[f"{patient.folder}_{name}_probability.nii.gz"] = _packed(image)
+        found[f"{patient.id.file_name}_{name}_probability.nii.gz"] = _packed(image)
     return found
 
 
