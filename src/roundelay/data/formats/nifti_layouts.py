@@ -6,7 +6,12 @@ from pathlib import Path
 
 from roundelay.data.formats.listing import list_folder
 from roundelay.data.formats.nifti_names import NIFTI, Named, named
-from roundelay.data.formats.places import find_place, holds_predictions, refuse_no_folder
+from roundelay.data.formats.places import (
+    PREDICTION,
+    find_place,
+    holds_predictions,
+    refuse_no_folder,
+)
 from roundelay.data.formats.slices import HIDDEN, INSIDE, ODD
 from roundelay.errors import DataError
 
@@ -133,10 +138,8 @@ def _exam(name: str, folder: str, places: Iterable[Path], met: list[tuple[str, s
 
 
 def _is_exam(folder: Path) -> bool:
-    listing = list_folder(folder)
-    return any(NIFTI.fullmatch(path.name) for path in listing.files) and not holds_predictions(
-        folder
-    )
+    names = {path.name for path in list_folder(folder).files}
+    return PREDICTION not in names and any(map(NIFTI.fullmatch, names))
 
 
 def _around(root: Path, place: Path) -> Met:
