@@ -7,7 +7,7 @@ from pathlib import Path
 
 from roundelay.data.formats.dicom_header import Header, is_dicom, read_header
 from roundelay.data.formats.listing import list_folder
-from roundelay.data.formats.nifti import MASK
+from roundelay.data.formats.nifti_names import is_mask
 from roundelay.data.formats.places import PREDICTION
 from roundelay.errors import DataError
 from roundelay.study.names import PatientId, file_name
@@ -112,8 +112,7 @@ def _sort_in(header: Header, exams: dict[tuple[str, str], Exam], met: Met) -> No
 
 def _owner(path: Path, exams: Sequence[Exam]) -> Exam | None:
     """The one exam beside or above whose series a NIfTI mask lies."""
-    stem = path.name.lower().removesuffix(".gz").removesuffix(".nii")
-    if not any(stem == name or stem.endswith((f"_{name}", f"-{name}")) for name in MASK):
+    if not is_mask(path):
         return None
     beside = [
         exam

@@ -93,6 +93,12 @@ def of_mask(files: Sequence[Named]) -> tuple[Named, ...]:
     return _best(files, _fits_mask)
 
 
+def is_mask(path: Path) -> bool:
+    """Whether a file of which nothing but its name is known is a mask by that."""
+    one = named(path, "")
+    return one is not None and _fits_mask(one) < NOT
+
+
 def is_plain(one: Named) -> bool:
     """Whether a tail is the name of a channel or of masks, and nothing more."""
     channels = {name for names in FAMILIES.values() for name in names}
