@@ -68,6 +68,12 @@ def _places(root: Path, is_patient: Callable[[Path], bool]) -> Iterator[Path]:
             queue += [(path, depth + 1) for path in others]
 
 
+def holds_lgg(root: Path) -> bool:
+    """Whether a folder, or one in it, holds patients' folders of the LGG layout."""
+    places = (root, *list_folder(root).folders)
+    return any(_is_patient(path) for place in places for path in list_folder(place).folders)
+
+
 def holds_predictions(folder: Path) -> bool:
     """Whether ``roundelay predict`` wrote what a folder holds."""
     return any(path.name == PREDICTION for path in list_folder(folder).files)

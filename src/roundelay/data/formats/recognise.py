@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from roundelay.data.formats import nifti_seen
-from roundelay.data.formats.places import refuse_no_folder
+from roundelay.data.formats.places import holds_lgg, refuse_no_folder
 from roundelay.data.formats.seen import Seen
 
 RECOGNISERS: Mapping[str, Callable[[Path], Seen | None]] = {"nifti": nifti_seen.seen_in}
@@ -13,7 +13,9 @@ Raises DataError where it is, and something is wrong. In the order in which they
 
 
 def recognise(root: Path) -> Seen | None:
-    """What a folder holds; None where no format but that of the LGG set can be meant."""
+    """What a folder holds; None where that is patients of the LGG layout, or nothing known."""
     refuse_no_folder(root)
+    if holds_lgg(root):
+        return None
     found = (recogniser(root) for recogniser in RECOGNISERS.values())
     return next((seen for seen in found if seen is not None), None)

@@ -78,6 +78,7 @@ def test_the_same_mask_is_the_same_bytes(tmp_path):
     )
 
     assert first == second and gzip.decompress(first)
+    assert first[4:8] == bytes(4)  # when it was packed
 
 
 def test_without_a_mask_and_with_a_channel_missing_a_mask_is_written_all_the_same(tmp_path):

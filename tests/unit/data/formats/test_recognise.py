@@ -5,10 +5,11 @@ import tomllib
 import numpy as np
 import pytest
 
-from nifti_files import BRATS23, labels_of, write_exam, write_nifti
+from nifti_files import BRATS23, labels_of, voxels_of, write_exam, write_nifti
 from roundelay.cli.app import run_app
 from roundelay.data.formats.recognise import recognise
 from roundelay.errors import DataError
+from roundelay.phantom.cohort import make_toy
 from roundelay.study.file import read_study
 from roundelay.study.preset import kept_lines, preset_names, preset_text, with_data
 
@@ -33,6 +34,7 @@ def said(seen):
         ("BraTS-PED-0000{}-000", "another set of BraTS 2023 or later", (1, 4), {"tumour": (1, 4)}),
         ("P{}", None, (1, 2, 4), OLD),
         ("P{}", None, (1, 2, 3), {"tumour": (1, 2, 3)}),
+        ("P{}", None, (1, 2), {"tumour": (1, 2)}),
         ("P{}", None, (255,), {"tumour": (255,)}),
         ("P{}", None, (), {"tumour": (1,)}),
         ("FeTS2022_0000{}", "FeTS", (1, 2, 3), {"tumour": (1, 2, 3)}),
@@ -146,6 +148,15 @@ def test_what_holds_no_nifti_is_left_to_others_and_what_is_wrong_is_refused(tmp_
     write_exam(tmp_path / "P1", labels=labels_of((8, 9, 6), (0.5,), np.float32))
     with pytest.raises(DataError, match="no whole numbers"):
         recognise(tmp_path)
+
+
+@pytest.mark.parametrize("above", [False, True])
+def test_patients_of_the_lgg_layout_stay_what_they_are_whatever_lies_beside(tmp_path, above):
+    place = tmp_path / "kaggle_3m" if above else tmp_path
+    make_toy(place, seed=0, patients={"NORTH": 1}, slices=4, size=32)
+    write_nifti(place / "template" / "t1.nii", voxels_of("t1", (8, 9, 6)))
+
+    assert recognise(tmp_path) is None
 
 
 @pytest.mark.parametrize("preset", sorted({*preset_names()} - {"demo"}))
