@@ -22,6 +22,7 @@ class ImageSettings:
     Of a site alone: `renumbered` (its value, the study's), `named` (the study's channel, the
     site's name for it), `missing` (``refuse``, ``zero`` or ``substitute:CHANNEL``). `elsewhere`
     are the settings of exams that are read otherwise, by the names of exams, patients or sites.
+    `fold` is who tests, where lists beside the exams say so; no exam is read otherwise for it.
     """
 
     channels: tuple[str, ...] = LGG_CHANNELS
@@ -34,12 +35,13 @@ class ImageSettings:
     named: tuple[tuple[str, str], ...] = ()
     missing: str = "refuse"
     elsewhere: tuple[tuple[str, "ImageSettings"], ...] = ()
+    fold: int | None = None
 
     def at(self, *names: str) -> "ImageSettings":
         """The settings of an exam by one of its names: its own, its patient's, its site's."""
         found = dict(self.elsewhere)
         own = next((found[name] for name in names if name in found), self)
-        return replace(own, elsewhere=())
+        return replace(own, elsewhere=(), fold=None)
 
     @property
     def region_names(self) -> tuple[str, ...]:
@@ -67,6 +69,7 @@ def settings_of(data: Data, site: SiteImages | None = None) -> ImageSettings:
         plane=data.plane,
         align=data.align,
         on_bad_exam=data.on_bad_exam,
+        fold=data.fold,
     )
     return found if site is None else with_site(found, site)
 

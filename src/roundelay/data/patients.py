@@ -5,7 +5,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from roundelay.data.image_settings import LGG_SETTINGS, ImageSettings
+from roundelay.data.survey import TEST, VALIDATION
 from roundelay.study.names import PatientId, SiteName
+
+DRAWN = (VALIDATION, TEST)
+"""The splits to which patients are drawn whom nothing has placed; who is not drawn trains."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +27,8 @@ class Patient:
     `images` are all files with pixels, `masks` those of the reference, empty where there are none.
     Where a file is a volume, `channels` says which one each of the study's channels is, None for
     one that is missing and filled with zeros. `settings` say how all of it is read. `subject` is
-    who was examined: all exams of one stand in one split.
+    who was examined: all exams of one stand in one split. `drawn` are the splits to which one may
+    be drawn: where a list names the test patients, nobody else is drawn to test.
 
     `tumour` (one bool a slice, from the lowest to the highest), `tumour_size` (voxels), `head_size`
     (likewise), `digest` (over the bytes of all files), `pictures` (a digest of each slice's pixels,
@@ -44,6 +49,7 @@ class Patient:
     subject: str = ""
     attributes: Mapping[str, str] = field(default_factory=dict)
     split: str | None = None
+    drawn: tuple[str, ...] = DRAWN
     tumour: tuple[bool, ...] = ()
     tumour_size: int = 0
     digest: str = ""

@@ -8,7 +8,7 @@ from random import Random
 from unicodedata import normalize
 
 from roundelay.data.image_settings import ImageSettings, settings_of
-from roundelay.data.patients import Patient
+from roundelay.data.patients import DRAWN, Patient
 from roundelay.data.split import by_person, place_of, refuse_apart
 from roundelay.data.survey import SPLITS
 from roundelay.data.tables import PATIENT, SITE, read_table
@@ -98,12 +98,15 @@ def _by_table(patients: Sequence[Patient], path: Path) -> Sites:
     """
     known = _by_name(patients)
     placed: dict[str, Patient] = {}
+    given: set[bool] = set()
     for line, name, site, split in _rows(path):
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
             hint = f"; did you mean {near[0]}?" if near else "."
             raise DataError(f"{path}, line {line}: there is no patient {name!r}{hint}")
-        for row in (replace(exam, site=site, split=split) for exam in known[name]):
+        given.add(split is None)
+        for exam in known[name]:
+            row = replace(exam, site=site, split=split or exam.split)
             if (before := placed.setdefault(row.id, row)) != row:
                 raise DataError(
                     f"{path}, line {line}: patient {row.id} stands in two places,"
@@ -112,10 +115,14 @@ def _by_table(patients: Sequence[Patient], path: Path) -> Sites:
                 )
     if not placed:
         raise DataError(f"{path} names no patient.")
-    given = {patient.split is None for patient in placed.values()}
     if len(given) > 1:
         raise DataError(
             f"{path}: some patients have a split, others none. Give it to all or to none."
+        )
+    if False in given and any(p.split or p.drawn != DRAWN for p in patients):
+        raise DataError(
+            f"{path} says who trains and who tests, and lists beside the images say it too. Take"
+            " the column split out of the table, or those lists (fold, validation, testing) away."
         )
     names = dict.fromkeys(p.site for p in placed.values())
     return {name: tuple(p for p in placed.values() if p.site == name) for name in names}

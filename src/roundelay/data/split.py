@@ -11,7 +11,8 @@ from roundelay.study.data_section import Split
 
 
 def split_patients(patients: Sequence[Patient], shares: Split, seed: int) -> tuple[Patient, ...]:
-    """Give every patient of one site a split; a split that a table gave stays.
+    """Give every patient of one site a split; a split that a table or a list gave stays, and to
+    what it gave nobody else is drawn.
 
     Sites are split one by one, which stratifies by site. Within a site the persons are ordered by
     tumour size and drawn at even distances from a seeded start, so that every split gets small and
@@ -20,17 +21,19 @@ def split_patients(patients: Sequence[Patient], shares: Split, seed: int) -> tup
     """
     refuse_leak(patients)
     patients, unusable = _apart(patients)
-    if all(patient.split for patient in patients):
+    free = [patient for patient in patients if not patient.split]
+    if not free:
         return (*patients, *unusable)
     site = patients[0].site
     rng = Random(f"{seed}/split/{site}")
-    persons = by_person(patients)
+    persons = by_person(free)
     rest = sorted(rng.sample(persons, k=len(persons)), key=_tumour_size)
-    count = len(persons)
-    splits: dict[str, str] = {}
+    count = len(by_person(patients))
+    splits = {patient.person: patient.split for patient in patients if patient.split}
     for name, part in ((TEST, shares.test), (VALIDATION, shares.validation)):
-        wanted = min(int(part * count + 0.5), len(rest) - 1)
-        for exams in _evenly(rest, wanted, rng.random()):
+        able = [exams for exams in rest if all(name in exam.drawn for exam in exams)]
+        wanted = min(int(part * count + 0.5), len(rest) - 1, len(able))
+        for exams in _evenly(able, wanted, rng.random()):
             splits[exams[0].person] = name
             rest.remove(exams)
     placed = (replace(p, split=splits.get(p.person, TRAIN)) for p in patients)

@@ -31,6 +31,9 @@ Align = Literal["refuse", "resample"]
 
 OnBadExam = Literal["refuse", "leave-out"]
 
+FOLDED: tuple[FormatName, ...] = ("nnunet", "datalist")
+"""Formats that may come with lists of who tests, by fold."""
+
 SCHEMES = ("institution", "chunks:N", f"{TABLE}FILE.csv")
 
 MOST_CHANNELS, MOST_REGIONS, MOST_VALUE = 16, 16, 65_535
@@ -109,6 +112,7 @@ class Data(Section):
     sites: str = "institution"
     split: Split = Split()
     split_seed: Seed = 0
+    fold: Annotated[int, Field(ge=0, le=999)] | None = None
     slices: Literal["all", "positive"] = "all"
     train_slices: Many | None = None
     plane: Plane = "auto"
@@ -149,6 +153,11 @@ class Data(Section):
             )
         if self.format != "phantom" and not self.root:
             raise ValueError("root is missing: the folder of the data")
+        if self.fold is not None and self.format not in FOLDED:
+            raise ValueError(
+                f"fold is not asked of the format {self.format}: the formats {' and '.join(FOLDED)}"
+                " may come with lists of who tests"
+            )
         return self
 
     @model_validator(mode="after")
@@ -180,11 +189,11 @@ class Data(Section):
         stay what they were."""
         values: dict[str, Any] = found(self)
         for key in NEWCOMERS:
-            if not getattr(self, key) or getattr(self, key) in ("auto", "refuse"):
+            if getattr(self, key) in (None, (), {}, "auto", "refuse"):
                 values.pop(key, None)
         return values
 
 
 NEWCOMERS = (
-    "channels", "labels", "ignored_labels", "plane", "align", "on_bad_exam", "spacing",
+    "channels", "labels", "ignored_labels", "plane", "align", "on_bad_exam", "spacing", "fold",
 )  # fmt: skip

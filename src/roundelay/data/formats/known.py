@@ -7,7 +7,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from roundelay.data.formats import dicom, lgg, nifti
+from roundelay.data.formats import dicom, lgg, nifti, nnunet
 from roundelay.data.image_settings import ImageSettings
 from roundelay.data.left_out import Found
 from roundelay.data.patients import Patient
@@ -41,7 +41,12 @@ class Format(Protocol):
         """The names of those files."""
 
 
-FORMATS: Mapping[str, Format] = {"lgg": lgg, "nifti": nifti, "dicom": dicom}
+FORMATS: Mapping[str, Format] = {
+    "lgg": lgg,
+    "nifti": nifti,
+    "nnunet": nnunet,
+    "dicom": dicom,
+}
 
 
 def known_format(name: str, error: type[UserError]) -> Format:

@@ -1,0 +1,101 @@
+"""An exam as a list of files names it, and the patient that it becomes."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from roundelay.data.formats.channel_choice import sources_of
+from roundelay.data.formats.nifti import SITE
+from roundelay.data.formats.nifti_exam import slices_of
+from roundelay.data.formats.nifti_file import read_header
+from roundelay.data.image_settings import ImageSettings
+from roundelay.data.left_out import refuse, shown
+from roundelay.data.patients import DRAWN, Patient, Source
+from roundelay.errors import DataError
+from roundelay.study.names import PatientId, SiteName
+
+
+@dataclass(frozen=True, slots=True)
+class Exam:
+    """A case: its channels by number, and its mask. `where` is what messages call it; `split` and
+    `drawn` as a patient has them."""
+
+    name: str
+    where: str
+    channels: Mapping[int, Source]
+    mask: Path | None
+    site: SiteName = SITE
+    split: str | None = None
+    drawn: tuple[str, ...] = DRAWN
+
+
+def volumes_of(path: Path, count: int, where: str) -> dict[int, Source]:
+    """All channels of an exam in one file, by number. Raises DataError where they are not as many
+    as `count`."""
+    shape = read_header(path).shape
+    found = shape[3] if len(shape) > 3 else 1
+    if len(shape) > 4 or found != count:
+        size = " x ".join(map(str, shape))
+        raise DataError(
+            f"{where}: {path} is {size}: {found} channel{'s' * (found != 1)}, where {count}"
+            f" {'are' if count != 1 else 'is'} expected."
+        )
+    if len(shape) == 3:
+        return {0: Source(path)}
+    return {number: Source(path, number) for number in range(count)}
+
+
+def patients_of(
+    exams: Sequence[Exam],
+    numbers: Mapping[str, int],
+    settings: ImageSettings,
+    format: str,
+    attributes: Mapping[str, Mapping[str, str]],
+) -> tuple[Patient, ...]:
+    """The patients, the study's channels at their `numbers`; a header of each is opened. Raises
+    DataError naming every faulty exam."""
+    patients: list[Patient] = []
+    faults = _twice(exams)
+    for exam in exams:
+        try:
+            channels = sources_of(numbers, exam.channels, settings, exam.where)
+            patient = _patient(exam, channels, replace(settings, fold=None), format)
+            patients.append(replace(patient, attributes=attributes.get(patient.id, {})))
+        except DataError as error:
+            faults += error.faults
+    refuse(faults)
+    return tuple(patients)
+
+
+def _patient(
+    exam: Exam, channels: tuple[Source | None, ...], settings: ImageSettings, format: str
+) -> Patient:
+    try:
+        name = PatientId(exam.name)
+    except ValueError as error:
+        raise DataError(f"{exam.where}: the name of the case {error}. Rename it.") from error
+    found = Patient(
+        id=name,
+        site=exam.site,
+        folder=name.file_name,
+        images=tuple(dict.fromkeys(source.path for source in channels if source)),
+        masks=(exam.mask,) if exam.mask else (),
+        slices=0,
+        format=format,
+        channels=channels,
+        settings=settings,
+        split=exam.split,
+        drawn=exam.drawn,
+    )
+    return replace(found, slices=slices_of(found))
+
+
+def _twice(exams: Sequence[Exam]) -> list[str]:
+    """A sentence for each case that stands twice: it could come to stand in two splits."""
+    seen: dict[str, Exam] = {}
+    return [
+        f"{exam.where} and {seen[exam.name].where} are both the case {shown(exam.name)}: a leak"
+        " between splits, or two exams whose files are named alike. Keep one, or rename it."
+        for exam in exams
+        if seen.setdefault(exam.name, exam) is not exam
+    ]
