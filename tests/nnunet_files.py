@@ -29,7 +29,8 @@ def voxels(seed, *, count=4):
     """An exam: channels ``[channel, i, j, k]``, int16 with negative values, and its mask."""
     rng = np.random.default_rng(seed)
     images = rng.integers(-200, 900, (count, *SHAPE)).astype(np.int16)
-    return images, rng.integers(0, 4, SHAPE).astype(np.uint8)
+    mask = rng.integers(1, 4, SHAPE) * (rng.random(SHAPE) < 0.3)
+    return images, mask.astype(np.uint8)
 
 
 def write_nifti(path, array):

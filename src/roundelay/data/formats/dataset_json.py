@@ -57,8 +57,8 @@ def read_dataset_json(path: Path) -> DatasetJson:
     _refuse_version_1(path, values)
     faults: list[str] = []
     old = "channel_names" not in values
-    channels = _tried(faults, _channels, path, values, "modality" if old else "channel_names")
-    labels = _tried(faults, _labels, path, values, old)
+    channels = _tried(faults, channels_of, path, values, "modality" if old else "channel_names")
+    labels = _tried(faults, labels_of, path, values, old)
     ending = _tried(faults, _ending, path, values, old)
     count = _tried(faults, _count, path, values)
     entries = _tried(faults, _entries, path, values)
@@ -92,8 +92,8 @@ def _refuse_version_1(path: Path, values: dict[str, Any]) -> None:
     )
 
 
-def _channels(path: Path, values: dict[str, Any], key: str) -> tuple[str, ...]:
-    named = values[key]
+def channels_of(path: Path, values: dict[str, Any], key: str) -> tuple[str, ...]:
+    named = values.get(key)
     if not isinstance(named, dict) or not 0 < len(named) <= MOST_NAMED:
         raise DataError(f'{path}, {key}: must be as in {{"0": "T1"}}; it is {said(named)}.')
     wanted = [str(number) for number in range(len(named))]
@@ -106,7 +106,7 @@ def _channels(path: Path, values: dict[str, Any], key: str) -> tuple[str, ...]:
     return tuple(shown(text.strip()) for text in texts)
 
 
-def _labels(path: Path, values: dict[str, Any], old: bool) -> dict[str, tuple[int, ...]]:
+def labels_of(path: Path, values: dict[str, Any], old: bool) -> dict[str, tuple[int, ...]]:
     """Values by name, the background left out; of the label `IGNORE` its one value."""
     where = f"{path}, labels"
     named = values.get("labels")

@@ -7,7 +7,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from roundelay.data.formats import dicom, lgg, nifti, nnunet
+from roundelay.data.formats import datalist, dicom, lgg, nifti, nnunet
 from roundelay.data.image_settings import ImageSettings
 from roundelay.data.left_out import Found
 from roundelay.data.patients import Patient
@@ -45,6 +45,7 @@ FORMATS: Mapping[str, Format] = {
     "lgg": lgg,
     "nifti": nifti,
     "nnunet": nnunet,
+    "datalist": datalist,
     "dicom": dicom,
 }
 

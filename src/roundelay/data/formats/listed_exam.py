@@ -17,8 +17,8 @@ from roundelay.study.names import PatientId, SiteName
 
 @dataclass(frozen=True, slots=True)
 class Exam:
-    """A case: its channels by number, and its mask. `where` is what messages call it; `split` and
-    `drawn` as a patient has them."""
+    """A case: its channels by number, and its mask. `where` is what messages call it; `split`,
+    `drawn` and `subject` as a patient has them."""
 
     name: str
     where: str
@@ -27,6 +27,7 @@ class Exam:
     site: SiteName = SITE
     split: str | None = None
     drawn: tuple[str, ...] = DRAWN
+    subject: str = ""
 
 
 def volumes_of(path: Path, count: int, where: str) -> dict[int, Source]:
@@ -55,7 +56,7 @@ def patients_of(
     """The patients, the study's channels at their `numbers`; a header of each is opened. Raises
     DataError naming every faulty exam."""
     patients: list[Patient] = []
-    faults = _twice(exams)
+    faults = [*_twice(exams), *_parted(exams)]
     for exam in exams:
         try:
             channels = sources_of(numbers, exam.channels, settings, exam.where)
@@ -86,6 +87,7 @@ def _patient(
         settings=settings,
         split=exam.split,
         drawn=exam.drawn,
+        subject=exam.subject,
     )
     return replace(found, slices=slices_of(found))
 
@@ -95,7 +97,22 @@ def _twice(exams: Sequence[Exam]) -> list[str]:
     seen: dict[str, Exam] = {}
     return [
         f"{exam.where} and {seen[exam.name].where} are both the case {shown(exam.name)}: a leak"
-        " between splits, or two exams whose files are named alike. Keep one, or rename it."
+        " between splits or sites, or two exams whose files are named alike. Keep one, or rename"
+        " it."
         for exam in exams
         if seen.setdefault(exam.name, exam) is not exam
     ]
+
+
+def _parted(exams: Sequence[Exam]) -> list[str]:
+    """A sentence for each subject whose exams the lists part: all of them stand in one split."""
+    seen: dict[str, Exam] = {}
+    faults: dict[str, str] = {}
+    for exam in exams:
+        first = seen.setdefault(exam.subject, exam) if exam.subject else exam
+        if (first.split, first.drawn, first.site) != (exam.split, exam.drawn, exam.site):
+            faults[exam.subject] = (
+                f"{first.where} and {exam.where} are exams of one subject, {shown(exam.subject)},"
+                " and stand in two splits or at two sites: a leak. Put them into one."
+            )
+    return list(faults.values())

@@ -22,8 +22,8 @@ from roundelay.data.tables import read_attributes
 from roundelay.errors import DataError
 
 __all__ = [
-    "ATTRIBUTES", "FOLDER_EACH", "channels_and_labels", "find_patients", "looks_like", "mask_files", "mask_names",
-    "read_volume",
+    "ATTRIBUTES", "FOLDER_EACH", "channels_and_labels", "find_patients", "looks_like", "mask_files",
+    "mask_names", "read_volume",
 ]  # fmt: skip
 
 ATTRIBUTES = "data.csv"
