@@ -3,10 +3,16 @@
 import re
 from collections.abc import Mapping, Sequence
 
-from roundelay.data.formats.nifti import ALIASES
 from roundelay.data.image_settings import ImageSettings
 from roundelay.data.patients import Source
 from roundelay.errors import DataError
+
+ALIASES = (
+    ("t1", "t1n", "t1w"),
+    ("t1ce", "t1c", "t1gd", "t1post"),
+    ("t2", "t2w"),
+    ("flair", "t2f", "t2flair"),
+)
 
 NUMBER = re.compile(r"[0-9]{4}")
 """How a site's ``channels`` may name one by its number: ``t1ce = "0002"``; the first is 0000."""
@@ -39,7 +45,7 @@ def sources_of(
                 f" {numbers.get(channel, 0):04}). Add it, or say for the site that has such exams"
                 ' what stands for it: missing_channels = "zero" or "substitute:CHANNEL".'
             )
-    if not own:
+    if settings.channels and not own:
         raise DataError(f"{where} has none of the study's channels.")
     other = settings.missing.partition(":")[2]
     return tuple(own.get(channel, own.get(other)) for channel in settings.channels)

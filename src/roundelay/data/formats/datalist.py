@@ -14,9 +14,8 @@ from roundelay.data.formats.datalist_splits import Met, exams_of
 from roundelay.data.formats.dataset_json import channels_of, labels_of
 from roundelay.data.formats.described import Described, as_channels, as_regions
 from roundelay.data.formats.json_file import read_json_file
-from roundelay.data.formats.listed_exam import patients_of
+from roundelay.data.formats.listed_exam import SITE, patients_of
 from roundelay.data.formats.listing import list_folder
-from roundelay.data.formats.nifti import SITE
 from roundelay.data.formats.nifti_exam import mask_files, mask_names, read_exam
 from roundelay.data.image_settings import LGG_SETTINGS, ImageSettings
 from roundelay.data.left_out import Found, counted, refuse, shown
@@ -43,7 +42,6 @@ def find_patients(
 ) -> Found:
     """All exams of the lists; headers alone are opened. With `masks` those that have one, in the
     splits that the lists say. Raises DataError naming every faulty entry."""
-    numbers = _numbers(settings)
     files, others = _lists(root)
     skipped: Met = [(OTHERS, path.name) for path in others]
     lists = [entries_of(path, values, len(settings.channels)) for path, values in files]
@@ -53,6 +51,7 @@ def find_patients(
     if not exams:
         raise DataError(f"{root} lists no exam{' that has a label' if masks else ''}.")
     attributes = read_attributes(files[0][0].parent / ATTRIBUTES)
+    numbers = {own: _numbers(own) for own in {exam.settings(settings) for exam in exams}}
     patients = patients_of(exams, numbers, settings, "datalist", attributes)
     return Found(patients, counted([*skipped, *met]))
 

@@ -7,11 +7,9 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
-from roundelay.data.formats.channel_choice import same_channel
+from roundelay.data.formats.channel_choice import ALIASES, same_channel
 from roundelay.data.formats.json_file import named_file, plain_text, said, stem_of
-from roundelay.data.formats.listed_exam import volumes_of
-from roundelay.data.formats.nifti import ALIASES, MASK
-from roundelay.data.formats.nifti_file import read_header
+from roundelay.data.formats.listed_exam import volumes_in, volumes_of
 from roundelay.data.patients import Source
 from roundelay.errors import DataError
 
@@ -51,7 +49,7 @@ def is_list(values: Any) -> bool:
 
 
 def entries_of(path: Path, values: dict[str, Any], count: int) -> Entries:
-    """All entries, each of `count` channels."""
+    """All entries, each of `count` channels; of any number where that is 0."""
     entries = Entries(path)
     for key, number, value in _all(values):
         where = f"{path}, entry {number} of {key}"
@@ -68,10 +66,8 @@ def count_of(path: Path, values: dict[str, Any]) -> int:
         images = value.get("image") if isinstance(value, dict) else value
         if isinstance(images, list):
             return len(images)
-        shape = read_header(
-            named_file(path.parent, images, f"{path}, entry {number} of {key}")
-        ).shape
-        return shape[3] if len(shape) > 3 else 1
+        where = f"{path}, entry {number} of {key}"
+        return volumes_in(named_file(path.parent, images, where))
     raise DataError(f"{path} lists no exam.")
 
 
@@ -94,7 +90,7 @@ def _entry(folder: Path, where: str, key: str, value: Any, count: int) -> Entry:
         channels = {number: Source(path) for number, path in enumerate(paths)}
     else:
         paths = [named_file(folder, images, f"{where}, image")]
-        channels = volumes_of(paths[0], count, where)
+        channels = volumes_of(paths[0], count or volumes_in(paths[0]), where)
     label = entry.get("label")
     return Entry(
         where,
@@ -108,7 +104,7 @@ def _entry(folder: Path, where: str, key: str, value: Any, count: int) -> Entry:
 
 
 def _several(folder: Path, where: str, images: list[Any], count: int) -> list[Path]:
-    if len(images) != count:
+    if count and len(images) != count:
         raise DataError(
             f"{where} names {len(images)} images, the study {count} channels. A list names no"
             " channels: its images must be as many, in the order of channels in [data]."
@@ -143,4 +139,4 @@ def case_name(paths: list[Path]) -> str:
     return paths[0].parent.name if nameless else name
 
 
-_NAMELESS = (*GENERAL, *MASK, *(name for own in ALIASES for name in own))
+_NAMELESS = (*GENERAL, *(name for own in ALIASES for name in own))

@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from roundelay.data.formats.channel_choice import sources_of
-from roundelay.data.formats.nifti import SITE
 from roundelay.data.formats.nifti_exam import slices_of
 from roundelay.data.formats.nifti_file import read_header
 from roundelay.data.image_settings import ImageSettings
@@ -13,6 +12,9 @@ from roundelay.data.left_out import refuse, shown
 from roundelay.data.patients import DRAWN, Patient, Source
 from roundelay.errors import DataError
 from roundelay.study.names import PatientId, SiteName
+
+SITE = SiteName("all")
+"""Where patients stand whom neither a table nor a list of a site's own places."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,16 @@ class Exam:
     split: str | None = None
     drawn: tuple[str, ...] = DRAWN
     subject: str = ""
+
+    def settings(self, study: ImageSettings) -> ImageSettings:
+        """How it is read: as the study says, or the site at which it stands."""
+        return study.at(self.name, self.subject, self.site)
+
+
+def volumes_in(path: Path) -> int:
+    """How many volumes a file has, by its header. Raises DataError."""
+    shape = read_header(path).shape
+    return shape[3] if len(shape) > 3 else 1
 
 
 def volumes_of(path: Path, count: int, where: str) -> dict[int, Source]:
@@ -48,19 +60,20 @@ def volumes_of(path: Path, count: int, where: str) -> dict[int, Source]:
 
 def patients_of(
     exams: Sequence[Exam],
-    numbers: Mapping[str, int],
-    settings: ImageSettings,
+    numbers: Mapping[ImageSettings, Mapping[str, int]],
+    study: ImageSettings,
     format: str,
     attributes: Mapping[str, Mapping[str, str]],
 ) -> tuple[Patient, ...]:
-    """The patients, the study's channels at their `numbers`; a header of each is opened. Raises
-    DataError naming every faulty exam."""
+    """The patients, their channels at the `numbers` that go with their settings; a header of each
+    is opened. Raises DataError naming every faulty exam."""
     patients: list[Patient] = []
     faults = [*_twice(exams), *_parted(exams)]
     for exam in exams:
         try:
-            channels = sources_of(numbers, exam.channels, settings, exam.where)
-            patient = _patient(exam, channels, replace(settings, fold=None), format)
+            settings = exam.settings(study)
+            channels = sources_of(numbers[settings], exam.channels, settings, exam.where)
+            patient = _patient(exam, channels, settings, format)
             patients.append(replace(patient, attributes=attributes.get(patient.id, {})))
         except DataError as error:
             faults += error.faults
@@ -75,11 +88,12 @@ def _patient(
         name = PatientId(exam.name)
     except ValueError as error:
         raise DataError(f"{exam.where}: the name of the case {error}. Rename it.") from error
+    wanted = channels or exam.channels.values()  # all of them before a study is known
     found = Patient(
         id=name,
         site=exam.site,
         folder=name.file_name,
-        images=tuple(dict.fromkeys(source.path for source in channels if source)),
+        images=tuple(dict.fromkeys(source.path for source in wanted if source)),
         masks=(exam.mask,) if exam.mask else (),
         slices=0,
         format=format,
@@ -89,7 +103,8 @@ def _patient(
         drawn=exam.drawn,
         subject=exam.subject,
     )
-    return replace(found, slices=slices_of(found))
+    leading = next(source for source in wanted if source)
+    return replace(found, slices=slices_of(replace(found, channels=(leading,))))
 
 
 def _twice(exams: Sequence[Exam]) -> list[str]:

@@ -43,11 +43,14 @@ def find_patients(
     mask and all labels known to the study. Raises DataError naming every fault."""
     place = _place(root)
     dataset = read_dataset_json(place / NAME)
-    numbers = numbers_of(dataset.channels, settings, str(dataset.path))
-    met = list(compare_labels(dataset, settings)) if masks else []
     cases = find_cases(dataset, masks)
+    wanted = dict.fromkeys(exam.settings(settings) for exam in cases.exams) or {settings.at(): None}
+    numbers = {own: numbers_of(dataset.channels, own, str(dataset.path)) for own in wanted}
+    met = list(compare_labels(dataset, list(wanted))) if masks and settings.channels else []
     refuse(cases.faults)
-    met += [*cases.met, *_remarks(dataset, cases, set(numbers.values()))]
+    if settings.channels:
+        met += _unused(dataset, {number for own in numbers.values() for number in own.values()})
+    met += [*cases.met, *_miscounted(dataset, cases)]
     placed, left = folds.place_by_fold(cases.exams, place / folds.NAME, settings.fold)
     patients = patients_of(placed, numbers, settings, "nnunet", read_attributes(place / ATTRIBUTES))
     if not patients:
@@ -94,9 +97,12 @@ def _places(root: Path) -> list[Path]:
     return [folder for folder in list_folder(root).folders if (folder / NAME).is_file()]
 
 
-def _remarks(dataset: DatasetJson, cases: Cases, used: set[int]) -> Iterator[tuple[str, str]]:
+def _miscounted(dataset: DatasetJson, cases: Cases) -> Iterator[tuple[str, str]]:
     if dataset.count not in (None, cases.trained):
         yield COUNT, f"{dataset.count} named, {cases.trained} there"
+
+
+def _unused(dataset: DatasetJson, used: set[int]) -> Iterator[tuple[str, str]]:
     for number, name in enumerate(dataset.channels):
         if number not in used:
             yield UNUSED, name

@@ -16,6 +16,8 @@ from roundelay.data.formats.datalist import (
     read_volume,
 )
 from roundelay.data.formats.datalist_json import case_name
+from roundelay.data.formats.known import FORMATS
+from roundelay.data.image_settings import ANY
 from roundelay.data.patients import Source
 from roundelay.errors import DataError
 
@@ -208,3 +210,25 @@ class TestRecognition:
 
         assert found.channels == files.NAMES
         assert found.regions == {"tumour": (1, 2), "edema": (1,), "core": (2,)}
+
+
+class TestSites:
+    def test_a_site_s_list_is_read_as_the_site_says(self, list_):
+        list_.unlink()
+        for site, case in zip(("north", "south"), CASES, strict=False):
+            write_json(list_.parent / f"{site}.json", {"training": [entry(case)]})
+        other = replace(SETTINGS, named=(("t1ce", "0001"), ("t1", "0000")))
+
+        found = find_patients(list_.parent, replace(SETTINGS, elsewhere=(("south", other),)))
+
+        firsts = [p.channels[0].path.name.removeprefix(f"{p.id}_") for p in found.patients]
+        assert firsts == ["t1ce.nii.gz", "t1.nii.gz"]
+
+    @pytest.mark.parametrize("kind", ["datalist", "msd"])
+    def test_before_a_study_is_known_exams_are_found_with_all_their_files(self, kind, tmp_path):
+        make, format_ = {"datalist": (files.monai, "datalist"), "msd": (files.msd, "nnunet")}[kind]
+
+        found = FORMATS[format_].find_patients(make(tmp_path, CASES), ANY).patients
+
+        assert [len(p.images) for p in found] == [1 if kind == "msd" else 4] * 3
+        assert [p.slices for p in found] == [4] * 3

@@ -10,6 +10,7 @@ from roundelay.data.formats.nnunet import (
     find_patients,
     read_volume,
 )
+from roundelay.data.image_settings import ANY
 from roundelay.errors import DataError
 
 
@@ -115,3 +116,36 @@ class TestLabels:
         refused(root, r"the label 'ignore' \(4\).*count as background.*ignored_labels = \[4\]")
         found = find_patients(root, replace(SETTINGS, ignored=(4,)))
         assert "count as background: 1 (ignore)" in said(found)
+
+
+class TestSites:
+    """A table places the cases of one set at sites, some of which have something otherwise."""
+
+    def test_an_exam_is_read_as_its_site_says(self, root):
+        (root / "imagesTr" / "c_0002.nii.gz").unlink()
+        at_c = replace(SETTINGS, missing="zero", named=(("t1", "0003"),))
+
+        found = find_patients(root, replace(SETTINGS, elsewhere=(("c", at_c),))).patients
+
+        assert found[2].settings == at_c and found[0].settings == SETTINGS
+        assert found[2].channels[2] is None
+        assert found[2].channels[1].path.name == "c_0003.nii.gz"
+        assert found[0].channels[1].path.name == "a_1_0001.nii.gz"
+
+    def test_a_label_that_one_of_the_sites_explains_is_known(self, root):
+        change(root, labels={**files.LABELS, "enhancing here": 4})
+        at_c = replace(SETTINGS, renumbered=((4, 3),))
+
+        assert find_patients(root, replace(SETTINGS, elsewhere=(("c", at_c),))).patients
+        refused(
+            root,
+            "the label 'enhancing here' with the value 4",
+            replace(SETTINGS, elsewhere=(("c", replace(SETTINGS, missing="zero")),)),
+        )
+
+    def test_before_a_study_is_known_exams_are_found_with_all_their_files(self, root):
+        found = find_patients(root, ANY)
+
+        assert [len(p.images) for p in found.patients] == [4, 4, 4]
+        assert [p.slices for p in found.patients] == [4, 4, 4]
+        assert found.patients[0].channels == () and found.left_out == ()
