@@ -117,8 +117,8 @@ def labels_of(path: Path, values: dict[str, Any], old: bool) -> dict[str, tuple[
     turned = all(isinstance(value, str) for value in named.values())
     if turned and not old:
         raise DataError(
-            f"{where}: numbers are mapped to names, as in nnU-Net's version 1. Version 2 has it the"
-            f' other way round: {{"background": 0, "tumour": 1}}. {CONVERT}.'
+            f"{where}: numbers are mapped to names, as in nnU-Net's version 1. Version 2 maps names"
+            f' to numbers: {{"background": 0, "tumour": 1}}. {CONVERT}.'
         )
     found: dict[str, tuple[int, ...]] = {}
     for name, own in _by_name(where, named) if turned else _by_value(where, named):
