@@ -3,16 +3,10 @@
 import re
 from collections.abc import Mapping, Sequence
 
+from roundelay.data.formats.nifti_names import FAMILIES
 from roundelay.data.image_settings import ImageSettings
 from roundelay.data.patients import Source
 from roundelay.errors import DataError
-
-ALIASES = (
-    ("t1", "t1n", "t1w"),
-    ("t1ce", "t1c", "t1gd", "t1post"),
-    ("t2", "t2w"),
-    ("flair", "t2f", "t2flair"),
-)
 
 NUMBER = re.compile(r"[0-9]{4}")
 """How a site's ``channels`` may name one by its number: ``t1ce = "0002"``; the first is 0000."""
@@ -83,7 +77,7 @@ def same_channel(one: str, other: str) -> bool:
     """Whether two names mean one channel: the same letters and digits in any case, or two of the
     spellings of T1, T1 with contrast, T2 and FLAIR."""
     both = {_bare(one), _bare(other)}
-    return len(both) == 1 or any(both <= {_bare(name) for name in own} for own in ALIASES)
+    return len(both) == 1 or any(both <= {_bare(name) for name in own} for own in FAMILIES.values())
 
 
 def _bare(name: str) -> str:

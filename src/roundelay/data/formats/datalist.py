@@ -14,7 +14,7 @@ from roundelay.data.formats.datalist_splits import Met, exams_of
 from roundelay.data.formats.dataset_json import channels_of, labels_of
 from roundelay.data.formats.described import Described, as_channels, as_regions
 from roundelay.data.formats.json_file import read_json_file
-from roundelay.data.formats.listed_exam import SITE, patients_of
+from roundelay.data.formats.listed_exam import patients_of
 from roundelay.data.formats.listing import list_folder
 from roundelay.data.formats.nifti_exam import mask_files, mask_names, read_exam
 from roundelay.data.image_settings import LGG_SETTINGS, ImageSettings
@@ -123,10 +123,10 @@ def _lists(root: Path) -> tuple[list[tuple[Path, dict[str, Any]]], list[Path]]:
     return found, others
 
 
-def _site(path: Path, count: int) -> SiteName:
-    """Of one list all patients stand together; of several each is a site's. Raises DataError."""
+def _site(path: Path, count: int) -> SiteName | None:
+    """Of several lists each is a site's. Raises DataError."""
     if count == 1:
-        return SITE
+        return None
     try:
         return SiteName(path.stem)
     except ValueError as error:

@@ -7,9 +7,10 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
-from roundelay.data.formats.channel_choice import ALIASES, same_channel
+from roundelay.data.formats.channel_choice import same_channel
 from roundelay.data.formats.json_file import named_file, plain_text, said, stem_of
 from roundelay.data.formats.listed_exam import volumes_in, volumes_of
+from roundelay.data.formats.nifti_names import FAMILIES
 from roundelay.data.patients import Source
 from roundelay.errors import DataError
 
@@ -139,4 +140,4 @@ def case_name(paths: list[Path]) -> str:
     return paths[0].parent.name if nameless else name
 
 
-_NAMELESS = (*GENERAL, *(name for own in ALIASES for name in own))
+_NAMELESS = (*GENERAL, *(name for own in FAMILIES.values() for name in own))

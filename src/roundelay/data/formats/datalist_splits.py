@@ -24,7 +24,7 @@ class _Rule:
     fold: int | None
     drawn: tuple[str, ...]
 
-    def place(self, entry: Entry, site: SiteName) -> Exam:
+    def place(self, entry: Entry, site: SiteName | None) -> Exam:
         split = {**dict.fromkeys(VALIDATING, VALIDATION), **dict.fromkeys(TESTING, TEST)}.get(
             entry.list
         )
@@ -37,7 +37,7 @@ class _Rule:
 
 
 def exams_of(
-    lists: Sequence[Entries], sites: Sequence[SiteName], fold: int | None, masks: bool
+    lists: Sequence[Entries], sites: Sequence[SiteName | None], fold: int | None, masks: bool
 ) -> tuple[list[Exam], Met]:
     """All exams, placed; with `masks` those that have one. What was left out, or is to be said.
 

@@ -5,35 +5,45 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from roundelay.data.formats.channel_choice import sources_of
+from roundelay.data.formats.nifti import SITE
 from roundelay.data.formats.nifti_exam import slices_of
 from roundelay.data.formats.nifti_file import read_header
+from roundelay.data.formats.nifti_names import person_of, site_of
 from roundelay.data.image_settings import ImageSettings
 from roundelay.data.left_out import refuse, shown
 from roundelay.data.patients import DRAWN, Patient, Source
 from roundelay.errors import DataError
 from roundelay.study.names import PatientId, SiteName
 
-SITE = SiteName("all")
-"""Where patients stand whom neither a table nor a list of a site's own places."""
-
 
 @dataclass(frozen=True, slots=True)
 class Exam:
-    """A case: its channels by number, and its mask. `where` is what messages call it; `split`,
-    `drawn` and `subject` as a patient has them."""
+    """A case: its channels by number, and its mask. `where` is what messages call it; `split`
+    and `drawn` as a patient has them; `site` and `subject` are where its name says something else.
+    """
 
     name: str
     where: str
     channels: Mapping[int, Source]
     mask: Path | None
-    site: SiteName = SITE
+    site: SiteName | None = None
     split: str | None = None
     drawn: tuple[str, ...] = DRAWN
     subject: str = ""
 
     def settings(self, study: ImageSettings) -> ImageSettings:
         """How it is read: as the study says, or the site at which it stands."""
-        return study.at(self.name, self.subject, self.site)
+        return study.at(self.name, self.person, self.place)
+
+    @property
+    def person(self) -> str:
+        """Who was examined: as a list says it, or as public sets number them."""
+        return self.subject or person_of(self.name)
+
+    @property
+    def place(self) -> SiteName:
+        """Where patients stand whom no table places."""
+        return self.site or SiteName(site_of(self.name) or SITE)
 
 
 def volumes_in(path: Path) -> int:
@@ -91,7 +101,7 @@ def _patient(
     wanted = channels or exam.channels.values()  # all of them before a study is known
     found = Patient(
         id=name,
-        site=exam.site,
+        site=exam.place,
         folder=name.file_name,
         images=tuple(dict.fromkeys(source.path for source in wanted if source)),
         masks=(exam.mask,) if exam.mask else (),
@@ -101,7 +111,7 @@ def _patient(
         settings=settings,
         split=exam.split,
         drawn=exam.drawn,
-        subject=exam.subject,
+        subject=exam.person,
     )
     leading = next(source for source in wanted if source)
     return replace(found, slices=slices_of(replace(found, channels=(leading,))))
@@ -120,14 +130,14 @@ def _twice(exams: Sequence[Exam]) -> list[str]:
 
 
 def _parted(exams: Sequence[Exam]) -> list[str]:
-    """A sentence for each subject whose exams the lists part: all of them stand in one split."""
+    """A sentence for each person whose exams the lists part: all of them stand in one split."""
     seen: dict[str, Exam] = {}
     faults: dict[str, str] = {}
     for exam in exams:
-        first = seen.setdefault(exam.subject, exam) if exam.subject else exam
-        if (first.split, first.drawn, first.site) != (exam.split, exam.drawn, exam.site):
-            faults[exam.subject] = (
-                f"{first.where} and {exam.where} are exams of one subject, {shown(exam.subject)},"
+        first = seen.setdefault(exam.person, exam)
+        if (first.split, first.drawn, first.place) != (exam.split, exam.drawn, exam.place):
+            faults[exam.person] = (
+                f"{first.where} and {exam.where} are exams of one subject, {shown(exam.person)},"
                 " and stand in two splits or at two sites: a leak. Put them into one."
             )
     return list(faults.values())

@@ -97,3 +97,31 @@ def test_a_fold_that_is_not_there_is_refused(root):
     (root / "splits_final.json").unlink()
     with pytest.raises(DataError, match=r"there is no .*preprocessed set: copy it here"):
         of_fold(root, 0)
+
+
+@pytest.mark.parametrize("others", [[], ["BraTS-GLI-00002-000"]])
+def test_two_exams_of_one_patient_in_both_lists_are_refused(tmp_path, others):
+    exams = ["BraTS-GLI-00001-000", "BraTS-GLI-00001-001"]
+    root = files.nnunet(tmp_path, [*exams, "BraTS-GLI-00002-000", "BraTS-GLI-00003-000"])
+    write_json(root / "splits_final.json", [{"train": [exams[0], *others], "val": [exams[1]]}])
+
+    with pytest.raises(DataError, match=r"of one subject, BraTS-GLI-00001, and stand in two"):
+        of_fold(root, 0)
+
+
+def test_exams_of_one_patient_are_drawn_together(tmp_path):
+    exams = [f"BraTS-GLI-0000{n}-00{m}" for n in range(6) for m in range(2)]
+    root = files.nnunet(tmp_path, exams)
+    write_json(root / "splits_final.json", [{"train": exams[2:], "val": exams[:2]}])
+
+    placed = split_patients(of_fold(root, 0).patients, Split(validation=0.34, test=0.2), 0)
+
+    assert len({(p.subject, p.split) for p in placed}) == 6
+    assert [p.id for p in placed if p.split == "test"] == exams[:2]
+    assert sum(p.split == "validation" for p in placed) == 4
+
+
+def test_the_institution_in_a_name_is_the_site(tmp_path):
+    root = files.nnunet(tmp_path, ["TCGA-DU-7294", "TCGA-FG-6692"])
+
+    assert [p.site for p in find_patients(root, SETTINGS).patients] == ["DU", "FG"]
