@@ -14,7 +14,7 @@ from roundelay.data.formats.datalist_splits import Met, exams_of
 from roundelay.data.formats.dataset_json import channels_of, labels_of
 from roundelay.data.formats.described import Described, as_channels, as_regions
 from roundelay.data.formats.json_file import read_json_file
-from roundelay.data.formats.listed_exam import patients_of
+from roundelay.data.formats.listed_exam import left_out, patients_of
 from roundelay.data.formats.listing import list_folder
 from roundelay.data.formats.nifti_exam import mask_files, mask_names, read_exam
 from roundelay.data.image_settings import LGG_SETTINGS, ImageSettings
@@ -45,15 +45,19 @@ def find_patients(
     files, others = _lists(root)
     skipped: Met = [(OTHERS, path.name) for path in others]
     lists = [entries_of(path, values, len(settings.channels)) for path, values in files]
-    refuse([fault for one in lists for fault in one.faults])
+    faults = [fault for one in lists for fault in one.faults]
+    if any(one.found for one in lists):
+        skipped += (bad := left_out(faults, settings))
+        faults = [] if bad else faults
+    refuse(faults)
     sites = [_site(path, len(files)) for path, _ in files]
     exams, met = exams_of(lists, sites, settings.fold, masks)
     if not exams:
         raise DataError(f"{root} lists no exam{' that has a label' if masks else ''}.")
     attributes = read_attributes(files[0][0].parent / ATTRIBUTES)
     numbers = {own: _numbers(own) for own in {exam.settings(settings) for exam in exams}}
-    patients = patients_of(exams, numbers, settings, "datalist", attributes)
-    return Found(patients, counted([*skipped, *met]))
+    patients, worse = patients_of(exams, numbers, settings, "datalist", attributes)
+    return Found(patients, counted([*skipped, *met, *worse]))
 
 
 def looks_like(root: Path) -> bool:

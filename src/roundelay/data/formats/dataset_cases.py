@@ -26,9 +26,11 @@ _NUMBERED = re.compile(r"(?P<case>.+)_(?P<channel>[0-9]{4})")
 
 @dataclass
 class Cases:
-    """What was found: exams, faults as sentences, and what was left out with why."""
+    """What was found: exams, what is wrong with single ones (`bad`) and with all (`faults`) as
+    sentences, and what was left out with why."""
 
     exams: list[Exam] = field(default_factory=list)
+    bad: list[str] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
     met: list[tuple[str, str]] = field(default_factory=list)
     trained: int = 0
@@ -81,7 +83,8 @@ def _in_folders(
     for case, own in channels.items():
         where = f"{images}, case {shown(case)}"
         if labels and masks and case not in found:
-            cases.faults.append(_maskless(where, case, found, labels, dataset.ending))
+            cases.bad.append(_maskless(where, case, found, labels, dataset.ending))
+            continue
         cases.exams.append(Exam(case, where, own, found.get(case)))
 
 
@@ -179,7 +182,7 @@ def _entries(cases: Cases, dataset: DatasetJson, masks: bool) -> None:
             mask = named_file(folder, label, f"{where}.label") if named else None
             cases.exams.append(Exam(case, where, own, mask))
         except DataError as error:
-            cases.faults += error.faults
+            cases.bad += error.faults
 
 
 def _listed(cases: Cases, dataset: DatasetJson, masks: bool) -> None:
@@ -194,7 +197,7 @@ def _listed(cases: Cases, dataset: DatasetJson, masks: bool) -> None:
             named = masks or label is not None
             cases.exams.append(_of_msd(dataset, where, entry.get("image"), label, masked=named))
         except DataError as error:
-            cases.faults += error.faults
+            cases.bad += error.faults
     for number, entry in enumerate(dataset.test, start=1):
         image = entry.get("image") if isinstance(entry, dict) else entry
         if masks:
@@ -204,7 +207,7 @@ def _listed(cases: Cases, dataset: DatasetJson, masks: bool) -> None:
             where = f"{dataset.path}, entry {number} of test"
             cases.exams.append(_of_msd(dataset, where, image, None, masked=False))
         except DataError as error:
-            cases.faults += error.faults
+            cases.bad += error.faults
 
 
 def _of_msd(dataset: DatasetJson, where: str, image: Any, label: Any, *, masked: bool) -> Exam:

@@ -18,17 +18,17 @@ UNUSED = f"Lists of folds that are not used, as the study names no fold: {NAME}"
 
 
 def place_by_fold(
-    exams: Sequence[Exam], path: Path, fold: int | None
+    exams: Sequence[Exam], path: Path, fold: int | None, *, bad: int = 0
 ) -> tuple[list[Exam], list[tuple[str, str]]]:
     """The exams of a fold, those of its list ``val`` as test patients, and what was left out.
 
     Of the list ``train`` some are drawn to validation. Raises DataError for a case that stands in
-    both lists, and for one that isn't there.
+    both lists, and for more that aren't there than the `bad` ones which were left out.
     """
     if fold is None:
         return list(exams), [(UNUSED, path.name)] if path.is_file() else []
     train, test = _lists(path, fold)
-    _refuse_unknown(train | test, exams, f"{path}, fold {fold}")
+    _refuse_unknown(train | test, exams, bad, f"{path}, fold {fold}")
     placed = [
         replace(exam, split=TEST) if exam.name in test else replace(exam, drawn=(VALIDATION,))
         for exam in exams
@@ -69,8 +69,9 @@ def _names(value: Any, where: str) -> set[str]:
     return set(value)
 
 
-def _refuse_unknown(named: set[str], exams: Sequence[Exam], where: str) -> None:
-    if unknown := sorted(named - {exam.name for exam in exams}):
+def _refuse_unknown(named: set[str], exams: Sequence[Exam], bad: int, where: str) -> None:
+    unknown = sorted(named - {exam.name for exam in exams})
+    if len(unknown) > bad:
         raise DataError(
             f"{where} names {len(unknown)} cases that are not there (the first:"
             f" {shown(unknown[0])}). Is it the list of another set? Add them, or take them out of"

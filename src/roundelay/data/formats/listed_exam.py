@@ -15,6 +15,8 @@ from roundelay.data.patients import DRAWN, Patient, Source
 from roundelay.errors import DataError
 from roundelay.study.names import PatientId, SiteName
 
+BAD = "Exams that can't be used, left out"
+
 
 @dataclass(frozen=True, slots=True)
 class Exam:
@@ -74,11 +76,12 @@ def patients_of(
     study: ImageSettings,
     format: str,
     attributes: Mapping[str, Mapping[str, str]],
-) -> tuple[Patient, ...]:
+) -> tuple[tuple[Patient, ...], list[tuple[str, str]]]:
     """The patients, their channels at the `numbers` that go with their settings; a header of each
-    is opened. Raises DataError naming every faulty exam."""
+    is opened. Faulty exams are left out where the study says so; otherwise raises DataError naming
+    every one."""
     patients: list[Patient] = []
-    faults = [*_twice(exams), *_parted(exams)]
+    faults: list[str] = []
     for exam in exams:
         try:
             settings = exam.settings(study)
@@ -87,8 +90,16 @@ def patients_of(
             patients.append(replace(patient, attributes=attributes.get(patient.id, {})))
         except DataError as error:
             faults += error.faults
-    refuse(faults)
-    return tuple(patients)
+    met = left_out(faults, study) if patients else []
+    refuse([*_twice(exams), *_parted(exams), *([] if met else faults)])
+    return tuple(patients), met
+
+
+def left_out(faults: Sequence[str], study: ImageSettings) -> list[tuple[str, str]]:
+    """Exams that can't be used as what is said, where the study leaves such out."""
+    if study.on_bad_exam != "leave-out":
+        return []
+    return [(BAD, fault.rstrip(".")) for fault in faults]
 
 
 def _patient(

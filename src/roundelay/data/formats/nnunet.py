@@ -13,7 +13,7 @@ from roundelay.data.formats.dataset_cases import Cases, find_cases
 from roundelay.data.formats.dataset_json import NAME, DatasetJson, read_dataset_json
 from roundelay.data.formats.dataset_labels import compare_labels
 from roundelay.data.formats.described import Described, as_channels, as_regions
-from roundelay.data.formats.listed_exam import patients_of
+from roundelay.data.formats.listed_exam import left_out, patients_of
 from roundelay.data.formats.listing import list_folder
 from roundelay.data.formats.nifti_exam import mask_files, mask_names, read_exam
 from roundelay.data.image_settings import LGG_SETTINGS, ImageSettings
@@ -47,15 +47,18 @@ def find_patients(
     wanted = dict.fromkeys(exam.settings(settings) for exam in cases.exams) or {settings.at(): None}
     numbers = {own: numbers_of(dataset.channels, own, str(dataset.path)) for own in wanted}
     met = list(compare_labels(dataset, list(wanted))) if masks and settings.channels else []
-    refuse(cases.faults)
+    bad = left_out(cases.bad, settings) if cases.exams else []
+    refuse([*cases.faults, *([] if bad else cases.bad)])
     if settings.channels:
         met += _unused(dataset, {number for own in numbers.values() for number in own.values()})
     met += [*cases.met, *_miscounted(dataset, cases)]
-    placed, left = folds.place_by_fold(cases.exams, place / folds.NAME, settings.fold)
-    patients = patients_of(placed, numbers, settings, "nnunet", read_attributes(place / ATTRIBUTES))
+    lists = place / folds.NAME
+    placed, left = folds.place_by_fold(cases.exams, lists, settings.fold, bad=len(bad))
+    attributes = read_attributes(place / ATTRIBUTES)
+    patients, worse = patients_of(placed, numbers, settings, "nnunet", attributes)
     if not patients:
         raise DataError(f"{dataset.path} and the folders beside it name no case.")
-    return Found(patients, counted([*met, *left]))
+    return Found(patients, counted([*met, *left, *bad, *worse]))
 
 
 def looks_like(root: Path) -> bool:
