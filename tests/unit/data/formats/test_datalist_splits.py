@@ -75,7 +75,7 @@ def test_a_fold_tests_and_the_others_train_and_validate(folder):
 def test_a_fold_beside_a_list_of_validation(folder):
     training = [entry(case, fold=n % 2) for n, case in enumerate(CASES[:6])]
 
-    placed = splits(folder, fold=0, training=training, validation=entries(6, 8))
+    placed = splits(folder, fold=0, training=training, validation=entries(6, 8, fold=0))
 
     assert placed == {
         "train": CASES[1:6:2],
