@@ -218,7 +218,7 @@ def test_nothing_of_a_hospitals_folders_is_in_what_leaves(west):
     settings = json.loads((west.home / "site.json").read_text())
     (west.home / "site.json").write_text(json.dumps({**settings, "root": "/nowhere/at/all"}))
     found = answer(west.home, pack(west.head, west.asked.payload, west.owner), lambda _: None)
-    assert unpack(found).head["failed"] == "DataError"
+    assert "images can't be used for this study: 1 fault," in unpack(found).head["failed"]
     assert b"nowhere" not in found
 
 

@@ -13,7 +13,7 @@ from monai.metrics import DiceHelper, compute_hausdorff_distance
 from typer.testing import CliRunner
 
 import roundelay
-from nifti_files import LPS, write_exam
+from nifti_files import write_head
 from roundelay.cli.app import app
 from roundelay.data.formats.known import read_volume
 from roundelay.data.formats.nifti import find_patients
@@ -21,7 +21,6 @@ from roundelay.learning.machine import find_machine
 from roundelay.learning.model_file import read_model
 from roundelay.learning.predict import predict
 
-SHAPE = (26, 30, 6)
 REGIONS = {"whole": (1, 2, 4), "core": (1, 4), "enhancing": (4,)}
 STUDY = """
 name = "exams of NIfTI"
@@ -48,27 +47,6 @@ deterministic = true
 [evaluation]
 follow = "round"
 """
-THICK = LPS @ np.diag([1.0, 1.5, 5.0, 1.0])
-
-
-def head(seed: int):
-    """Four channels of an ellipse with a bright lesion in it, and the lesion's three labels."""
-    rng = np.random.default_rng(seed)
-    i, j, k = np.indices(SHAPE)
-    inside = ((i - 13) / 11) ** 2 + ((j - 15) / 13) ** 2 < 1
-    ci, cj = rng.integers(9, 17), rng.integers(10, 20)
-    distance = np.hypot(i - ci, j - cj) + 1.5 * abs(k - 3)
-    labels = np.select([distance < 2, distance < 3.5, distance < 5], [4, 1, 2], 0)
-    arrays = {
-        name: np.where(inside, rng.normal(300, 40, SHAPE) + 250 * (labels > 0), 0).astype(np.int16)
-        for name in ("t1", "t1ce", "t2", "flair")
-    }
-    return arrays, (labels * inside).astype(np.uint8)
-
-
-def write_head(folder: Path, seed: int, affine=THICK):
-    arrays, labels = head(seed)
-    write_exam(folder, shape=SHAPE, affine=affine, labels=labels, arrays=arrays)
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from roundelay.errors import NetworkError, RefusedError, RoundelayError, VisitError
+from roundelay.errors import DataError, NetworkError, RefusedError, RoundelayError, VisitError
 from roundelay.files.installed import installed_version
 from roundelay.network.hospital.admission import AdmittedScores, AdmittedVisit, Hospital, admit
 from roundelay.network.hospital.consent import AwaitingError
@@ -113,6 +113,13 @@ def _excuse(error: RoundelayError) -> dict[str, Any]:
     if isinstance(error, RefusedError | VisitError):
         return {"refused" if isinstance(error, RefusedError) else "failed": shown(error)}
     traceback.print_exception(error, file=sys.stderr)  # it may name paths: for the site's log
+    if isinstance(error, DataError):
+        count = len(error.faults)
+        found = f"{count} fault{'s' * (count > 1)}"
+        return {
+            "failed": f"its images can't be used for this study: {found}, which its operator finds"
+            " in the site's log"
+        }
     return {"failed": type(error).__name__}
 
 
