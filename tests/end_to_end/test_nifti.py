@@ -109,7 +109,7 @@ def test_scores_are_those_of_monai_on_the_masks_that_predict_writes(place, tmp_p
         # What is written is one value a voxel: the innermost region that marks it.
         marked, wanted = (np.isin(mask, REGIONS["enhancing"]) for mask in (written, meant))
         pair = [torch.from_numpy(mask[None, None].astype(np.float32)) for mask in (marked, wanted)]
-        dice = float(DiceHelper(include_background=True, sigmoid=False)(*pair)[0].squeeze())
+        dice = float(DiceHelper(include_background=True, threshold=False)(*pair)[0].squeeze())
         own = score.of_region("enhancing")
         assert own.dice == pytest.approx(np.nan_to_num(dice, nan=1.0), abs=1e-6)
         if marked.any() and wanted.any():

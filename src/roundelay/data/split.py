@@ -21,14 +21,14 @@ def split_patients(patients: Sequence[Patient], shares: Split, seed: int) -> tup
     """
     refuse_leak(patients)
     patients, unusable = _apart(patients)
-    free = [patient for patient in patients if not patient.split]
-    if not free:
+    if all(patient.split for patient in patients):
         return (*patients, *unusable)
     site = patients[0].site
     rng = Random(f"{seed}/split/{site}")
-    persons = by_person(free)
-    rest = sorted(rng.sample(persons, k=len(persons)), key=_tumour_size)
-    count = len(by_person(patients))
+    persons = by_person(patients)
+    free = [exams for exams in persons if not exams[0].split]
+    rest = sorted(rng.sample(free, k=len(free)), key=_tumour_size)
+    count = len(persons)
     splits = {patient.person: patient.split for patient in patients if patient.split}
     for name, part in ((TEST, shares.test), (VALIDATION, shares.validation)):
         able = [exams for exams in rest if all(name in exam.drawn for exam in exams)]
@@ -46,11 +46,12 @@ def _apart(patients: Sequence[Patient]) -> tuple[tuple[Patient, ...], tuple[Pati
 
 
 def by_person(patients: Sequence[Patient]) -> list[tuple[Patient, ...]]:
-    """All exams of a person together, in the order in which persons are first met."""
+    """All exams of a person together, in the order in which persons are first met; of each person
+    those before the others whose split is known."""
     found: dict[str, list[Patient]] = {}
     for patient in patients:
         found.setdefault(patient.person, []).append(patient)
-    return [tuple(exams) for exams in found.values()]
+    return [tuple(sorted(exams, key=lambda p: p.split is None)) for exams in found.values()]
 
 
 def _tumour_size(exams: Sequence[Patient]) -> int:
@@ -73,10 +74,11 @@ def refuse_leak(patients: Sequence[Patient]) -> None:
 
 
 def refuse_apart(patients: Sequence[Patient]) -> None:
-    """Raise DataError where exams of one person stand at two sites, or in two splits."""
+    """Raise DataError where exams of one person stand at two sites, or in two splits; one that has
+    none yet may come to stand in any."""
     for first, *others in by_person(_apart(patients)[0]):
         for other in others:
-            if (other.site, other.split) != (first.site, first.split):
+            if other.site != first.site or len({first.split, other.split} - {None}) > 1:
                 raise DataError(
                     f"The exams {first.id} and {other.id} are of one person, {first.person}, and"
                     f" stand in two places, {place_of(first)} and {place_of(other)}: a leak between"

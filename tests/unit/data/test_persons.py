@@ -108,3 +108,13 @@ def test_one_picture_in_two_exams_of_a_person_is_no_leak_and_of_two_persons_is()
 
     with pytest.raises(DataError, match="The same picture stands under two patients"):
         refuse_leak([first, replace(second, subject="P_CS_9")])
+
+
+@pytest.mark.parametrize("given", [0, 1])
+def test_an_exam_whose_split_is_given_takes_the_persons_other_exams_along(given):
+    found = exams(3, each=2)
+    found[given] = replace(found[given], split="test")
+
+    for seed in range(5):
+        placed = split_patients(found, Split(validation=0, test=0), seed)
+        assert [p.split for p in placed] == ["test", "test", *["train"] * 4]

@@ -29,9 +29,12 @@ NIFTI1: Any = nifti1
 
 def slices_of(patient: Patient) -> int:
     """How many slices an exam has, by the header of the file whose grid it is. Raises DataError."""
-    leading = _leading(patient)
-    file = read_header(leading.path)
-    _refuse_several(file, leading.volume)
+    first = _first(patient)
+    file = read_header(first.path)
+    _refuse_several(file, first.volume)
+    if patient.masks and patient.settings.align == RESAMPLE:  # all others are on one grid
+        file = read_header(patient.masks[0])
+        _refuse_several(file, None)
     shape, grid = file.shape, file.grid(patient.settings.plane)
     return int(shape[grid.axes[0]])
 
@@ -44,7 +47,7 @@ def read_exam(patient: Patient) -> Volume:
     faults: list[str] = []
     files = _files(patient, faults)
     refuse(faults)
-    leading = files[_leading(patient).path]
+    leading = files[_leading(patient)]
     grid = leading.grid(patient.settings.plane)
     channels: list[NDArray[Any]] = []
     noticed = [] if leading.is_placed else [(UNPLACED, patient.folder)]
@@ -113,7 +116,7 @@ def mask_files(patient: Patient, volume: Volume, regions: NDArray[np.bool_]) -> 
     assert grid is not None
     values = label_values(regions, patient.settings)
     labels = np.ascontiguousarray(grid.to_file(values))
-    header = read_header(_leading(patient).path).image.header
+    header = read_header(_leading(patient)).image.header
     image = NIFTI1.Nifti1Image(labels, np.array(grid.affine), dtype=labels.dtype)
     for name in ("sform", "qform"):
         affine, code = getattr(header, f"get_{name}")(coded=True)
@@ -143,10 +146,12 @@ def _packed(image: Any) -> bytes:
     return gzip.compress(image.to_bytes(), compresslevel=6, mtime=0)
 
 
-def _leading(patient: Patient) -> Source:
+def _leading(patient: Patient) -> Path:
     """The file whose grid the exam has, and so a prediction: its mask, or its first channel."""
-    if patient.masks:
-        return Source(patient.masks[0])
+    return patient.masks[0] if patient.masks else _first(patient).path
+
+
+def _first(patient: Patient) -> Source:
     own = (source for source in patient.channels if source is not None)
     return next(own, Source(patient.images[0]))
 
