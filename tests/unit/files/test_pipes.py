@@ -128,7 +128,7 @@ def test_what_can_be_done_without_is_not_waited_for_either(tmp_path, reader, kin
 
 @pytest.mark.timeout(20)
 def test_slices_in_whose_place_a_pipe_lies_are_made_anew(tmp_path):
-    geometry = CropGeometry(0, 0, 4, (0.0,), (1.0,))
+    geometry = CropGeometry(0, 0, 4, 4, (0.0,), (1.0,))
     exam = CutExam(geometry, np.zeros((1, 4, 4, 1)), np.zeros((1, 2), np.uint8))
     for name in ("images.npy", "masks.npy"):
         assert keep_exam(tmp_path / name, exam)

@@ -122,9 +122,11 @@ import sys, torch
 from roundelay.learning.networks import build_network
 from roundelay.learning.optimiser import Adam
 from roundelay.learning.state import load_model, model_arrays
+from roundelay.study.network_shape import NetworkShape
 from roundelay.study.sections import Recipe
 
-model = load_model("resnet18_quarter", model_arrays(build_network("resnet18_quarter", seed=0)))
+shape = NetworkShape("resnet18_quarter")
+model = load_model(shape, model_arrays(build_network(*shape, seed=0)))
 optimiser = Adam(Recipe(), model)
 model(torch.zeros(2, 3, 32, 32)).sum().backward()
 optimiser.step()

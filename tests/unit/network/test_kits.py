@@ -148,7 +148,7 @@ def test_a_kit_of_another_version_is_refused_with_what_next(copy, name, tmp_path
         begin(kit)
     if name == "EAST":
         with pytest.raises(NetworkError, match="another version of Roundelay"):
-            prepare_site(kit, tmp_path, "lgg", None)
+            prepare_site(kit, tmp_path, "lgg", None, None)
         assert list((kit / "roundelay").iterdir()) == []
 
 
