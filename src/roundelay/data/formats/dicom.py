@@ -26,6 +26,7 @@ from roundelay.data.formats.dicom_study import (
     exams_in,
     reference_path,
 )
+from roundelay.data.formats.one_grid import of_one_type, resampled
 from roundelay.data.grids import corner_distance, same_place
 from roundelay.data.image_settings import LGG_SETTINGS, ImageSettings
 from roundelay.data.left_out import Found, counted, refuse
@@ -101,7 +102,7 @@ def read_volume(patient: Patient) -> Volume:
     except DataError as error:
         faults += error.faults
     refuse(faults)
-    cut = [grid.to_slices(channel) for channel in _of_one_type(channels)]
+    cut = [grid.to_slices(channel) for channel in of_one_type(channels)]
     return Volume(np.stack(cut), regions, grid)
 
 
@@ -209,7 +210,7 @@ def _on_grid(
     if alike and same_place(leading.shape, leading.affine, own.affine):
         return voxels
     if settings.align == RESAMPLE:
-        return _resampled(voxels, own, leading)
+        return resampled(voxels, own.affine, leading.affine, leading.shape)
     how = f"they have {own.shape} and {leading.shape} slices, rows and columns"
     if alike:
         apart = corner_distance(leading.shape, leading.affine, own.affine)
@@ -218,22 +219,3 @@ def _on_grid(
         f"{own.where} and {leading.where} are not on one grid: {how}. Channels of an exam must be;"
         ' align = "resample" in [data] brings them onto that of the reference.'
     )
-
-
-def _resampled(voxels: NDArray[Any], own: Series, leading: Series) -> NDArray[np.float32]:
-    """A channel of another grid, linear between voxels; beyond its edge 0."""
-    from scipy.ndimage import affine_transform
-
-    there = np.linalg.inv(own.affine) @ leading.affine
-    found: NDArray[np.float32] = affine_transform(
-        voxels.astype(np.float32), there[:3, :3], there[:3, 3], leading.shape, order=1
-    )
-    return found
-
-
-def _of_one_type(channels: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
-    """All of the smallest type that holds each of them: integers stay what they are."""
-    kept = [channel for channel in channels if channel.any()] or channels
-    kind = np.result_type(*(channel.dtype for channel in kept))
-    kind = kind if kind.itemsize <= 4 else np.dtype(np.float32)
-    return [channel.astype(kind.newbyteorder("="), copy=False) for channel in channels]

@@ -10,6 +10,7 @@ from nibabel import nifti1
 from numpy.typing import NDArray
 
 from roundelay.data.formats.nifti_file import NiftiFile, read_file, read_header
+from roundelay.data.formats.one_grid import of_one_type, resampled
 from roundelay.data.grids import Grid, corner_distance, same_place
 from roundelay.data.left_out import refuse
 from roundelay.data.patients import Patient, Source
@@ -67,7 +68,7 @@ def read_exam(patient: Patient) -> Volume:
     except DataError as error:
         faults += error.faults
     refuse(faults)
-    return Volume(np.stack(_of_one_type(channels)), regions, grid, tuple(noticed))
+    return Volume(np.stack(of_one_type(channels)), regions, grid, tuple(noticed))
 
 
 def _files(patient: Patient, faults: list[str]) -> dict[Path, NiftiFile]:
@@ -182,7 +183,7 @@ def _on_grid(
     if shape == wanted and same_place(wanted, leading.affine, file.affine):
         return voxels
     if patient.settings.align == RESAMPLE:
-        return _resampled(voxels, file.affine, leading)
+        return resampled(voxels, file.affine, leading.affine, wanted)
     if shape != wanted:
         apart = f"{file.path} is {_size(shape)}, {leading.path} is {_size(wanted)} voxels"
     else:
@@ -194,27 +195,6 @@ def _on_grid(
         f'{apart}. Channels and mask of an exam must be on one grid; align = "resample" in [data]'
         " brings the channels onto the mask's."
     )
-
-
-def _resampled(
-    voxels: NDArray[Any], affine: NDArray[np.float64], leading: NiftiFile
-) -> NDArray[np.float32]:
-    """A channel on another grid, linear between voxels; beyond its edge 0."""
-    from scipy.ndimage import affine_transform
-
-    there = np.linalg.inv(affine) @ leading.affine
-    resampled: NDArray[np.float32] = affine_transform(
-        voxels.astype(np.float32), there[:3, :3], there[:3, 3], leading.shape[:3], order=1
-    )
-    return resampled
-
-
-def _of_one_type(channels: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
-    """All of the smallest type that holds each of them: integers stay what they are."""
-    kept = [channel for channel in channels if channel.any()] or channels
-    kind = np.result_type(*(channel.dtype for channel in kept))
-    kind = kind if kind.itemsize <= 4 else np.dtype(np.float32)
-    return [channel.astype(kind.newbyteorder("="), copy=False) for channel in channels]
 
 
 def _size(shape: Sequence[int]) -> str:
