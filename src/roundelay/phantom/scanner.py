@@ -115,14 +115,14 @@ HOSPITALS: Mapping[str, Hospital] = MappingProxyType(
                 fat=1.0,
             ),
         ),
-        # The smallest: blurred, and without contrast agent.
+        # The smallest: blurred; its slices have FLAIR where the others have T1 with contrast agent.
         "LAKE": Hospital(
             patients=3,
             millilitres=(8, 40),
             enhancing=0.2,
             scanner=Scanner(
                 gamma=(1.6, 0.9, 1.0),
-                gain=(165, 190, 0),
+                gain=(165, 190, 165),
                 bias=0.16,
                 noise=0.02,
                 blur=1.5,

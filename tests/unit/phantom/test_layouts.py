@@ -122,3 +122,12 @@ def test_the_cohort_of_the_template_lies_in_its_millimetres(tmp_path):
     middle = np.array(volume.grid.affine) @ (127.5, 127.5, 0, 1)
     assert np.allclose(middle[:3], (0, -18, -36))
     assert volume.channels[2].any() and (volume.channels[2] != volume.channels[1]).any()
+
+
+def test_every_channel_of_a_hospital_whose_slices_lack_one_shows_the_head(tmp_path):
+    root = make_phantom(tmp_path / "out", patients={"LAKE": 1}, slices=4, layout="nifti")
+
+    (found,) = nifti.find_patients(root, SETTINGS).patients
+
+    for channel in nifti.read_volume(found).channels:
+        assert channel.std() > 50
