@@ -25,12 +25,20 @@ FURTHEST = 6e4
 @dataclass(frozen=True, slots=True)
 class Preprocessing:
     """How slices are shown to the network; travels in the model file. `spacing` is in millimetres a
-    pixel; without it the square is as large as the image, or as the head."""
+    pixel; without it the square is as large as the image, or as the head. `neighbours` is how many
+    slices to either side are shown as further channels (2.5-D)."""
 
     intensity: str
     crop: str
     size: int
     spacing: float | None = None
+    neighbours: int = 0
+
+    def seen_with(self, number: int, slices: int) -> list[int]:
+        """The slices that the network sees for one: itself, then the nearest below and above, and
+        so on; at either end the last one again."""
+        around = [n for far in range(1, self.neighbours + 1) for n in (number - far, number + far)]
+        return [min(max(n, 0), slices - 1) for n in (number, *around)]
 
 
 @dataclass(frozen=True)

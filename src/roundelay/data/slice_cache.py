@@ -9,7 +9,7 @@ import hashlib
 import io
 import json
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -69,10 +69,12 @@ class SliceCache:
 
     def slice(self, patient: Patient, number: int) -> tuple[NDArray[Any], NDArray[np.bool_]]:
         """Image ``[size, size, channel]`` and masks ``[region, size, size]``, as the network sees
-        them."""
+        them: where it sees neighbours, their channels stand behind the slice's own."""
         exam, size = self._exam(patient), self.preprocessing.size
+        shown = self.preprocessing.seen_with(number, len(exam.images))
+        image = np.concatenate([exam.images[n] for n in shown], axis=-1)
         masks = np.unpackbits(exam.masks[number], axis=-1, count=size * size)
-        return np.asarray(exam.images[number]), masks.reshape(-1, size, size).astype(bool)
+        return image, masks.reshape(-1, size, size).astype(bool)
 
     def _exam(self, patient: Patient) -> CutExam:
         if patient.folder not in self._exams:
@@ -88,7 +90,7 @@ class SliceCache:
                 patient.format,
                 patient.digest,
                 asdict(patient.settings),
-                asdict(self.preprocessing),
+                asdict(replace(self.preprocessing, neighbours=0)),
             ]
         )
         return self._folder / key[:40]

@@ -15,7 +15,8 @@ class Augmentation:
     `scale` 0.2: between 0.8 and 1.2 times. `shift` is a share of the side, to either
     end. `gain` (contrast) 0.2: likewise; `offset` (brightness) is a share of the brain's height
     above the background; `gamma` 0.3: an exponent between 1/1.3 and 1.3. `channel_dropout` is a
-    probability; `flair` is that channel's number.
+    probability; `flair` is that channel's number. `neighbours` to either side stand behind
+    a slice's own channels; what happens to a channel happens to theirs.
     """
 
     flip: bool = True
@@ -27,6 +28,7 @@ class Augmentation:
     gamma: float = 0.3
     channel_dropout: float = 0.0
     flair: int | None = 1
+    neighbours: int = 0
 
 
 def augment(
@@ -41,15 +43,18 @@ def augment(
     Both are float32. All randomness is that of `generator`, on the CPU; how much is drawn depends
     on no setting.
     """
-    batch, channels = images.shape[:2]
+    batch, times = len(images), 1 + 2 * settings.neighbours
+    channels = images.shape[1] // times
     draws = torch.rand(batch, 4 + 4 * channels, generator=generator)
     place, levels, missing = torch.split(draws, [5, 3 * channels, channels - 1], dim=1)
     images, masks = _move(images, masks, place * 2 - 1, settings)
     if settings.gain or settings.offset or settings.gamma:
-        levels = (levels * 2 - 1).reshape(batch, 3, channels, 1, 1)
+        levels = (levels * 2 - 1).reshape(batch, 3, channels, 1, 1).repeat(1, 1, times, 1, 1)
         images = _grey_levels(images, levels.to(images.device), settings)
     if settings.channel_dropout:
-        images = _drop_channels(images, missing < settings.channel_dropout, settings.flair)
+        parts = torch.split(images, channels, dim=1)
+        missing = missing < settings.channel_dropout
+        images = torch.cat([_drop_channels(part, missing, settings.flair) for part in parts], dim=1)
     return images, masks
 
 

@@ -62,6 +62,7 @@ def scaled(images: torch.Tensor, geometries: list[CropGeometry]) -> torch.Tensor
     """
     if images.dtype != torch.uint8:
         return images.permute(0, 3, 1, 2).float()
-    offset = torch.tensor([geometry.offset for geometry in geometries])[:, :, None, None]
-    scale = torch.tensor([geometry.scale for geometry in geometries])[:, :, None, None]
+    times = images.shape[-1] // len(geometries[0].offset)  # neighbours' channels are alike
+    offset = torch.tensor([times * geometry.offset for geometry in geometries])[:, :, None, None]
+    scale = torch.tensor([times * geometry.scale for geometry in geometries])[:, :, None, None]
     return (images.permute(0, 3, 1, 2).float() - offset) / scale

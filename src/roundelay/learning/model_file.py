@@ -23,7 +23,9 @@ from roundelay.study.study import Study
 def inference_settings_of(study: Study) -> InferenceSettings:
     """How this study's models read a patient."""
     preprocessing = Preprocessing(
-        study.data.intensity, study.data.crop, study.data.size, study.data.spacing
+        *(study.data.intensity, study.data.crop, study.data.size),
+        spacing=study.data.spacing,
+        neighbours=study.data.neighbours,
     )
     evaluation = study.evaluation
     return InferenceSettings(
@@ -59,13 +61,16 @@ def read_model(path: Path) -> tuple[nn.Module, InferenceSettings, dict[str, Any]
                 known.crop,
                 known.size,
                 known.images.spacing if known.images else None,
+                known.neighbours,
             ),
             known.threshold,
             known.test_time_augmentation,
             known.image_settings,
         )
         shape = NetworkShape(
-            known.encoder, len(settings.images.channels), len(settings.images.regions)
+            known.encoder,
+            len(settings.images.channels) * (1 + 2 * known.neighbours),
+            len(settings.images.regions),
         )
     except (OSError, safetensors.SafetensorError, KeyError, ValueError, TypeError) as error:
         raise ModelError(

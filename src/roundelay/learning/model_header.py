@@ -60,6 +60,7 @@ class ModelHeader(Section):
     study: Line
     synthetic: bool
     images: ImagesHeader | None = None
+    neighbours: Annotated[int, Field(ge=0, le=3)] = 0
 
     @property
     def image_settings(self) -> ImageSettings:
@@ -94,6 +95,8 @@ def model_metadata(study: Study) -> dict[str, str]:
         "study": study.digest,
         "synthetic": study.data.format == "phantom",
     }
+    if study.data.neighbours:
+        header["neighbours"] = study.data.neighbours
     if not study.data.is_lgg:
         header["images"] = _images_of(study.data)
     # One key alone: safetensors doesn't promise the order of several.

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -63,12 +65,18 @@ def _probabilities(
     """``[slices, regions, row, column]``, a few slices at a time."""
     geometry, images = geometry_of(volume, settings.preprocessing), volume.slices
     mirrored = MIRRORED if settings.test_time_augmentation else MIRRORED[:1]
+    seen_with = settings.preprocessing.seen_with
+
+    @lru_cache(maxsize=BATCH)
+    def cut(number: int) -> NDArray[Any]:
+        return cut_slice(images[number], geometry, settings.preprocessing.size)
+
     model.eval()
     for first in range(0, len(images), BATCH):
         with torch.inference_mode(), machine.autocast():
             part = [
-                cut_slice(image, geometry, settings.preprocessing.size)
-                for image in images[first : first + BATCH]
+                np.concatenate([cut(n) for n in seen_with(number, len(images))], axis=-1)
+                for number in range(first, min(first + BATCH, len(images)))
             ]
             batch = scaled(torch.from_numpy(np.stack(part)), [geometry] * len(part))
             batch = batch.to(machine.device, memory_format=machine.memory_format)

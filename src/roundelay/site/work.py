@@ -37,7 +37,9 @@ def batches_of(site: LocalSite, stop: Stop) -> Iterable[Batch]:
         seed=seed,
     )
     augmentation = Augmentation(
-        channel_dropout=study.recipe.channel_dropout, flair=_flair(study.data.channel_names)
+        channel_dropout=study.recipe.channel_dropout,
+        flair=_flair(study.data.channel_names),
+        neighbours=study.data.neighbours,
     )
     settings = augmentation if study.recipe.augment else None
     generator = torch.Generator().manual_seed(seed)

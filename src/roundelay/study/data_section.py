@@ -121,6 +121,7 @@ class Data(Section):
     intensity: Intensity = "zscore"
     crop: Crop = "none"
     spacing: Millimetres | None = None
+    neighbours: Annotated[int, Field(ge=0, le=3)] = 0
     size: Side = 256
 
     @property
@@ -195,5 +196,6 @@ class Data(Section):
 
 
 NEWCOMERS = (
-    "channels", "labels", "ignored_labels", "plane", "align", "on_bad_exam", "spacing", "fold",
+    "channels", "labels", "ignored_labels", "plane", "align", "on_bad_exam", "spacing",
+    "neighbours", "fold",
 )  # fmt: skip

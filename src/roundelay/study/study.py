@@ -109,9 +109,8 @@ class Study(Section):
     @property
     def network(self) -> NetworkShape:
         """What the study's network is built from."""
-        return NetworkShape(
-            self.model.encoder, len(self.data.channel_names), len(self.data.regions)
-        )
+        seen = len(self.data.channel_names) * (1 + 2 * self.data.neighbours)
+        return NetworkShape(self.model.encoder, seen, len(self.data.regions))
 
     def without_places(self) -> dict[str, Any]:
         """The study less what only one computer knows: folders, files, processes.
