@@ -94,7 +94,7 @@ def is_dicom(path: Path) -> bool:
 
 def read_header(path: Path) -> Header:
     """The header alone; no pixel is read. Raises DataError."""
-    return _header(path, _parsed(path, path, specific_tags=list(TAGS), stop_before_pixels=True))
+    return _header(path, read_tags(path, *TAGS))
 
 
 def read_whole(path: Path) -> tuple[Header, Any]:
@@ -106,6 +106,11 @@ def read_whole(path: Path) -> tuple[Header, Any]:
 def read_without_pixels(path: Path) -> Any:
     """All of a file but its pixels, as pydicom has it. Raises DataError."""
     return _parsed(path, path, stop_before_pixels=True)
+
+
+def read_tags(path: Path, *tags: str) -> Any:
+    """These alone of a file, as pydicom has them. Raises DataError."""
+    return _parsed(path, path, specific_tags=list(tags), stop_before_pixels=True)
 
 
 def _parsed(path: Path, source: Any, **how: Any) -> Any:
