@@ -19,6 +19,8 @@ from roundelay.errors import DataError, MissingExtraError
 
 ONE = ImageSettings(channels=("flair",))
 
+DIRECTORY = "1.2.840.10008.1.3.10"
+
 
 def find(root: Path, settings: ImageSettings = ONE):
     return dicom.find_patients(root, settings, masks=False).patients
@@ -239,6 +241,40 @@ def test_hidden_pixels_of_a_pointer_or_text_are_no_dicom(tmp_path):
 
     assert any("._00.dcm" in text for text in left)
     assert any("pointer.dcm" in text for text in left)
+
+
+def test_a_file_that_was_cut_anywhere_is_refused(tmp_path):
+    """Of a slice at the edge of a series no gap would tell."""
+    path = write_series(tmp_path, grey())[-1]
+    whole = path.read_bytes()
+
+    for length in range(132, len(whole), 5):
+        path.write_bytes(whole[:length])
+
+        with pytest.raises(DataError, match=path.name):
+            dicom.read_volume(find(tmp_path)[0])
+
+
+@pytest.mark.parametrize(
+    "sop",
+    ["1.2.840.10008.5.1.4.1.1.88.11", DIRECTORY, "1.3.12.2.1107.5.9.1"],
+    ids=["report", "directory", "private"],
+)
+def test_files_of_classes_without_images_are_left_out(tmp_path, sop):
+    write_series(tmp_path, grey())
+    write_series(tmp_path / "own", grey(seed=1), patient="Q")
+    for other in tmp_path.glob("*.dcm"):
+        dataset = pydicom.dcmread(other)
+        dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = sop
+        del dataset.Rows, dataset.Columns, dataset.PixelData
+        if sop == DIRECTORY:  # has its class in front alone
+            del dataset.SOPClassUID
+        dataset.save_as(other)
+
+    found = dicom.find_patients(tmp_path, ONE, masks=False)
+
+    assert [p.id for p in found.patients] == ["Q"]
+    assert any("without images (reports" in str(one) for one in found.left_out)
 
 
 def test_a_damaged_reference_is_refused(tmp_path):

@@ -4,7 +4,6 @@ Any tree of folders. Each study of a patient is an exam; its channels are series
 its reference a DICOM SEG, an RTSTRUCT or a NIfTI mask beside them.
 """
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roundelay.data.formats.dicom_channels import channels_of
+from roundelay.data.formats.dicom_grids import on_grid
 from roundelay.data.formats.dicom_header import Header, need_pydicom, read_header, read_whole
 from roundelay.data.formats.dicom_reference import reference_of
 from roundelay.data.formats.dicom_seg import segmentation
@@ -21,13 +21,11 @@ from roundelay.data.formats.dicom_series import Series, series_of, voxels_of
 from roundelay.data.formats.dicom_study import (
     Exam,
     Met,
-    exam_folder,
-    exam_name,
     exams_in,
+    named_exams,
     reference_path,
 )
-from roundelay.data.formats.one_grid import of_one_type, resampled
-from roundelay.data.grids import corner_distance, same_place
+from roundelay.data.formats.one_grid import of_one_type
 from roundelay.data.image_settings import LGG_SETTINGS, ImageSettings
 from roundelay.data.left_out import Found, counted, refuse
 from roundelay.data.patients import Patient, Source
@@ -46,9 +44,9 @@ SITE = SiteName("all")
 OTHER = "Series that are no channel of the study, left out"
 UNUSED = "References that were not drawn on a channel, left out"
 
-UNCLEAR = "Exams with several references, none of which is used"
+BAD = "Exams that can't be used, left out"
 
-RESAMPLE = "resample"
+UNCLEAR = "Exams with several references, none of which is used"
 
 
 def find_patients(
@@ -59,18 +57,19 @@ def find_patients(
     attributes = read_attributes(root / ATTRIBUTES)
     exams, met, faults = exams_in(root)
     met = [one for one in met if one[1] != ATTRIBUTES]
-    several = {name for name, count in Counter(e.patient for e in exams).items() if count > 1}
     patients: list[Patient] = []
-    for exam in exams:
+    bad: list[str] = []
+    for exam, name, folder in named_exams(exams, faults):
+        own = settings.at(name, folder, exam.patient, SITE)
+        about = attributes.get(name) or attributes.get(exam.patient) or {}
         try:
-            patient = _patient(exam, settings, masks, met)
-            name = exam_name(exam, exam.patient in several, [p.id for p in patients])
-            about = attributes.get(name) or attributes.get(exam.patient) or {}
-            folder = exam_folder(name, [p.folder for p in patients])
+            patient = _patient(exam, own, masks, met)
             patients.append(replace(patient, id=name, folder=folder, attributes=about))
         except DataError as error:
-            faults += error.faults
-    refuse(faults)
+            bad += error.faults
+    if settings.on_bad_exam == "leave-out" and patients:  # a file's fault may be of any exam
+        met, bad = [*met, *((BAD, fault.rstrip(".")) for fault in bad)], []
+    refuse([*faults, *bad])
     if not patients:
         raise DataError(f"{root} holds no DICOM series. Give the folder that they lie in.")
     return Found(tuple(patients), counted(met))
@@ -91,7 +90,7 @@ def read_volume(patient: Patient) -> Volume:
             continue
         try:
             own = next(s for s in series if any(h.path == source.path for h in s.slices))
-            channels.append(_on_grid(own, voxels_of(own, datasets), leading, patient.settings))
+            channels.append(on_grid(own, voxels_of(own, datasets), leading, patient.settings))
         except DataError as error:
             faults += error.faults
     regions = None
@@ -125,33 +124,42 @@ def _patient(exam: Exam, settings: ImageSettings, masks: bool, met: Met) -> Pati
     """An exam that has all that the study asks of it; its names are given later."""
     uids = channels_of(exam.folder, exam.series, settings)
     used = list(dict.fromkeys(uid for uid in uids if uid is not None))
+    if not settings.channels:  # before a study is known
+        used = list(exam.series)
     if not used:
         raise DataError(f"{exam.folder} has no series of any channel.")
-    series = {uid: _series(exam.series[uid], exam.folder) for uid in used}
     reference = _reference(exam, used, masks, met)
     if reference is None and masks:
         raise DataError(
             f"{exam.folder} has no reference: no DICOM SEG or RTSTRUCT of its study, no NIfTI mask"
-            " (<name>_seg.nii.gz) beside it."
+            " (<name>_seg.nii.gz) beside it. Put one there, move the exam away, or say on_bad_exam"
+            ' = "leave-out" in [data].'
         )
+    path = reference.path if isinstance(reference, Header) else reference
+    if not settings.channels:
+        files = tuple(h.path for own in exam.series.values() for h in own)
+        return replace(_nobody(settings, path, exam), images=files, slices=len(files))
+    series = {uid: _series(exam.series[uid], exam.folder) for uid in used}
     drawn_on = reference.refers_to if isinstance(reference, Header) else ()
     first = next((uid for uid in used if uid in drawn_on), used[0])
     used.sort(key=lambda uid: uid != first)
     grid = series[first].grid(settings.plane)
-    path = reference.path if isinstance(reference, Header) else reference
     met += _beside(exam, used, path)
-    return Patient(
-        id=PatientId("unnamed"),
-        site=SITE,
-        folder="",
+    return replace(
+        _nobody(settings, path, exam),
         images=tuple(h.path for uid in used for h in series[uid].slices),
-        masks=(path,) if path else (),
         slices=grid.shape[grid.axes[0]],
-        format="dicom",
         channels=tuple(Source(series[uid].slices[0].path) if uid else None for uid in uids),
-        settings=settings,
-        subject=exam.patient,
     )
+
+
+def _nobody(settings: ImageSettings, mask: Path | None, exam: Exam) -> Patient:
+    """An exam's patient, of whom neither name nor images are known yet."""
+    masks = (mask,) if mask else ()
+    return Patient(
+        PatientId("unnamed"), SITE, "", (), masks, 0, "dicom",
+        settings=settings, subject=exam.patient,
+    )  # fmt: skip
 
 
 def _reference(exam: Exam, used: Sequence[str], masks: bool, met: Met) -> Header | Path | None:
@@ -200,22 +208,3 @@ def _opened(patient: Patient) -> tuple[Series, list[Series], dict[Path, Any]]:
     refuse(faults)
     series = _by_series(headers)
     return series[0], series, datasets
-
-
-def _on_grid(
-    own: Series, voxels: NDArray[Any], leading: Series, settings: ImageSettings
-) -> NDArray[Any]:
-    """A channel's voxels on the grid of the exam. Raises DataError where they lie elsewhere."""
-    alike = own.shape == leading.shape
-    if alike and same_place(leading.shape, leading.affine, own.affine):
-        return voxels
-    if settings.align == RESAMPLE:
-        return resampled(voxels, own.affine, leading.affine, leading.shape)
-    how = f"they have {own.shape} and {leading.shape} slices, rows and columns"
-    if alike:
-        apart = corner_distance(leading.shape, leading.affine, own.affine)
-        how = f"a corner is {apart:.2f} mm away"
-    raise DataError(
-        f"{own.where} and {leading.where} are not on one grid: {how}. Channels of an exam must be;"
-        ' align = "resample" in [data] brings them onto that of the reference.'
-    )

@@ -30,6 +30,9 @@ TAGS = (
 SEG = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
 """Segmentation Storage, and its younger kind that holds labels."""
 
+IMAGE = "Image Storage"
+"""What the names of all classes of images have in them."""
+
 _FILTERS = threading.RLock()
 
 RTSTRUCT = "1.2.840.10008.5.1.4.1.1.481.3"
@@ -94,7 +97,7 @@ def is_dicom(path: Path) -> bool:
 
 def read_header(path: Path) -> Header:
     """The header alone; no pixel is read. Raises DataError."""
-    return _header(path, _parsed(path, path, specific_tags=list(TAGS), stop_before_pixels=True))
+    return _header(path, read_tags(path, *TAGS))
 
 
 def read_whole(path: Path) -> tuple[Header, Any]:
@@ -106,6 +109,11 @@ def read_whole(path: Path) -> tuple[Header, Any]:
 def read_without_pixels(path: Path) -> Any:
     """All of a file but its pixels, as pydicom has it. Raises DataError."""
     return _parsed(path, path, stop_before_pixels=True)
+
+
+def read_tags(path: Path, *tags: str) -> Any:
+    """These alone of a file, as pydicom has them. Raises DataError."""
+    return _parsed(path, path, specific_tags=list(tags), stop_before_pixels=True)
 
 
 def _parsed(path: Path, source: Any, **how: Any) -> Any:
@@ -125,7 +133,7 @@ def _header(path: Path, dataset: Any) -> Header:
             return _filled(path, dataset)
     except Exception as error:  # values are parsed where they are asked for: nearly anything
         raise DataError(
-            f"The header of {path} holds what it can't ({error}). Export it anew from its archive."
+            f"The header of {path} can't be right ({error}). Export it anew from its archive."
         ) from error
 
 
@@ -158,12 +166,25 @@ def _filled(path: Path, dataset: Any) -> Header:
 
 
 def _kind(dataset: Any) -> Kind:
-    sop = _text(dataset, "SOPClassUID")
+    meta = getattr(dataset, "file_meta", None) or {}
+    sop = _text(dataset, "SOPClassUID") or _text(meta, "MediaStorageSOPClassUID")
     if sop in SEG:
         return "seg"
     if sop == RTSTRUCT:
         return "rtstruct"
-    return "image" if dataset.get("Rows") and dataset.get("Columns") else "other"
+    if dataset.get("Rows") and dataset.get("Columns"):
+        return "image"
+    if _may_be_an_image(sop):
+        raise ValueError("no rows and columns of an image: was the file cut?")
+    return "other"
+
+
+def _may_be_an_image(sop: str) -> bool:
+    """By the class, or by what a cut has left of it."""
+    classes = need_pydicom().uid.UID_dictionary
+    if sop in classes:
+        return IMAGE in classes[sop][0]
+    return any(known.startswith(sop) for known, (name, *_) in classes.items() if IMAGE in name)
 
 
 def _text(dataset: Any, name: str) -> str:

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from roundelay.data.formats.dicom_header import is_dicom, quiet, read_whole
 from roundelay.data.formats.dicom_series import RAS, Series
 from roundelay.data.formats.nifti_file import read_file
-from roundelay.data.formats.polygons import fill
 from roundelay.data.grids import voxel_sizes
 from roundelay.data.image_settings import ImageSettings
 from roundelay.data.left_out import refuse
@@ -22,6 +21,10 @@ from roundelay.errors import DataError
 
 OFF = 0.05
 """Voxels that a mask's voxel, or a contour's plane, may lie beside one of the series."""
+
+TIE = 1e-3
+"""Pixels by which contours are moved up and to the left. Many are drawn through centres: so a
+centre on the first edge is inside and one on the last is not, whatever rounding made of it."""
 
 Layer = tuple[int, NDArray[np.bool_]]
 """A value, and where it is in a series, ``[slice, row, column]``."""
@@ -142,6 +145,29 @@ def _of_contours(path: Path, dataset: Any, series: Series) -> Iterator[Layer]:
             slice_ = _slice_of(places[:, 0], series, path)
             where[slice_] ^= fill(places[:, 1:], series.shape[1:])
         yield number, where
+
+
+def fill(corners: NDArray[np.float64], shape: tuple[int, int]) -> NDArray[np.bool_]:
+    """Bool ``[row, column]`` of a polygon with corners ``[n, 2]`` (row, column), pixel centres at
+    whole numbers; even-odd, so that a contour led in and out again (a keyhole) leaves its hole.
+
+    >>> fill(np.array([(0.0, 0.0), (0.0, 2.0), (1.0, 2.0), (1.0, 0.0)]), (2, 3)).astype(int)
+    array([[1, 1, 0],
+           [0, 0, 0]])
+    """
+    inside = np.zeros(shape, bool)
+    moved = corners - TIE
+    for (row, column), (next_row, next_column) in zip(
+        moved, np.roll(moved, -1, axis=0), strict=True
+    ):
+        if row == next_row:
+            continue
+        low, high = sorted((row, next_row))
+        rows = np.arange(max(int(np.ceil(low)), 0), min(int(np.ceil(high)), shape[0]))
+        crossings = column + (rows - row) * (next_column - column) / (next_row - row)
+        for at, crossing in zip(rows.tolist(), crossings.tolist(), strict=True):
+            inside[at, max(int(np.ceil(crossing)), 0) :] ^= True
+    return inside
 
 
 def _slice_of(places: NDArray[np.float64], series: Series, path: Path) -> int:

@@ -1,5 +1,6 @@
 """A folder of DICOM files as exams: by what headers say, however folders and files are called."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from os.path import commonpath
@@ -138,7 +139,22 @@ def reference_path(exam: Exam, channels: Sequence[str]) -> Header | Path | None:
     return found[0] if found else None
 
 
-def exam_name(exam: Exam, one_of_several: bool, before: Sequence[str]) -> PatientId:
+def named_exams(exams: Sequence[Exam], faults: list[str]) -> Iterator[tuple[Exam, PatientId, str]]:
+    """Each exam, its name, and what its outputs are called; one that can have none is a fault."""
+    several = {name for name, count in Counter(e.patient for e in exams).items() if count > 1}
+    names: list[PatientId] = []
+    folders: list[str] = []
+    for exam in exams:
+        try:
+            names.append(_name(exam, exam.patient in several, names))
+        except DataError as error:
+            faults += error.faults
+            continue
+        folders.append(_folder(names[-1], folders))
+        yield exam, names[-1], folders[-1]
+
+
+def _name(exam: Exam, one_of_several: bool, before: Sequence[str]) -> PatientId:
     """The patient's, with the date where there are several exams of one."""
     text = f"{exam.patient}_{exam.date or 'exam'}" if one_of_several else exam.patient
     name, number = text, 1
@@ -153,7 +169,7 @@ def exam_name(exam: Exam, one_of_several: bool, before: Sequence[str]) -> Patien
         ) from error
 
 
-def exam_folder(name: PatientId, before: Sequence[str]) -> str:
+def _folder(name: PatientId, before: Sequence[str]) -> str:
     """What an exam's outputs are called: safe, and no other's in any case of its letters."""
     taken, text = {folder.casefold() for folder in before}, file_name(name)
     number, folder = 1, text

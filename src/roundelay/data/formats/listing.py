@@ -2,6 +2,7 @@
 
 import os
 import stat
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +38,24 @@ def list_folder(folder: Path) -> Listing:
             " move it away, and try again."
         ) from error
     return Listing(**{name: tuple(paths) for name, paths in kinds.items()})
+
+
+def walk(root: Path, deep: int, most: int) -> Iterator[Listing]:
+    """A folder and those below it, down to `deep` and about `most` of them: half of these level by
+    level, then down to the ground of one before the next, so that a tree may be wide or tall.
+
+    Some may come twice. Raises DataError where one can't be read.
+    """
+    for by_level in (True, False):
+        waiting, looked = deque([(root, 0)]), 0
+        while waiting and looked < most // 2:
+            folder, depth = waiting.popleft() if by_level else waiting.pop()
+            listing, looked = list_folder(folder), looked + 1
+            yield listing
+            if depth < deep:
+                waiting.extend((inner, depth + 1) for inner in listing.folders)
+        if not waiting:
+            return
 
 
 def _kinds(folder: Path) -> Iterator[tuple[Path, str]]:

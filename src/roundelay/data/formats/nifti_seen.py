@@ -6,12 +6,14 @@ from pathlib import Path
 
 import numpy as np
 
-from roundelay.data.formats.listing import list_folder
+from roundelay.data.formats.dicom_search import holds_dicom
+from roundelay.data.formats.listing import walk
 from roundelay.data.formats.nifti_file import read_file
 from roundelay.data.formats.nifti_layouts import Exam, Exams, exams_in, refuse_nnunet
 from roundelay.data.formats.nifti_names import (
     FAMILIES,
     NIFTI,
+    is_mask,
     of_channel,
     of_mask,
     person_of,
@@ -20,25 +22,16 @@ from roundelay.data.formats.nifti_names import (
 )
 from roundelay.data.formats.nifti_regions import kind_of, meaning_of
 from roundelay.data.formats.seen import Seen
+from roundelay.data.formats.sites_seen import sites_of
 from roundelay.data.regions import BACKGROUND, whole_numbers
-from roundelay.data.tables import PATIENT, SITE, read_table
 from roundelay.errors import DataError
 from roundelay.study.data_section import MOST_CHANNELS, PLAIN
-from roundelay.study.sections import TABLE
 
 DEEP, MANY = 4, 500
 """How far below a folder NIfTI files are looked for, and in how many folders at most."""
 
 MASKS = 8
 """Masks that are opened, from among all exams."""
-
-CHUNKS = 4
-"""Sites that are made of patients whom nothing else tells apart."""
-
-HOW_TABLE = (
-    f'Which patient stands at which hospital: "{TABLE}FILE.csv" with the columns patient, site and,'
-    " if you like, split (train, validation, test)."
-)
 
 
 def seen_in(root: Path) -> Seen | None:
@@ -119,52 +112,19 @@ def _called(exam: Exam, channels: Sequence[str]) -> str:
 def _sites(root: Path, found: Exams) -> tuple[str, list[str]]:
     names = {exam.name for exam in found.exams} | {exam.folder for exam in found.exams}
     persons = {person_of(exam.name) for exam in found.exams}
-    said: list[str] = []
-    for path, rows in _tables(root, found.place):
-        if rows <= names | persons:
-            return f"{TABLE}{path.resolve()}", [f"{path.name} says who stands where.", *said]
-        said.append(
-            f"{path.name} lies beside, but names {len(rows - names - persons)} patients who are not"
-            " here: take their rows out to use it."
-        )
-    said.append(HOW_TABLE)
-    if len({site_of(exam.name) for exam in found.exams} - {None}) > 1:
-        return "institution", ["By the institution in the TCGA names.", *said]
-    if (count := min(CHUNKS, len(persons))) < 2:
-        return "institution", ["One patient alone makes one site.", *said]
-    return f"chunks:{count}", [
-        f"No names tell hospitals apart: {count} made-up ones, until you say more.",
-        *said,
-    ]
-
-
-def _tables(root: Path, place: Path) -> list[tuple[Path, set[str]]]:
-    """Tables of sites beside the exams, each with whom it names; partitions first."""
-    files = [path for folder in {root, place} for path in list_folder(folder).files]
-    found = []
-    for path in sorted(files, key=lambda path: ("partition" not in path.name.lower(), path.name)):
-        if path.suffix.lower() != ".csv":
-            continue
-        try:
-            table = read_table(path)
-            patient, site = table.column(*PATIENT), table.column(*SITE)
-        except DataError:
-            continue  # a table of something else
-        if patient and site:
-            found.append((path, {row.cells[patient] for row in table.rows}))
-    return found
+    institutions = {site_of(exam.name) for exam in found.exams} - {None}
+    return sites_of({root, found.place}, names, persons, len(institutions))
 
 
 def _holds_nifti(root: Path) -> bool:
-    queue, looked = [(root, 0)], 0
-    while queue and looked < MANY:
-        folder, depth = queue.pop(0)
-        listing, looked = list_folder(folder), looked + 1
-        if any(NIFTI.fullmatch(path.name) for path in listing.files):
+    """Whether there are NIfTI files; masks alone, beside DICOM, are those of its series."""
+    masks = False
+    for listing in walk(root, DEEP, MANY):
+        found = [path for path in listing.files if NIFTI.fullmatch(path.name)]
+        if not all(map(is_mask, found)):
             return True
-        if depth < DEEP:
-            queue += [(inner, depth + 1) for inner in listing.folders]
-    return False
+        masks |= bool(found)
+    return masks and not holds_dicom(root)
 
 
 def _counted(counts: Mapping[str, int]) -> str:

@@ -30,6 +30,7 @@ def of_one_type(channels: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
     Bytes become 16 bits: those of 8 are slices of the LGG set's layout, which have three channels.
     """
     kept = [channel for channel in channels if channel.any()] or channels
-    kind = np.result_type(np.int16, *(channel.dtype for channel in kept))
+    kind = np.result_type(*(channel.dtype for channel in kept))
+    kind = np.dtype(np.int16) if kind.itemsize == 1 else kind
     kind = kind if kind.itemsize <= 4 else np.dtype(np.float32)
     return [channel.astype(kind.newbyteorder("="), copy=False) for channel in channels]

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from roundelay.data.formats import lists_seen, nifti_seen
+from roundelay.data.formats import dicom_seen, lists_seen, nifti_seen
 from roundelay.data.formats.places import holds_lgg, refuse_no_folder
 from roundelay.data.formats.seen import Seen
 
@@ -11,9 +11,11 @@ RECOGNISERS: Mapping[str, Callable[[Path], Seen | None]] = {
     "nnunet": lists_seen.nnunet_in,
     "datalist": lists_seen.datalist_in,
     "nifti": nifti_seen.seen_in,
+    "dicom": dicom_seen.seen_in,
 }
 """By the name of the format: what was seen of it in a folder, None where it isn't that format's.
-Raises DataError where it is, and something is wrong. In the order in which they are asked."""
+Raises DataError where it is, and something is wrong, MissingExtraError where reading it needs one.
+In the order in which they are asked."""
 
 
 def recognise(root: Path) -> Seen | None:
