@@ -1,6 +1,7 @@
 """How exams are read: what a study says of channels, regions and slices, and a site of its own."""
 
 from dataclasses import dataclass, replace
+from unicodedata import normalize
 
 from roundelay.study.data_section import (
     LGG_CHANNELS,
@@ -40,7 +41,8 @@ class ImageSettings:
     def at(self, *names: str) -> "ImageSettings":
         """The settings of an exam by one of its names: its own, its patient's, its site's."""
         found = dict(self.elsewhere)
-        own = next((found[name] for name in names if name in found), self)
+        known = (normalize("NFC", name) for name in names)
+        own = next((found[name] for name in known if name in found), self)
         return replace(own, elsewhere=(), fold=None)
 
     @property

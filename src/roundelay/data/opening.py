@@ -18,6 +18,7 @@ from roundelay.data.split import split_patients
 from roundelay.data.survey import SPLITS, TEST, TRAIN, SiteSurvey
 from roundelay.data.volumes import Volume
 from roundelay.errors import DataError
+from roundelay.files.canonical import canonical_json
 from roundelay.files.reading import read_bytes
 from roundelay.study.data_section import Data
 
@@ -105,6 +106,9 @@ def digest_of_files(patient: Patient) -> str:
     for pair in zip_longest(patient.images, patient.masks):
         for path in filter(None, pair):
             digest.update(read_bytes(path, DataError))
+    if patient.channels:  # the same files as other channels are another exam
+        places = [s and (patient.images.index(s.path), s.volume) for s in patient.channels]
+        digest.update(canonical_json(places))
     return digest.hexdigest()
 
 

@@ -44,12 +44,13 @@ def regions_of(labels: NDArray[Any], settings: ImageSettings, where: str) -> NDA
     faults = [
         f"{value} ({count} voxels)"
         for value, count in zip(values.tolist(), counts.tolist(), strict=True)
-        if renumbered.get(value, value) not in known
+        if renumbered.get(value, value) not in known or _means_two(value, renumbered)
     ]
     if faults:
         raise DataError(
             f"The mask {where} holds {_listed(faults)}, which no region of the study names (it"
-            f" names {', '.join(map(str, sorted(named)))}). Write in the study what it means: in"
+            f" names {', '.join(map(str, sorted(named)))}), or which another value was renumbered"
+            " to. Write in the study what it means: in"
             " [data.labels], as ignored_labels, or renumbered for this site (labels = {3 = 4})."
         )
     here = {value: renumbered.get(value, value) for value in values.tolist()}
@@ -58,6 +59,11 @@ def regions_of(labels: NDArray[Any], settings: ImageSettings, where: str) -> NDA
         for _, own in settings.regions
     ]
     return np.stack(regions)
+
+
+def _means_two(value: int, renumbered: dict[int, int]) -> bool:
+    """Whether another of the site's values was given this number, and the value itself no word."""
+    return value not in renumbered and value in renumbered.values() and value != BACKGROUND
 
 
 def _listed(faults: list[str]) -> str:
@@ -69,24 +75,46 @@ def _listed(faults: list[str]) -> str:
 def label_values(regions: NDArray[np.bool_], settings: ImageSettings) -> NDArray[Any]:
     """Bool ``[region, ...]`` as one mask ``[...]`` of values, as the site numbers them.
 
-    Where regions lie in one another the one with fewer values stands on top, and each is written
-    with a value that is its own: whole = [1, 2, 4], core = [1, 4], enhancing = [4] gives 2, 1, 4.
+    A voxel has the value that belongs to just its regions: whole = [1, 2, 4], core = [1, 4],
+    enhancing = [4] give 2, 1, 4. Where no value does, that of the smallest of its regions. Raises
+    DataError where the site means something else by a value that is needed.
     """
-    backwards = {there: here for here, there in reversed(settings.renumbered)}
-    order = sorted(range(len(regions)), key=lambda n: -len(settings.regions[n][1]))
-    own = [_own_value(settings, number) for number in range(len(order))]
-    written = [backwards.get(value, value) for value in own]
-    kind = np.uint8 if max(written) < 256 else np.uint16
-    mask = np.zeros(regions.shape[1:], kind)
-    for number in order:
-        mask[regions[number]] = written[number]
-    return mask
+    pattern = np.zeros(regions.shape[1:], np.uint16)
+    for number, region in enumerate(regions):
+        pattern |= region.astype(np.uint16) << number
+    found = [int(one) for one in np.unique(pattern) if one]
+    written = {one: _value_here(_value_of(one, settings), settings) for one in found}
+    kind = np.uint8 if max(written.values(), default=0) < 256 else np.uint16
+    table = np.zeros(1 << len(regions), kind)
+    for one, value in written.items():
+        table[one] = value
+    return table[pattern]
 
 
-def _own_value(settings: ImageSettings, number: int) -> int:
-    """A value of a region that no smaller region within it has; its first where there is none."""
-    own = settings.regions[number][1]
-    within = {
-        value for name, values in settings.regions if set(values) < set(own) for value in values
+def _value_of(pattern: int, settings: ImageSettings) -> int:
+    """The study's value for a voxel of these regions, a bit each."""
+    values = dict.fromkeys(value for _, own in settings.regions for value in own)
+    of = {
+        value: sum(1 << n for n, (_, own) in enumerate(settings.regions) if value in own)
+        for value in values
     }
-    return next((value for value in own if value not in within), own[0])
+    if fitting := [value for value, own in of.items() if own == pattern]:
+        return fitting[0]
+    marked = [n for n in range(len(settings.regions)) if pattern >> n & 1]
+    smallest = min(marked, key=lambda n: len(settings.regions[n][1]))
+    return min(settings.regions[smallest][1], key=lambda value: (of[value].bit_count(), value))
+
+
+def _value_here(value: int, settings: ImageSettings) -> int:
+    """How the site numbers one of the study's values."""
+    renumbered = dict(settings.renumbered)
+    here = [own for own, meant in settings.renumbered if meant == value]
+    if here:
+        return here[0]
+    if renumbered.get(value, value) != value:
+        raise DataError(
+            f"A mask needs the study's value {value}, and this site has none for it: its own"
+            f" {value} means {renumbered[value]}. Give it one in the site's labels, as in"
+            f" {{ 9 = {value} }}."
+        )
+    return value

@@ -51,12 +51,26 @@ def settings_at_sites(study: Study) -> ImageSettings:
     Raises DataError where a table can't be read.
     """
     data = study.data
-    own = {name: settings_of(data, site) for name, site in study.sites.items()}
-    placed = dict(own)
+    own = {str(name): settings_of(data, site) for name, site in study.sites.items()}
+    placed = own
+    if own and data.sites.startswith("chunks"):
+        raise DataError(
+            "[sites.NAME] says how a hospital's images differ, and chunks mix those of all. Place"
+            " patients by a table."
+        )
     if own and is_table(data.sites):
-        rows = _rows(Path(data.sites.removeprefix(TABLE)))
-        placed |= {name: own[site] for _, name, site, _ in rows if site in own}
+        rows = [*_rows(Path(data.sites.removeprefix(TABLE)))]
+        refuse_strangers(study, {site for _, _, site, _ in rows})
+        placed = {normalize("NFC", name): own[site] for _, name, site, _ in rows if site in own}
     return replace(settings_of(data), elsewhere=tuple(placed.items()))
+
+
+def refuse_strangers(study: Study, sites: Iterable[str]) -> None:
+    """Raise DataError where a study says something of a site that isn't one of its."""
+    for name in sorted(set(study.sites) - set(sites)):
+        near = difflib.get_close_matches(name, [*sites], n=1)
+        hint = f" Did you mean {near[0]}?" if near else ""
+        raise DataError(f"[sites.{name}] stands in the study, which has no such site.{hint}")
 
 
 def _refuse_confusable(what: str, names: Iterable[str]) -> None:

@@ -76,9 +76,12 @@ def read_folder(data: Path, asked: Asked, *, masks: bool) -> Found:
     if masks:
         opened = read_patients(found.patients)
         return Found(opened, found.left_out + remarks_of(opened))
-    bare = read_patients([replace(patient, masks=()) for patient in found.patients])
+    # Masks are drawn and used for nothing: no exam is brought onto the grid of one.
+    apart = asked.images.align == "resample"
+    wanted_ones = [replace(one, masks=()) if apart else one for one in found.patients]
+    bare = read_patients([replace(patient, masks=()) for patient in wanted_ones])
     usable, faults = [], []
-    for patient, wanted in zip(bare, found.patients, strict=True):
+    for patient, wanted in zip(bare, wanted_ones, strict=True):
         try:
             usable.append(read_patients([wanted])[0] if wanted.masks else patient)
         except DataError as error:

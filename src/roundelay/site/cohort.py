@@ -5,7 +5,7 @@ from pathlib import Path
 
 from roundelay.data.formats.known import FORMATS
 from roundelay.data.left_out import LeftOut, counted
-from roundelay.data.sites import Sites, assign_sites, settings_at_sites, unplaced
+from roundelay.data.sites import Sites, assign_sites, refuse_strangers, settings_at_sites, unplaced
 from roundelay.data.tables import read_attributes, unlike
 from roundelay.phantom.cohort import make_phantom, phantom_root
 from roundelay.study.data_section import Data
@@ -31,7 +31,9 @@ def open_cohort(study: Study) -> Cohort:
         rows = set(read_attributes(table))
         named = {p.person if p.person in rows else p.id for p in found.patients}
         met += unlike(rows, named, table.name)
-    return Cohort(assign_sites(found.patients, data), (*found.left_out, *counted(met)))
+    sites = assign_sites(found.patients, data)
+    refuse_strangers(study, sites)
+    return Cohort(sites, (*found.left_out, *counted(met)))
 
 
 def open_sites(study: Study) -> Sites:

@@ -189,13 +189,14 @@ class Data(Section):
         """A key that came later stands only where a study names it: the digests of all others
         stay what they were."""
         values: dict[str, Any] = found(self)
-        for key in NEWCOMERS:
-            if getattr(self, key) in (None, (), {}, "auto", "refuse"):
+        for key, plain in NEWCOMERS.items():
+            if getattr(self, key) == plain:
                 values.pop(key, None)
         return values
 
 
-NEWCOMERS = (
-    "channels", "labels", "ignored_labels", "plane", "align", "on_bad_exam", "spacing",
-    "neighbours", "fold",
-)  # fmt: skip
+NEWCOMERS: dict[str, Any] = {
+    "channels": (), "labels": {}, "ignored_labels": (), "plane": "auto", "align": "refuse",
+    "on_bad_exam": "refuse", "spacing": None, "neighbours": 0, "fold": None,
+}  # fmt: skip
+"""Keys that came later, with what they are where a study says nothing."""

@@ -19,10 +19,18 @@ ALIASES = {
 }
 """What a channel of a study, and a word of a description, may be called."""
 
-CONTRAST = {"post", "gd", "gad", "ce", "c", "contrast", "postcontrast"}
+CONTRAST = {
+    "post", "gd", "gad", "gado", "gadavist", "gadovist", "km", "ce", "c", "contrast", "enhanced",
+    "postcontrast",
+}  # fmt: skip
 """Words that make a T1 one with contrast agent; not behind one of the next."""
 
-WITHOUT = {"pre", "no", "non", "without", "precontrast"}
+WITHOUT = {"pre", "no", "non", "without", "wo", "precontrast"}
+
+OTHERWISE = {
+    "sub", "subtraction", "map", "perfusion", "adc", "tof", "survey", "localizer", "dynamic", "dyn",
+}  # fmt: skip
+"""Words of series that were computed from others, or are no picture of the whole head."""
 
 STAR = {"star", "t2star", "swi"}
 """Words of series that are weighted otherwise, for all that they say T2."""
@@ -99,8 +107,10 @@ def channel_of(description: str) -> str | None:
     ('flair', 't1ce', 't1')
     """
     words = _words(description)
+    if words & OTHERWISE:
+        return None
     if words & set(ALIASES["flair"]):
-        return "flair"
+        return None if words & {*ALIASES["t1"], *ALIASES["t1ce"]} else "flair"
     plain = [name for name in ("t1", "t2") if words & set(ALIASES[name])]
     if words & set(ALIASES["t1ce"]):
         return None if plain == ["t2"] else "t1ce"
@@ -113,5 +123,6 @@ def channel_of(description: str) -> str | None:
 
 
 def _words(description: str) -> set[str]:
-    text = description.lower().replace("*", "star ")
+    text = description.lower().replace("*", "star ").replace("w/o", "without")
+    text = re.sub(r"(?<!\w)(c-|-c)(?!\w)", " without ", text)
     return set(re.findall(r"[a-z0-9]+", text))

@@ -4,6 +4,7 @@ import io
 import zlib
 from dataclasses import dataclass
 from functools import cached_property
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from nibabel.spatialimages import HeaderDataError
 from nibabel.wrapstruct import WrapStructError
 from numpy.typing import NDArray
 
-from roundelay.data.grids import Grid, corner_distance, grid_of, same_place
+from roundelay.data.grids import Grid, corner_distance, grid_of, voxel_sizes
 from roundelay.errors import DataError
 from roundelay.files.reading import read_bytes
 from roundelay.files.regular import refuse_special
@@ -22,8 +23,12 @@ from roundelay.study.data_section import Plane
 
 GZIP, LFS = b"\x1f\x8b", b"version https://git-lfs"
 
-HEADER = 1 << 16
-"""Bytes of a file, unpacked, in which its header stands."""
+HEADER = 1 << 20
+"""Bytes of a file, unpacked, in which its header and what extends it stand."""
+
+APART = 0.5
+"""Of a voxel: how far sform and qform may put a corner apart; a quaternion that is nearly a half
+turn is rounded as much."""
 
 MOST = 1 << 32
 """Bytes of an exam's file, unpacked, at most: 4 GiB."""
@@ -53,9 +58,14 @@ class NiftiFile:
         """From the file's indices to millimetres, RAS+. Raises DataError where sform and qform
         disagree."""
         header: Any = self.image.header
+        if (unit := header.get_xyzt_units()[0]) in ("meter", "micron"):
+            raise DataError(
+                f"{self.path} measures its voxels by the {unit}. Write it anew in millimetres."
+            )
         sform, qform = (header.get_sform(coded=True), header.get_qform(coded=True))
-        if sform[1] and qform[1] and not same_place(self.shape, sform[0], qform[0]):
-            apart = corner_distance(self.shape, sform[0], qform[0])
+        both = sform[1] and qform[1]
+        apart = corner_distance(self.shape, sform[0], qform[0]) if both else 0.0
+        if both and not apart <= APART * float(voxel_sizes(sform[0]).min()):
             raise DataError(
                 f"{self.path} says of two places where it lies: its sform and its qform put a"
                 f" corner {apart:.1f} mm apart. Find out which is right and write it into both."
@@ -109,21 +119,36 @@ def read_file(path: Path) -> NiftiFile:
     alone. Raises DataError."""
     data = read_bytes(path, DataError)
     _refuse_others(path, data)
-    if data.startswith(GZIP):
-        data = _unpacked(path, data)
-    return NiftiFile(path, _image(path, data))
+    if not data.startswith(GZIP):
+        return NiftiFile(path, _whole(path, _image(path, data), len(data)))
+    needed = _needed(read_header(path).image)
+    if needed > MOST:
+        raise DataError(f"{path} says that it holds {needed >> 30} GiB: no exam is so large.")
+    unpacked = _unpacked(path, data, needed + HEADER)
+    return NiftiFile(path, _whole(path, _image(path, unpacked), len(unpacked)))
 
 
-def _unpacked(path: Path, data: bytes) -> bytes:
+def _needed(image: Image) -> int:
+    """Bytes from the beginning of the file to its last voxel."""
+    header: Any = image.header
+    voxels = prod(int(n) for n in image.shape)
+    return int(header["vox_offset"]) + voxels * int(header.get_data_dtype().itemsize)
+
+
+def _whole(path: Path, image: Image, length: int) -> Image:
+    if length < (needed := _needed(image)):
+        raise DataError(_damaged(path, f"it has {length} bytes, and its header speaks of {needed}"))
+    return image
+
+
+def _unpacked(path: Path, data: bytes, most: int) -> bytes:
     found, rest = bytearray(), data
     try:
         while rest.startswith(GZIP):  # a file may be several, one behind the other
             unpacker = zlib.decompressobj(wbits=31)
-            found += unpacker.decompress(rest, MOST - len(found))
-            if unpacker.unconsumed_tail:
-                raise DataError(
-                    f"{path} holds over {MOST >> 30} GiB: no exam has that many voxels."
-                )
+            found += unpacker.decompress(rest, most - len(found) + 1)
+            if len(found) > most:
+                raise zlib.error("more stands in it than its header speaks of")
             if not unpacker.eof:
                 raise zlib.error("it ends too early")
             rest = unpacker.unused_data

@@ -6,6 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+NEAR = 1e-3
+"""Of a voxel: what inverting an affine may move a place by, and more."""
+
 
 def resampled(
     voxels: NDArray[Any],
@@ -14,14 +17,27 @@ def resampled(
     shape: tuple[int, ...],
 ) -> NDArray[np.float32]:
     """A channel that lies by `affine`, on the grid `onto` of that `shape`: linear between voxels,
-    beyond its edge 0."""
+    within half a voxel of its edge what stands there, beyond that what stands in its corner."""
     from scipy.ndimage import affine_transform
 
     there = np.linalg.inv(affine) @ onto
     found: NDArray[np.float32] = affine_transform(
-        voxels.astype(np.float32), there[:3, :3], there[:3, 3], shape, order=1
+        voxels.astype(np.float32), there[:3, :3], there[:3, 3], shape, order=1, mode="nearest"
     )
+    found[_outside(there, voxels.shape, shape)] = voxels[0, 0, 0]
     return found
+
+
+def _outside(
+    there: NDArray[np.float64], source: tuple[int, ...], shape: tuple[int, ...]
+) -> NDArray[np.bool_]:
+    """Which voxels of a grid lie more than half a voxel of the source beyond its edge."""
+    i, j, k = np.ogrid[: shape[0], : shape[1], : shape[2]]
+    outside = np.zeros(shape, dtype=bool)
+    for axis, length in enumerate(source):
+        place = there[axis, 0] * i + there[axis, 1] * j + there[axis, 2] * k + there[axis, 3]
+        outside |= (place < -0.5 - NEAR) | (place > length - 0.5 + NEAR)
+    return outside
 
 
 def of_one_type(channels: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:

@@ -17,13 +17,27 @@ def placed(by):
     return affine
 
 
-@pytest.mark.parametrize(("by", "expected"), [(1.0, [2, 3, 4, 0]), (0.5, [1.5, 2.5, 3.5, 0])])
+@pytest.mark.parametrize(
+    ("by", "expected"), [(1.0, [2, 3, 4, 0]), (0.5, [1, 2.5, 3.5, 4]), (0.6, [1.2, 2.6, 3.6, 0])]
+)
 def test_a_channel_that_lies_elsewhere_is_read_where_the_grid_has_its_voxels(by, expected):
-    voxels = np.array([1, 2, 3, 4], np.int16).reshape(4, 1, 1)
+    voxels = np.array([0, 2, 3, 4], np.int16).reshape(4, 1, 1)
 
     found = resampled(voxels, placed(0.0), placed(by), (4, 1, 1))
 
-    assert found.dtype == np.float32 and found.ravel().tolist() == expected
+    assert found.dtype == np.float32 and np.allclose(found.ravel(), expected)
+
+
+def test_of_an_oblique_grid_with_one_slice_less_no_voxel_is_lost():
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        turn, _ = np.linalg.qr(rng.normal(size=(3, 3)))
+        affine = np.eye(4)
+        affine[:3, :3], affine[:3, 3] = turn * [0.9, 0.9, 5.0], rng.normal(size=3) * 80
+
+        found = resampled(np.full((12, 12, 7), 100, np.int16), affine, affine, (12, 12, 6))
+
+        assert np.allclose(found, 100)
 
 
 @pytest.mark.parametrize(
