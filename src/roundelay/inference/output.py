@@ -18,6 +18,7 @@ from roundelay.records.layout import locked
 
 def refuse_foreign(out: Path) -> None:
     """Raise RunFolderError where `out` holds anything but predictions to go on with."""
+    out = out.resolve()  # the place behind a ``..``, also of a folder that isn't there yet
     if out.exists() and (not out.is_dir() or any(out.iterdir())) and not _is_ours(out):
         raise RunFolderError(f"The folder {out} isn't empty. Choose another --out.")
 

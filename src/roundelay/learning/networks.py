@@ -18,6 +18,8 @@ def build_network(encoder: str, channels: int = 3, regions: int = 1, *, seed: in
     """
     if encoder in ENCODERS:
         return build_unet(encoder, channels, regions, seed=seed)
+    if near := difflib.get_close_matches(encoder, ENCODERS, n=1, cutoff=0.9):
+        raise ModelError(f"There is no encoder '{encoder}'. Did you mean '{near[0]}'?")
     with seeded(seed):
         return _from_smp(encoder, channels, regions)
 

@@ -364,3 +364,12 @@ def test_predictions_among_the_patients_are_no_patients(model, cohort, tmp_path)
 
     assert [one.patients for one in found] == [3, 3]
     assert all("hold predictions" in str(one.left_out[0]) for one in found)
+
+
+def test_a_folder_behind_one_that_is_not_there_is_looked_at_too(model, cohort, tmp_path):
+    (tmp_path / "OUT").mkdir()
+    (tmp_path / "OUT" / "mine.txt").write_text("precious")
+
+    with pytest.raises(RunFolderError, match="isn't empty"):
+        predict_folder(model, cohort, tmp_path / "nope" / ".." / "OUT")
+    assert [path.name for path in (tmp_path / "OUT").iterdir()] == ["mine.txt"]

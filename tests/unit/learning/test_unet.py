@@ -201,3 +201,8 @@ def test_a_torchvision_of_another_torch_is_named(monkeypatch):
 
     with pytest.raises(ModelError, match=r"'resnet34' needs torchvision.*does not fit torch"):
         build_network("resnet34", seed=0)
+
+
+def test_one_of_ours_that_is_misspelt_is_answered_with_its_name_whether_smp_is_there_or_not():
+    with pytest.raises(ModelError, match="Did you mean 'resnet18_quarter'"):
+        build_network("resnet18_quater", seed=0)
