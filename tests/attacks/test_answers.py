@@ -243,3 +243,13 @@ def test_what_a_hospital_writes_can_not_move_the_terminals_cursor():
         raise_complaint("WEST", Message(head, b"", b"", ""))
     assert "\x1b" not in str(caught.value) and "\r" not in str(caught.value)
     assert len(str(caught.value)) < 2500
+
+
+def test_scores_by_a_region_that_the_study_has_not_are_refused(west):
+    names = ("dice", "hd95", "hd95_missing", "reference_slices", "reference_volume", "tp", "fp")
+    names += ("predicted_volume", "fn", "slice_dice", "slice_dice_of_empty_prediction")
+    own = row(west)
+    region = {name: own[name] for name in (*names, "positive_slice_dice")}
+
+    with pytest.raises(RefusedError, match="other regions than the study's"):
+        taken_scores([row(west, regions={"core": region})], west)

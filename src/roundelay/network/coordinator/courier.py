@@ -168,7 +168,8 @@ class HospitalsCourier:
         survey = self._surveys[site]
         if survey.patients[scoring.split] and not answer.scores:
             self._on_event(Waiting(site, f"keeps the scores of its {scoring.split} patients"))
-        return checked_scores(answer, site, scoring.split, survey)
+        further = tuple(self._study.data.regions)[1:]
+        return checked_scores(answer, site, scoring.split, survey, further)
 
     def _ask(
         self, heads: Mapping[str, Mapping[str, Any]], about: str,

@@ -5,6 +5,7 @@ the answer is taken.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import Field, model_validator
@@ -162,21 +163,30 @@ def parsed_reply(model: type[Reply], head: Mapping[str, Any], site: str) -> Repl
 
 
 def checked_scores(
-    reply: ScoresReply, site: str, split: str, survey: SiteSurvey
+    reply: ScoresReply,
+    site: str,
+    split: str,
+    survey: SiteSurvey,
+    regions: tuple[str, ...] = (),
 ) -> tuple[PatientScore, ...]:
     """The rows as scores. Raises RefusedError for a row of another site or split, two rows under
     one name, and rows that are not for just the patients and slices whose numbers the site signed:
-    it may keep all of them, not some."""
+    it may keep all of them, not some. Each row is by the study's further `regions`."""
     rows, patients, slices = reply.scores, survey.patients[split], survey.slices[split]
     if any((row.site, row.split) != (site, split) for row in rows):
         raise RefusedError(f"{site} answered with scores of another site or split.")
+    if any(set(row.regions) != set(regions) for row in rows):
+        raise RefusedError(f"{site} answered with scores of other regions than the study's.")
     if len({row.patient for row in rows}) < len(rows):
         raise RefusedError(f"{site} answered with two rows for one patient.")
     if rows and sum(row.patients for row in rows) != patients:
         raise RefusedError(f"{site} answered with scores of other patients than its {patients}.")
     if rows and sum(row.slices for row in rows) != slices:
         raise RefusedError(f"{site} answered with scores of other slices than its {slices}.")
-    return tuple(row.score() for row in rows)
+    scores = (row.score() for row in rows)
+    return tuple(
+        replace(one, regions={name: one.regions[name] for name in regions}) for one in scores
+    )
 
 
 def progress_of(message: Mapping[str, Any], steps: int) -> ProgressPart | None:
