@@ -15,8 +15,9 @@ class Augmentation:
     `scale` 0.2: between 0.8 and 1.2 times. `shift` is a share of the side, to either
     end. `gain` (contrast) 0.2: likewise; `offset` (brightness) is a share of the brain's height
     above the background; `gamma` 0.3: an exponent between 1/1.3 and 1.3. `channel_dropout` is a
-    probability; `flair` is that channel's number. `neighbours` to either side stand behind
-    a slice's own channels; what happens to a channel happens to theirs.
+    probability: of each channel by itself, or, with `dropped_together`, of an image to lose one of
+    these sets of channels, each as likely. `flair` is that channel's number. `neighbours` to either
+    side stand behind a slice's own channels; what happens to a channel happens to theirs.
     """
 
     flip: bool = True
@@ -27,6 +28,7 @@ class Augmentation:
     offset: float = 0.1
     gamma: float = 0.3
     channel_dropout: float = 0.0
+    dropped_together: tuple[tuple[int, ...], ...] = ()
     flair: int | None = 1
     neighbours: int = 0
 
@@ -53,8 +55,8 @@ def augment(
         images = _grey_levels(images, levels.to(images.device), settings)
     if settings.channel_dropout:
         parts = torch.split(images, channels, dim=1)
-        missing = missing < settings.channel_dropout
-        images = torch.cat([_drop_channels(part, missing, settings.flair) for part in parts], dim=1)
+        dropped = _dropped(missing, channels, settings)
+        images = torch.cat([_drop_channels(part, dropped, settings.flair) for part in parts], dim=1)
     return images, masks
 
 
@@ -81,14 +83,26 @@ def _move(
     return both[:, :channels], (both[:, channels:] >= 0.5).to(masks.dtype)
 
 
+def _dropped(draws: Tensor, channels: int, settings: Augmentation) -> Tensor:
+    """Which channels each image loses, bool ``[batch, channels]``, from draws ``[batch, channels -
+    1]``: of all but FLAIR, or but the first."""
+    found = torch.zeros((len(draws), channels), dtype=torch.bool)
+    if not settings.dropped_together:
+        stays = 0 if settings.flair is None else settings.flair
+        found[:, [n for n in range(channels) if n != stays]] = draws < settings.channel_dropout
+        return found
+    sets = torch.zeros((len(settings.dropped_together) + 1, channels), dtype=torch.bool)
+    for number, together in enumerate(settings.dropped_together):
+        sets[number, list(together)] = True
+    # The one number says whether, and where it lies below the probability, which: evenly too.
+    which = (draws[:, 0] / settings.channel_dropout * len(settings.dropped_together)).long()
+    return sets[which.clamp_max(len(settings.dropped_together))]
+
+
 def _drop_channels(images: Tensor, dropped: Tensor, flair: int | None) -> Tensor:
-    """`dropped` is bool ``[batch, channels - 1]``: of all channels but FLAIR, or but the first."""
-    stays = 0 if flair is None else flair
-    others = [n for n in range(images.shape[1]) if n != stays]
-    replaced = torch.zeros(images.shape[:2], dtype=torch.bool)
-    replaced[:, others] = dropped
+    """FLAIR, or 0, in the place of the `dropped` channels, bool ``[batch, channels]``."""
     instead = images.new_zeros(()) if flair is None else images[:, flair : flair + 1]
-    return torch.where(replaced[:, :, None, None].to(images.device), instead, images)
+    return torch.where(dropped[:, :, None, None].to(images.device), instead, images)
 
 
 def _grey_levels(images: Tensor, draws: Tensor, settings: Augmentation) -> Tensor:

@@ -36,9 +36,14 @@ def batches_of(site: LocalSite, stop: Stop) -> Iterable[Batch]:
         positive_share=None if share == "natural" else share,
         seed=seed,
     )
+    names = study.data.channel_names
     augmentation = Augmentation(
         channel_dropout=study.recipe.channel_dropout,
-        flair=_flair(study.data.channel_names),
+        dropped_together=tuple(
+            tuple(names.index(name) for name in together)
+            for together in study.recipe.dropped_together
+        ),
+        flair=_flair(names),
         neighbours=study.data.neighbours,
     )
     settings = augmentation if study.recipe.augment else None

@@ -93,6 +93,7 @@ class Recipe(Section):
     positive_share: Literal["natural"] | Annotated[float, Field(gt=0, lt=1)] = "natural"
     augment: bool = True
     channel_dropout: Fraction = 0.0
+    dropped_together: Annotated[tuple[tuple[Line, ...], ...], Field(max_length=100)] = ()
     gradient_clip: Annotated[float, Field(gt=0, le=1e6)] | None = None
     average: Literal["none", "ema", "last_round"] = "none"
     fedprox_mu: Annotated[float, Field(gt=0, le=10)] = 0.01
@@ -108,6 +109,11 @@ class Recipe(Section):
             raise ValueError("epochs and steps contradict each other: give one of them")
         if self.channel_dropout and not self.augment:
             raise ValueError("channel_dropout is a kind of augmentation: it needs augment = true")
+        if self.dropped_together and not self.channel_dropout:
+            raise ValueError("dropped_together needs a channel_dropout: how often channels are")
+        for together in self.dropped_together:
+            if not together or len(set(together)) != len(together):
+                raise ValueError("a set of dropped_together is empty, or names a channel twice")
         if self.average_decay and self.average != "ema":
             raise ValueError('average_decay belongs to average = "ema"')
         if len(set(self.site_order)) != len(self.site_order):
@@ -124,9 +130,16 @@ class Recipe(Section):
         """A key that came later stands only where a study names it: the digests of all others
         stay what they were."""
         values: dict[str, Any] = found(self)
-        if self.gradient_clip is None:
-            values.pop("gradient_clip", None)
+        for key, plain in NEWCOMERS.items():
+            if getattr(self, key) == plain:
+                values.pop(key, None)
         return values
+
+
+NEWCOMERS: dict[str, Any] = {
+    "gradient_clip": None, "dropped_together": (),
+}  # fmt: skip
+"""Keys of a recipe that came later, with what they are where a study says nothing."""
 
 
 class Evaluation(Section):

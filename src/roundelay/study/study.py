@@ -78,6 +78,18 @@ class Study(Section):
             if strange := [name for name in named if name and name not in channels]:
                 raise ValueError(f"sites.{site} names the channel {strange[0]}, which isn't one")
 
+        for together in self.recipe.dropped_together:
+            if strange := [name for name in together if name not in channels]:
+                raise ValueError(
+                    f"dropped_together names the channel {strange[0]}, which isn't one"
+                )
+            if len(together) == len(channels):
+                raise ValueError("dropped_together names a set of all channels: one must be left")
+            if any(name.lower() == "flair" for name in together):
+                raise ValueError(
+                    "dropped_together names FLAIR, which stands in for what is dropped"
+                )
+
     def _agree_on_arms(self) -> None:
         if self.recipe.compare_orders and not {"cwt", "swt"} & set(self.arms):
             raise ValueError("compare_orders needs the arm cwt or swt")

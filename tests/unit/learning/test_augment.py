@@ -291,3 +291,36 @@ def test_channels_change_their_grey_levels_apart_and_move_together():
 
     assert torch.equal(moved[:, 0], moved[:, 2])
     assert not torch.equal(changed[:, 0], changed[:, 2])
+
+
+def test_channels_that_go_missing_together_are_dropped_together_as_often_as_asked():
+    images, masks = noise(batch=3000, height=4, width=4)
+    together = ((2,), (0, 2), (0, 2))
+
+    found, _ = augment(
+        images, masks, generator(), replace(NOTHING, channel_dropout=0.3, dropped_together=together)
+    )
+
+    replaced = (found != images).flatten(2).any(2)
+    counts = {tuple(row.nonzero().flatten().tolist()): 0 for row in replaced}
+    for row in replaced:
+        counts[tuple(row.nonzero().flatten().tolist())] += 1
+    assert counts.keys() == {(), (2,), (0, 2)}
+    assert counts[(2,)] == pytest.approx(300, abs=60)
+    assert counts[(0, 2)] == pytest.approx(600, abs=80)
+    assert torch.equal(found[:, 2][replaced[:, 2]], images[:, 1][replaced[:, 2]])
+
+
+def test_what_is_dropped_together_changes_nothing_else_that_is_drawn():
+    images, masks = noise()
+    each, together = (
+        augment(
+            images,
+            masks,
+            generator(),
+            replace(Augmentation(), channel_dropout=p, dropped_together=t),
+        )
+        for p, t in ((0.0, ()), (1e-9, ((2,),)))
+    )
+    assert torch.equal(each[0], together[0])
+    assert torch.equal(each[1], together[1])
