@@ -18,7 +18,7 @@ $(V)/.demo: $(V)/.uv pyproject.toml constraints.txt
 	$(INSTALL) -e '.[demo]'
 	@touch $@
 $(V)/.test: $(V)/.uv pyproject.toml constraints.txt
-	$(INSTALL) -e '.[demo,smp,cluster,network]' --group test --group lint --group docs
+	$(INSTALL) -e '.[demo,smp,imagenet,cluster,network]' --group test --group lint --group docs
 	@touch $@
 
 demo: $(V)/.demo ## a whole study on a synthetic five-hospital cohort

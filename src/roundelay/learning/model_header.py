@@ -7,6 +7,7 @@ from pydantic import AliasChoices, Field, ValidationError
 
 from roundelay.data.image_settings import LGG_SETTINGS, ImageSettings
 from roundelay.files.toml_file import Section
+from roundelay.learning.weights_source import WeightsSource, source_of
 from roundelay.study.data_section import (
     MOST_CHANNELS,
     MOST_REGIONS,
@@ -61,6 +62,7 @@ class ModelHeader(Section):
     synthetic: bool
     images: ImagesHeader | None = None
     neighbours: Annotated[int, Field(ge=0, le=3)] = 0
+    weights: WeightsSource | None = None
 
     @property
     def image_settings(self) -> ImageSettings:
@@ -97,6 +99,8 @@ def model_metadata(study: Study) -> dict[str, str]:
     }
     if study.data.neighbours:
         header["neighbours"] = study.data.neighbours
+    if source := source_of(study.model):
+        header["weights"] = source.model_dump()
     if not study.data.is_lgg:
         header["images"] = _images_of(study.data)
     # One key alone: safetensors doesn't promise the order of several.

@@ -1,4 +1,4 @@
-"""Weights of an encoder from elsewhere: a local file, or ImageNet's through the extra ``smp``."""
+"""Weights of an encoder from elsewhere: a local file, or ImageNet's; strictly, or not at all."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from roundelay.errors import ModelError
-from roundelay.learning.networks import import_smp
+from roundelay.learning.imagenet import imagenet_weights
 
 WRAPPERS = ("state_dict", "model_state_dict", "model")
 
@@ -17,23 +17,29 @@ PREFIXES = ("module.", "model.", "encoder.")
 
 PASSED_OVER = ("fc.", "decoder.", "segmentation_head.")
 
+TOPS = {"efficientnet_lite0": ("conv_head.", "bn2.", "classifier.")}
+"""What timm's and smp's networks have above this encoder."""
+
 SHOWN = 3
 
 
 def load_encoder(model: nn.Module, weights: str, *, encoder: str) -> None:
     """Put `weights` into the encoder of `model`: all of them, or none and an error.
 
-    ``none``: nothing. ``imagenet``: through the extra. Else a ``.safetensors`` or ``.pth`` file
+    ``none``: nothing. ``imagenet``: through an extra. Else a ``.safetensors`` or ``.pth`` file
     with the keys of torchvision, timm or smp (``fc.*`` and a decoder's keys are passed over).
     Raises ModelError for a file that can't be read or doesn't fit to the last key, shape and
-    finite value, MissingExtraError without smp.
+    finite value, MissingExtraError without the extra.
     """
     if weights == "none":
         return
     target = model.get_submodule("encoder")
     wanted: dict[str, Tensor] = target.state_dict()
-    loaded = _imagenet(encoder) if weights == "imagenet" else _read(Path(weights))
-    found, faults = _named(loaded, wanted)
+    if weights == "imagenet":
+        loaded = imagenet_weights(encoder, _channels(target))
+    else:
+        loaded = _read(Path(weights))
+    found, faults = _named(loaded, wanted, (*PASSED_OVER, *TOPS.get(encoder, ())))
     faults += _misfits(found, wanted)
     if faults:
         more = f"; and {len(faults) - SHOWN} more" if len(faults) > SHOWN else ""
@@ -43,6 +49,11 @@ def load_encoder(model: nn.Module, weights: str, *, encoder: str) -> None:
         )
     counters = {key: value for key, value in wanted.items() if _is_counter(key)}
     target.load_state_dict({**counters, **found})
+
+
+def _channels(encoder: nn.Module) -> int:
+    """How many channels go in."""
+    return next(m.in_channels for m in encoder.modules() if isinstance(m, nn.Conv2d))
 
 
 def _is_counter(key: str) -> bool:
@@ -77,30 +88,8 @@ def _load(path: Path) -> Any:
     return torch.load(path, map_location="cpu", weights_only=True)
 
 
-def _imagenet(encoder: str) -> Mapping[str, Tensor]:
-    smp = import_smp('weights = "imagenet"')
-    # timm's encoders name their weights after a point and are only told whether to fetch them.
-    kind: Any = True if encoder.startswith("tu-") else "imagenet"
-    try:
-        with torch.random.fork_rng(devices=[]):
-            source = smp.encoders.get_encoder(encoder, weights=kind)
-    except KeyError as error:
-        raise ModelError(
-            f"There are no ImageNet weights for encoder '{encoder}'."
-            ' Give weights = "none" or a file.'
-        ) from error
-    except Exception as error:  # the hub's client raises its own errors and its network library's
-        raise ModelError(
-            f"The ImageNet weights of '{encoder}' can't be fetched ({type(error).__name__}). Save"
-            " the encoder's state_dict where there is a network and give that file:"
-            ' weights = "encoder.safetensors".'
-        ) from error
-    state: dict[str, Tensor] = source.state_dict()
-    return state
-
-
 def _named(
-    loaded: Mapping[str, Tensor], wanted: Mapping[str, Tensor]
+    loaded: Mapping[str, Tensor], wanted: Mapping[str, Tensor], passed_over: tuple[str, ...]
 ) -> tuple[dict[str, Tensor], list[str]]:
     """The tensors by the encoder's own names, and names that come twice."""
     found: dict[str, Tensor] = {}
@@ -111,7 +100,7 @@ def _named(
             name = name.split(".", 1)[1]
         if name in found:
             twice.append(f"{name} comes twice")
-        elif not name.startswith(PASSED_OVER):
+        elif not name.startswith(passed_over):
             found[name] = value
     return found, twice
 

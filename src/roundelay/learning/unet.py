@@ -1,8 +1,9 @@
-"""The paper's network: a U-Net with a ResNet-family encoder, under smp's names.
+"""The paper's network: a U-Net with one of our encoders, under smp's names.
 
 Ronneberger et al. 2015 (U-Net), He et al. 2016 (ResNet), Xie et al. 2017 (ResNeXt). State-dict
 keys, shapes and outputs are those of segmentation-models-pytorch 0.6 for the same weights, bit
 for bit. ``resnet18_quarter`` is ``resnet18`` with a quarter of every width: a baton of 3.6 MB.
+The encoder ``efficientnet_lite0`` stands in a file of its own.
 """
 
 from collections.abc import Iterator
@@ -12,6 +13,8 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from roundelay.learning.efficientnet import EfficientNetLite0
 
 
 class BasicBlock(nn.Module):
@@ -63,14 +66,17 @@ def _shortcut(inner: int, outer: int, stride: int) -> nn.Module | None:
     return nn.Sequential(nn.Conv2d(inner, outer, 1, stride, bias=False), nn.BatchNorm2d(outer))
 
 
+WIDTH = 64
+
+
 @dataclass(frozen=True)
 class Shape:
-    """What tells one of our networks from another."""
+    """What tells one of our ResNets from another."""
 
     block: type[BasicBlock | Bottleneck]
     depths: tuple[int, int, int, int]
     """Blocks in each of the encoder's stages."""
-    width: int = 64
+    width: int = WIDTH
     """Channels of the encoder's stem; the decoder's last block has a quarter of them."""
 
 
@@ -149,7 +155,9 @@ SHAPES = {
     "resnet18": Shape(BasicBlock, (2, 2, 2, 2)),
     "resnext50_32x4d": Shape(Bottleneck, (3, 4, 6, 3)),
 }
-ENCODERS = tuple(SHAPES)
+LITE0 = "efficientnet_lite0"
+
+ENCODERS = (*SHAPES, LITE0)
 """The encoders that need no extra."""
 
 
@@ -159,10 +167,11 @@ class Unet(nn.Module):
     Raises ValueError where a side is no multiple of 32.
     """
 
-    def __init__(self, shape: Shape, channels: int, regions: int) -> None:
+    def __init__(self, encoder: str, channels: int, regions: int) -> None:
         super().__init__()
-        widths = tuple(shape.width * times // 4 for times in (16, 8, 4, 2, 1))
-        self.encoder = Encoder(shape, channels)
+        width = SHAPES[encoder].width if encoder in SHAPES else WIDTH
+        widths = tuple(width * times // 4 for times in (16, 8, 4, 2, 1))
+        self.encoder = _encoder(encoder, channels)
         self.decoder = Decoder(self.encoder.channels, widths)
         self.segmentation_head = nn.Sequential(nn.Conv2d(widths[-1], regions, 3, padding=1))
 
@@ -173,10 +182,14 @@ class Unet(nn.Module):
         return out
 
 
+def _encoder(name: str, channels: int) -> Encoder | EfficientNetLite0:
+    return EfficientNetLite0(channels) if name == LITE0 else Encoder(SHAPES[name], channels)
+
+
 def build_unet(encoder: str, channels: int = 3, regions: int = 1, *, seed: int) -> Unet:
     """One of `ENCODERS`, with random weights of `seed`; the global random state stays as it was."""
     with seeded(seed):
-        model = Unet(SHAPES[encoder], channels, regions)
+        model = Unet(encoder, channels, regions)
         initialise(model)
     return model
 
@@ -193,11 +206,16 @@ def seeded(seed: int) -> Iterator[None]:
 def initialise(model: Unet) -> None:
     # As torchvision and smp do: normal by fan-out (He et al. 2015) in the encoder, uniform by
     # fan-in in the decoder, Glorot and no bias in the head. BatchNorm begins at 1 and 0 by itself.
+    # A convolution in each channel gives one output by each input (timm): fan-out, which doesn't
+    # know of groups, would be so small that BatchNorm's epsilon weighs more than the signal.
     for name, module in model.named_modules():
         if not isinstance(module, nn.Conv2d) or module.weight.is_meta:  # nothing to draw there
             continue
         if name.startswith("encoder."):
-            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+            if module.groups == module.in_channels > 1:
+                nn.init.kaiming_normal_(module.weight, mode="fan_in", nonlinearity="relu")
+            else:
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
         elif name.startswith("decoder."):
             nn.init.kaiming_uniform_(module.weight, mode="fan_in", nonlinearity="relu")
         else:

@@ -13,6 +13,7 @@ from roundelay.files.locks import take_lock
 from roundelay.files.places import refuse_place
 from roundelay.files.reading import read_bytes, read_json
 from roundelay.files.writing import write_json, write_text
+from roundelay.learning.weights_source import WeightsSource
 from roundelay.plan.arms import Arm
 from roundelay.plan.itinerary import as_json
 from roundelay.study.file import read_study, to_toml
@@ -79,6 +80,7 @@ class _Record(BaseModel):
     threads: int = 1
     machine: _Machine = _Machine()
     network: _Network = _Network()
+    weights: WeightsSource | None = None
 
 
 RECORDED = TypeAdapter(_Record)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from roundelay.data.survey import TRAIN
+from roundelay.learning.weights_source import WeightsSource
 from roundelay.plan.exposure import THE_COORDINATOR, subtractors
 from roundelay.records.closing import head_of_run
 from roundelay.records.contents import ArmRun, Run
@@ -194,6 +195,8 @@ def provenance_section(run: Run) -> Section:
         ("seeds", ", ".join(str(seed) for seed in run.study.seeds)),
         ("encoder", f"{run.study.model.encoder}, weights {run.study.model.weights}"),
     ]  # fmt: skip
+    if source := record.get("weights"):
+        facts.append(("first weights", str(WeightsSource.model_validate(source))))
     facts += [("resumed", told_of(entry)) for entry in record.get(RESUMED, [])]
     if run.study.evaluation.leave_out:
         facts.append(("left out", f"{run.study.evaluation.leave_out}: it never trained"))

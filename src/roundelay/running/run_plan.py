@@ -15,6 +15,7 @@ from roundelay.data.survey import TEST, VALIDATION, SiteSurvey, cohort_digest
 from roundelay.errors import StudyError
 from roundelay.files.installed import installed_version
 from roundelay.learning.machine import Machine, processor
+from roundelay.learning.weights_source import source_of
 from roundelay.plan.arms import Arm, lay
 from roundelay.plan.cost import room_needed
 from roundelay.plan.exposure import weak_places
@@ -143,6 +144,8 @@ def lay_run(study: Study, courier: Courier, machine: Machine) -> RunPlan:
         "folders": {arm.label: arm_folder(Path(), arm.label).as_posix() for arm in arms},
         "sites": [survey.as_json() for survey in surveys.values()],
     }
+    if source := source_of(study.model):
+        facts["weights"] = source.model_dump()
     return RunPlan(study, surveys, arms, starts, machine, facts | dict(courier.facts()))
 
 

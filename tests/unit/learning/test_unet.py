@@ -14,6 +14,7 @@ SIZES = {
     "resnet18_quarter": (899_477, 182),
     "resnet18": (14_328_209, 182),
     "resnext50_32x4d": (31_992_977, 380),
+    "efficientnet_lite0": (5_198_161, 350),
 }
 
 

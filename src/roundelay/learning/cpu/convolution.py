@@ -41,7 +41,7 @@ def is_narrow(layer: nn.Conv2d) -> bool:
         and layer.padding == layer.dilation == (1, 1)
         and layer.in_channels == layer.out_channels
         and layer.in_channels % WIDE == 0
-        and layer.weight.shape[1] <= NARROW
+        and 1 < layer.weight.shape[1] <= NARROW  # for one, oneDNN has a form of its own
         and WIDE % layer.weight.shape[1] == 0
         and layer.bias is None
     )

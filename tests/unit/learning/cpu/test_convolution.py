@@ -11,7 +11,7 @@ from roundelay.learning.cpu.convolution import Grouped, Pointwise, is_narrow, is
 LAYERS = {
     "pointwise": (Pointwise, nn.Conv2d(6, 4, 1, bias=False)),
     "pointwise, every other pixel": (Pointwise, nn.Conv2d(6, 4, 1, 2, bias=False)),
-    "groups of 1": (Grouped, nn.Conv2d(32, 32, 3, 1, 1, groups=32, bias=False)),
+    "groups of 2": (Grouped, nn.Conv2d(32, 32, 3, 1, 1, groups=16, bias=False)),
     "groups of 4": (Grouped, nn.Conv2d(32, 32, 3, 1, 1, groups=8, bias=False)),
     "groups of 4, every other pixel": (Grouped, nn.Conv2d(32, 32, 3, 2, 1, groups=8, bias=False)),
 }
@@ -23,10 +23,11 @@ OTHERS = {
     "wide groups": nn.Conv2d(32, 32, 3, 1, 1, groups=4, bias=False),
     "groups that don't fill a vector": nn.Conv2d(24, 24, 3, 1, 1, groups=6, bias=False),
     "groups that don't divide a vector": nn.Conv2d(48, 48, 3, 1, 1, groups=16, bias=False),
-    "wider outside": nn.Conv2d(32, 64, 3, 1, 1, groups=32, bias=False),
-    "spread out": nn.Conv2d(32, 32, 3, 1, 2, dilation=2, groups=32, bias=False),
+    "wider outside": nn.Conv2d(32, 64, 3, 1, 1, groups=8, bias=False),
+    "spread out": nn.Conv2d(32, 32, 3, 1, 2, dilation=2, groups=8, bias=False),
     "one group": nn.Conv2d(32, 32, 3, 1, 1, bias=False),
-    "5 x 5": nn.Conv2d(32, 32, 5, 1, 2, groups=32, bias=False),
+    "5 x 5": nn.Conv2d(32, 32, 5, 1, 2, groups=8, bias=False),
+    "groups of 1": nn.Conv2d(32, 32, 3, 1, 1, groups=32, bias=False),
 }
 
 
