@@ -91,6 +91,7 @@ def _opened(patient: Patient) -> tuple[Patient, list[str]]:
         head_size=_head(volume),
         pictures=tuple(_digest_of(image) for image in volume.slices),
         noticed=volume.noticed,
+        values=volume.values,
     )
     if (share := tumour_share(found)) > MOST:
         faults.append(
