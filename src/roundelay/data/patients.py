@@ -32,7 +32,7 @@ class Patient:
 
     `tumour` (one bool a slice, from the lowest to the highest), `tumour_size` (voxels), `head_size`
     (likewise), `digest` (over the bytes of all files), `pictures` (a digest of each slice's pixels,
-    empty for one of a single grey), `noticed`, `values` (as of the volume) and `split` are filled in
+    empty for one of a single grey), `noticed`, `values` (as of the volume), `split` are filled in
     when the site opens its files.
     `fault` says why the exam can't be used, where such exams are left out: it has no split then.
     """
