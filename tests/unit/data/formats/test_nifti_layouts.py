@@ -252,6 +252,15 @@ def test_a_t1_with_contrast_is_never_taken_for_one_without(tmp_path):
     assert names(patient)[0][:2] == ["P1_post_t1.nii.gz", None]
 
 
+@pytest.mark.parametrize("tail", ["no_contrast_T1", "non-contrast_T1", "pre_contrast_t1"])
+def test_a_word_that_takes_contrast_back_makes_a_t1_without(tmp_path, tail):
+    write_exam(tmp_path / "P1", channels=("t1ce", tail, "t2", "flair"))
+
+    (patient,) = find(tmp_path).patients
+
+    assert names(patient)[0][:2] == ["P1_t1ce.nii.gz", f"P1_{tail}.nii.gz"]
+
+
 def test_a_sites_own_pattern_wins(tmp_path):
     write_exam(tmp_path / "P1", channels=(*BRATS20, "ax_T1post"))
 
