@@ -85,4 +85,6 @@ def find_model(path: Path) -> Path:
     if not found:
         raise ModelError(f"{path} holds no finished model (arms/*/model.safetensors).")
     names = ", ".join(str(p.relative_to(path)) for p in found)
-    raise ModelError(f"{path} holds {len(found)} models; name one of {names}.")
+    raise ModelError(
+        f"{path} holds {len(found)} models: {names}. Give one in its place, such as {found[0]}."
+    )
