@@ -119,13 +119,50 @@ def test_the_same_bytes_as_on_one_machine_where_the_study_says_it(place, tmp_pat
     assert list(summary["arms"][0]["test"]["regions"]) == ["core"]
 
 
-@pytest.mark.parametrize("site", ["EAST", "WEST"])
-def test_a_site_that_does_not_say_it_trains_on_nothing(place, tmp_path, site):
-    net = between(place, tmp_path, {**OTHERWISE, site: SiteImages()})
+UNLIKE = {
+    "EAST": "EAST has the label value 3, which is in no region.",
+    "WEST": "WEST has no channel 't1ce' in all of 3 exams; has no channel 't2' in all of 3 exams;"
+    " has the channels t1, flair.",
+}
 
-    with pytest.raises(SiteError, match=site):
+
+@pytest.mark.parametrize("sites", [("EAST",), ("WEST",), ("EAST", "WEST")])
+def test_a_site_that_does_not_say_it_trains_on_nothing(place, tmp_path, sites):
+    """The coordinator is told what doesn't fit, of all sites at once."""
+    net = between(place, tmp_path, {**OTHERWISE, **dict.fromkeys(sites, SiteImages())})
+
+    with pytest.raises(SiteError) as caught:
         run(net, tmp_path / "THERE")
+
+    text = str(caught.value)
+    assert all((UNLIKE[site] in text) == (site in sites) for site in UNLIKE)
     assert not (tmp_path / "THERE" / "arms").exists()
+    audit = (net.homes[sites[0]] / "audit.jsonl").read_text().splitlines()
+    assert json.loads(audit[-1])["what_left"] == ["failed", "inventory"]
+
+
+def test_what_stands_in_for_a_channel_is_said_and_few_exams_are_not_counted(place, tmp_path):
+    net, said = between(place, tmp_path, OTHERWISE), []
+    (net.homes["WEST"] / POLICY).write_text("[release]\nleast_scored = 2\nleast_patients = 3\n")
+    study = parse_study(STUDY.replace("SITES", ""), where="a study", folder=net.place)
+
+    def watch(event):
+        said.append(event)
+        if "approve" in event.why:
+            net.approve(event.site, study)
+
+    with pytest.raises(SiteError, match="fewer training patients"):
+        net.courier(study, watch).survey()
+    assert "has no channel" not in str(said)  # nothing of a hospital that takes no part
+
+    (net.homes["WEST"] / POLICY).write_text("[release]\nleast_scored = 4\n")
+    net.courier(study, watch).survey()
+
+    (west,) = (event for event in said if event.site == "WEST" and "channel" in event.why)
+    assert west.why == (
+        "has no channel 't2' in some of its 3 exams; has the channels t1ce, t1, flair: taken as its"
+        " site.toml says"
+    )
 
 
 def test_a_study_between_hospitals_does_not_speak_for_them(place):

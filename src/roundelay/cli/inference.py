@@ -6,7 +6,14 @@ from typing import Annotated
 import typer
 
 from roundelay.cli import results, show
-from roundelay.cli.options import DeviceOption, FormatOption, JsonOption, ModelArgument, SiteOption
+from roundelay.cli.options import (
+    BadExamOption,
+    DeviceOption,
+    FormatOption,
+    JsonOption,
+    ModelArgument,
+    SiteOption,
+)
 from roundelay.cli.progress import patients_watch
 from roundelay.learning.cpu.heap import keep_freed_memory
 
@@ -16,6 +23,7 @@ def evaluate(
     data: Annotated[Path, typer.Argument(help="Folder of patients with masks.")],
     format_: FormatOption = None,
     site: SiteOption = None,
+    on_bad_exam: BadExamOption = "refuse",
     device: DeviceOption = "auto",
     json_: JsonOption = False,
 ) -> None:
@@ -25,8 +33,8 @@ def evaluate(
     keep_freed_memory()
     with patients_watch(quiet=json_) as watch:
         found = evaluate_model(
-            model, data, format=format_, site=site, device=device,
-            on_found=watch.found, on_patient=watch.patient,
+            model, data, format=format_, site=site, on_bad_exam=on_bad_exam,  # type: ignore[arg-type]
+            device=device, on_found=watch.found, on_patient=watch.patient,
         )  # fmt: skip
     if json_:
         show.json_line(found.as_json())
@@ -43,6 +51,7 @@ def predict(
     probabilities: Annotated[
         bool, typer.Option("--probabilities", help="Write each region's probability as NIfTI too.")
     ] = False,
+    on_bad_exam: BadExamOption = "refuse",
     device: DeviceOption = "auto",
     json_: JsonOption = False,
 ) -> None:
@@ -52,8 +61,9 @@ def predict(
     keep_freed_memory()
     with patients_watch(quiet=json_) as watch:
         sheets = predict_folder(
-            model, data, out, format=format_, site=site, probabilities=probabilities, device=device,
-            on_found=watch.found, on_patient=watch.patient,
+            model, data, out, format=format_, site=site, probabilities=probabilities,
+            on_bad_exam=on_bad_exam,  # type: ignore[arg-type]
+            device=device, on_found=watch.found, on_patient=watch.patient,
         )  # fmt: skip
     found = watch.looked_at
     if json_:

@@ -35,6 +35,13 @@ SiteOption = Annotated[
     Path | None,
     typer.Option("--site", help="A site.toml: labels and channels that the folder has otherwise."),
 ]
+BadExamOption = Annotated[
+    str,
+    typer.Option(
+        "--on-bad-exam",
+        help="An exam that can't be used ends it (refuse), or is left out and said (leave-out).",
+    ),
+]
 ModelArgument = Annotated[
     Path, typer.Argument(help="A model.safetensors, or a run folder with one.")
 ]

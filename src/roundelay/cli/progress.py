@@ -113,6 +113,10 @@ class Watch:
             self.say(f"{where}  {detail}")
 
 
+OFTEN = 20.0
+"""Seconds between two lines of progress where there is no terminal."""
+
+
 def duration(seconds: float) -> str:
     """A length of time for people: 40 s, 12 min, 3.5 h."""
     if seconds < 90:
@@ -127,6 +131,7 @@ class PatientsWatch:
         self._bar, self._quiet = bar, quiet
         self.looked_at: Any = None
         self._task = bar.add_task("patients", total=None)
+        self._begin = self._told = time.perf_counter()
 
     def found(self, found: Any) -> None:
         """Every file was looked at."""
@@ -137,11 +142,15 @@ class PatientsWatch:
     def patient(self, done: int, total: int) -> None:
         """A patient is done."""
         self._bar.update(self._task, completed=done, total=total)
+        now = time.perf_counter()
+        if not self._quiet and not ANIMATED and now - self._told > OFTEN and done < total:
+            self._told, left = now, (now - self._begin) / done * (total - done)
+            notice(f"{done} of {total} patients are done, about {duration(left)} left.")
 
 
 @contextmanager
 def patients_watch(*, quiet: bool) -> Iterator[PatientsWatch]:
-    """A bar over patients on a terminal, nothing elsewhere."""
+    """A bar over patients on a terminal, a line now and then elsewhere."""
     bar = Progress(console=err, disable=quiet or not ANIMATED, transient=True)
     with bar:
         yield PatientsWatch(bar, quiet=quiet)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from roundelay.data.left_out import refuse
+from roundelay.data.left_out import refuse, together
 from roundelay.data.remarks import remarks_of
 from roundelay.data.slice_cache import SliceCache, slices_folder
 from roundelay.data.split import refuse_leak
@@ -39,7 +39,7 @@ class HereCourier:
         surveys = {site: survey(self.local_site(site)) for site in self._sites}
         patients = [p for site in self._sites for p in self.local_site(site).patients]
         refuse_leak(patients)
-        self._noticed = (*self._cohort.left_out, *remarks_of(patients))
+        self._noticed = together((*self._cohort.left_out, *remarks_of(patients)))
         return surveys
 
     def _open_all(self) -> None:

@@ -18,6 +18,7 @@ from typing import Any
 import torch
 
 from roundelay.couriers.site_process import Answer, SiteProcess
+from roundelay.data.left_out import together
 from roundelay.data.remarks import remarks_of
 from roundelay.data.split import refuse_leak
 from roundelay.data.survey import POOLED, SiteSurvey
@@ -75,7 +76,7 @@ class ClusterCourier:
         answers = self._all([Call(site, "survey", ()) for site in self._sites])
         patients = [patient for _, own in answers for patient in own]
         refuse_leak(patients)
-        self._noticed = (*self._cohort.left_out, *remarks_of(patients))
+        self._noticed = together((*self._cohort.left_out, *remarks_of(patients)))
         return {site: found for site, (found, _) in zip(self._sites, answers, strict=True)}
 
     def next_leg(self, legs: Sequence[Leg]) -> Leg:

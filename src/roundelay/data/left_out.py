@@ -1,7 +1,7 @@
 """What was found in a folder of patients, and what was left out or noticed there, and why."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from roundelay.data.patients import Patient
@@ -45,6 +45,15 @@ def counted(met: Iterable[tuple[str, str]]) -> tuple[LeftOut, ...]:
     for reason, thing in met:
         found.setdefault(reason, []).append(thing)
     return tuple(LeftOut(reason, len(things), shown(things[0])) for reason, things in found.items())
+
+
+def together(found: Iterable[LeftOut]) -> tuple[LeftOut, ...]:
+    """One value for each reason, whoever met it."""
+    reasons: dict[str, LeftOut] = {}
+    for one in found:
+        first = reasons.get(one.reason)
+        reasons[one.reason] = replace(first, count=first.count + one.count) if first else one
+    return tuple(reasons.values())
 
 
 def shown(name: str) -> str:

@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roundelay.data.formats.known import read_volume
-from roundelay.data.head import head_of
 from roundelay.data.left_out import refuse
+from roundelay.data.looking import look_at
 from roundelay.data.patients import Patient
+from roundelay.data.preprocessing import Preprocessing, preprocessing_of
 from roundelay.data.split import split_patients
 from roundelay.data.survey import SPLITS, TEST, TRAIN, SiteSurvey
-from roundelay.data.volumes import Volume
 from roundelay.errors import DataError
 from roundelay.files.canonical import canonical_json
 from roundelay.files.reading import read_bytes
@@ -33,17 +33,20 @@ MOST, NEARLY_ALL = 0.5, 0.75
 
 def open_patients(patients: Sequence[Patient], data: Data) -> tuple[Patient, ...]:
     """Read, check and split the patients of one site. Raises DataError naming every faulty file."""
-    return split_patients(read_patients(patients), data.split, data.split_seed)
+    opened = read_patients(patients, preprocessing_of(data))
+    return split_patients(opened, data.split, data.split_seed)
 
 
-def read_patients(patients: Sequence[Patient]) -> tuple[Patient, ...]:
-    """Open every file of every patient.
+def read_patients(
+    patients: Sequence[Patient], seen: Preprocessing | None = None
+) -> tuple[Patient, ...]:
+    """Open every file of every patient; with how a network sees them, its square is looked at too.
 
     Raises DataError naming every faulty one, or where all are left out for their faults.
     """
     at_once = AT_ONCE if all(patient.channels for patient in patients) else 1
     with ThreadPoolExecutor(max_workers=at_once) as pool:
-        found = list(pool.map(_read, patients))
+        found = list(pool.map(lambda patient: _read(patient, seen), patients))
     refuse([fault for _, faults in found for fault in faults])
     opened = tuple(patient for patient, _ in found)
     if opened and all(patient.fault for patient in opened):
@@ -66,31 +69,34 @@ def open_patient(patient: Patient) -> Patient:
     return read_patients([patient])[0]
 
 
-def _read(patient: Patient) -> tuple[Patient, list[str]]:
+def _read(patient: Patient, seen: Preprocessing | None) -> tuple[Patient, list[str]]:
     """The patient opened, and what is wrong with the files; of one who is then left out the patient
     says it."""
-    opened, faults = _opened(patient)
+    opened, faults = _opened(patient, seen)
     if faults and patient.settings.on_bad_exam == "leave-out":
         return replace(patient, split=None, fault=faults[0]), []
     return opened, faults
 
 
-def _opened(patient: Patient) -> tuple[Patient, list[str]]:
+def _opened(patient: Patient, seen: Preprocessing | None) -> tuple[Patient, list[str]]:
     faults: list[str] = []
     try:
         volume, digest = read_volume(patient), digest_of_files(patient)
     except DataError as error:
         return patient, list(error.faults)
     sizes = [] if volume.tumour is None else _tumour_sizes(patient, volume.tumour, faults)
+    looked = look_at(volume, patient, seen)
     found = replace(
         patient,
         slices=volume.channels.shape[1],
         tumour=tuple(size > 0 for size in sizes),
         tumour_size=sum(sizes),
         digest=digest,
-        head_size=_head(volume),
+        head_size=looked.head_size,
+        cut_off=looked.cut_off,
         pictures=tuple(_digest_of(image) for image in volume.slices),
-        noticed=volume.noticed,
+        noticed=(*volume.noticed, *looked.noticed),
+        values=volume.values,
     )
     if (share := tumour_share(found)) > MOST:
         faults.append(
@@ -130,21 +136,21 @@ def _tumour_sizes(
     return sizes
 
 
-def _head(volume: Volume) -> int:
-    """Pixels brighter than a tenth of the 99th percentile, in the brightest channel of each; of
-    more than 8 bits see `head_of`."""
-    if volume.channels.dtype != np.uint8:
-        return int(np.count_nonzero(head_of(volume.slices)))
-    brightest = volume.channels.max(axis=0)
-    bright = int(np.percentile(brightest, 99, method="inverted_cdf"))
-    return int(np.count_nonzero(brightest > max(bright // 10, 1)))
-
-
 def _digest_of(image: NDArray[Any]) -> str:
-    """Of the pixels, however they are stored; none of a slice of one grey, which says nothing."""
+    """Of the numbers, however they are stored; none of a slice of one grey, which says nothing."""
     if (image == image[0, 0]).all():
         return ""
-    return hashlib.blake2b(image.tobytes(), digest_size=16).hexdigest()
+    return hashlib.blake2b(_plain(image).tobytes(), digest_size=16).hexdigest()
+
+
+def _plain(image: NDArray[Any]) -> NDArray[Any]:
+    """The same numbers in the one type that stands for them: whole ones as integers."""
+    if image.dtype == np.uint8:  # slices of the LGG set's layout, which have no other type
+        return image
+    low, high = float(image.min()), float(image.max())
+    if max(-low, high) < 2.0**31 and (image == (whole := image.astype("<i4"))).all():
+        return whole
+    return image.astype("<f8")
 
 
 def training_slices(patients: Sequence[Patient], data: Data) -> list[tuple[int, int]]:

@@ -32,8 +32,8 @@ class Patient:
 
     `tumour` (one bool a slice, from the lowest to the highest), `tumour_size` (voxels), `head_size`
     (likewise), `digest` (over the bytes of all files), `pictures` (a digest of each slice's pixels,
-    empty for one of a single grey), `noticed` (as of the volume) and `split` are filled in when the
-    site opens its files.
+    empty for one of a single grey), `noticed`, `values` (as of the volume), `split` are filled in
+    when the site opens its files, and `cut_off`: voxels of the tumour that a network won't see.
     `fault` says why the exam can't be used, where such exams are left out: it has no split then.
     """
 
@@ -52,11 +52,13 @@ class Patient:
     drawn: tuple[str, ...] = DRAWN
     tumour: tuple[bool, ...] = ()
     tumour_size: int = 0
+    cut_off: int = 0
     digest: str = ""
     head_size: int = 0
     pictures: tuple[str, ...] = ()
     fault: str = ""
     noticed: tuple[tuple[str, str], ...] = ()
+    values: tuple[int, ...] = ()
 
     @property
     def person(self) -> str:

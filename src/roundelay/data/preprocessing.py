@@ -13,13 +13,16 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from roundelay.data.head import head_of, inner_of
+from roundelay.data.levels import levels_of
 from roundelay.data.volumes import Volume
+from roundelay.study.data_section import Data
 
 MARGIN = 4
 """Pixels left around the brain."""
 
-FURTHEST = 6e4
-"""What half precision holds; a grey level that far from the mean is none."""
+FURTHEST = 100.0
+"""Standard deviations, or ranges: a grey level that far from the others is none, and what a network
+computes with it is as far from all it knows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,13 @@ class Preprocessing:
         so on; at either end the last one again."""
         around = [n for far in range(1, self.neighbours + 1) for n in (number - far, number + far)]
         return [min(max(n, 0), slices - 1) for n in (number, *around)]
+
+
+def preprocessing_of(data: Data) -> Preprocessing:
+    """How a study's slices are shown to its networks."""
+    return Preprocessing(
+        data.intensity, data.crop, data.size, spacing=data.spacing, neighbours=data.neighbours
+    )
 
 
 @dataclass(frozen=True)
@@ -64,7 +74,7 @@ def geometry_of(volume: Volume, preprocessing: Preprocessing) -> CropGeometry:
     images = volume.slices
     inside = head_of(images)
     pixel = volume.spacing[1:] if volume.spacing else (1.0, 1.0)
-    square = _square_of(inside, preprocessing, pixel)
+    square = square_of(inside, preprocessing, pixel)
     if preprocessing.intensity == "zscore_inner":
         inside = inner_of(inside)
     brain = images[inside] if inside.any() else images.reshape(-1, images.shape[-1])
@@ -72,17 +82,18 @@ def geometry_of(volume: Volume, preprocessing: Preprocessing) -> CropGeometry:
         low, high = np.percentile(brain, (1, 99), axis=0)
         offset, scale = low, high - low
     else:
-        offset, scale = brain.mean(axis=0, dtype=np.float64), brain.std(axis=0, dtype=np.float64)
+        offset, scale = levels_of(brain)
     # A channel that is one grey level: no division by nothing. Other numbers have no least step.
     bits = images.dtype == np.uint8
     scale = np.maximum(scale, 1.0) if bits else np.where(scale > 0, scale, 1.0)
     return CropGeometry(*square, tuple(map(float, offset)), tuple(map(float, scale)))
 
 
-def _square_of(
+def square_of(
     inside: NDArray[np.bool_], preprocessing: Preprocessing, pixel: tuple[float, ...]
 ) -> tuple[int, int, int, int]:
-    """Top, left, height, width. `pixel` is its height and width in millimetres, or any unit."""
+    """Top, left, height, width of the patient's square, where the head is `inside` ``[slice, row,
+    column]``. `pixel` is its height and width in millimetres, or any unit."""
     shape, unit = inside.shape[1:], min(pixel)
     ratio = [side / unit for side in pixel]
     first, last, side = _extent(inside, preprocessing.crop == "brain", ratio)

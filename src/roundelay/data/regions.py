@@ -36,7 +36,24 @@ def regions_of(labels: NDArray[Any], settings: ImageSettings, where: str) -> NDA
 
     Raises DataError for a value that no region and not ``ignored_labels`` names.
     """
+    return regions_and_values(labels, settings, where)[0]
+
+
+def regions_and_values(
+    labels: NDArray[Any], settings: ImageSettings, where: str
+) -> tuple[NDArray[np.bool_], tuple[int, ...]]:
+    """The same, and the values met, as the study numbers them, without background."""
     found = whole_numbers(labels, where)
+    here = _meanings(found, settings, where)
+    regions = [
+        np.isin(found, [value for value, meant in here.items() if meant in own])
+        for _, own in settings.regions
+    ]
+    return np.stack(regions), tuple(sorted({*here.values()} - {BACKGROUND}))
+
+
+def _meanings(found: NDArray[np.int64], settings: ImageSettings, where: str) -> dict[int, int]:
+    """What each value of a mask is in the study. Raises DataError for one that has no meaning."""
     values, counts = np.unique(found, return_counts=True)
     renumbered = dict(settings.renumbered)
     named = {value for _, own in settings.regions for value in own}
@@ -53,12 +70,7 @@ def regions_of(labels: NDArray[Any], settings: ImageSettings, where: str) -> NDA
             " to. Write in the study what it means: in"
             " [data.labels], as ignored_labels, or renumbered for this site (labels = {3 = 4})."
         )
-    here = {value: renumbered.get(value, value) for value in values.tolist()}
-    regions = [
-        np.isin(found, [value for value, meant in here.items() if meant in own])
-        for _, own in settings.regions
-    ]
-    return np.stack(regions)
+    return {value: renumbered.get(value, value) for value in values.tolist()}
 
 
 def _means_two(value: int, renumbered: dict[int, int]) -> bool:

@@ -14,12 +14,13 @@ class Volume:
     """One exam: `channels` ``[channel, slice, row, column]``, and where it has masks `regions` bool
     ``[region, slice, row, column]``, the study's main one first. `grid` says where voxels lie; None
     where the files don't. `noticed` is what is odd in it and stops nothing: reasons, each with the
-    thing."""
+    thing. `values` are the values met in its masks, as the study numbers them."""
 
     channels: NDArray[Any]
     regions: NDArray[np.bool_] | None
     grid: Grid | None = None
     noticed: tuple[tuple[str, str], ...] = ()
+    values: tuple[int, ...] = ()
 
     @property
     def slices(self) -> NDArray[Any]:

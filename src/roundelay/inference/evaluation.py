@@ -22,6 +22,7 @@ from roundelay.inference.patients import (
 from roundelay.learning.machine import find_machine
 from roundelay.learning.model_file import read_model
 from roundelay.learning.predict import predict
+from roundelay.study.data_section import OnBadExam
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,7 @@ def evaluate_model(
     format: str | None = None,
     site: Path | str | None = None,
     seed: int = 0,
+    on_bad_exam: OnBadExam = "refuse",
     device: str = "auto",
     on_found: OnFound = nobody_is_told,
     on_patient: OnPatient = nobody_watches,
@@ -63,13 +65,15 @@ def evaluate_model(
     """Score a model on all patients of a folder.
 
     Every file of every patient is looked at before the first is scored; `on_found` is told then
-    what was left out. `format` and `site` are as in `predict_folder`. `seed` draws the bootstrap
-    intervals. Raises ModelError, DataError, StudyError, or UserError where `device` isn't there.
+    what was left out. `format`, `site` and `on_bad_exam` are as in `predict_folder`. `seed` draws
+    the bootstrap intervals. Raises ModelError, DataError, StudyError, or UserError where `device`
+    isn't there.
     """
     machine = find_machine("auto", device=device)
     network, settings, header = read_model(Path(model))
     network = machine.place_to_predict(network)
-    found = read_folder(Path(data), asked_of(header, settings, format, site), masks=True)
+    asked = asked_of(header, settings, format, site, on_bad_exam)
+    found = read_folder(Path(data), asked, masks=True)
     refuse_leak(found.patients)
     on_found(LookedAt(len(found.patients), found.left_out))
     scores: list[PatientScore] = []

@@ -3,17 +3,19 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from roundelay.data.formats.known import known_format
 from roundelay.data.image_settings import ImageSettings, with_site
-from roundelay.data.left_out import Found, LeftOut
+from roundelay.data.left_out import Found, LeftOut, together
 from roundelay.data.opening import read_patients
+from roundelay.data.patients import Patient
+from roundelay.data.preprocessing import Preprocessing
 from roundelay.data.remarks import remarks_of
 from roundelay.errors import DataError, RunFolderError, StudyError
 from roundelay.files.toml_file import read_toml_file
 from roundelay.learning.predict import InferenceSettings
-from roundelay.study.data_section import SiteImages
+from roundelay.study.data_section import OnBadExam, SiteImages
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +45,11 @@ def nobody_watches(_done: int, _total: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """The layout of a folder, and how its exams are read."""
+    """The layout of a folder, how its exams are read, and how the model sees their slices."""
 
     format: str
     images: ImageSettings
+    seen: Preprocessing
 
 
 def asked_of(
@@ -54,18 +57,24 @@ def asked_of(
     settings: InferenceSettings,
     format: str | None,
     site: Path | str | None,
+    on_bad_exam: OnBadExam = "refuse",
 ) -> Asked:
     """What a model asks of a folder: its own format where none is named, its channels and regions,
     and what the file `site` says that the folder has otherwise. Raises StudyError."""
+    if on_bad_exam not in get_args(OnBadExam):
+        raise StudyError(
+            f"--on-bad-exam {on_bad_exam!r} is none of {', '.join(get_args(OnBadExam))}."
+        )
     own = (header.get("images") or {}).get("format", "lgg")
-    found = settings.images
+    found = replace(settings.images, on_bad_exam=on_bad_exam)
     if site is not None:
         found = with_site(found, read_toml_file(SiteImages, Path(site), StudyError))
-    return Asked(format or own, found)
+    return Asked(format or own, found, settings.preprocessing)
 
 
 def read_folder(data: Path, asked: Asked, *, masks: bool) -> Found:
-    """The patients of a folder in one of the known layouts, every file of them opened.
+    """The patients of a folder in one of the known layouts, every file of them opened; those that
+    are left out for their faults are not among them, and said.
 
     Where no `masks` are needed, those that can't be used are left out. Raises DataError naming
     every faulty file.
@@ -74,8 +83,8 @@ def read_folder(data: Path, asked: Asked, *, masks: bool) -> Found:
         data, asked.images, masks=masks
     )
     if masks:
-        opened = read_patients(found.patients)
-        return Found(opened, found.left_out + remarks_of(opened))
+        opened = read_patients(found.patients, asked.seen)
+        return Found(_without_fault(opened), together((*found.left_out, *remarks_of(opened))))
     # Masks are drawn and used for nothing: no exam is brought onto the grid of one.
     apart = asked.images.align == "resample"
     wanted_ones = [replace(one, masks=()) if apart else one for one in found.patients]
@@ -83,11 +92,17 @@ def read_folder(data: Path, asked: Asked, *, masks: bool) -> Found:
     usable, faults = [], []
     for patient, wanted in zip(bare, wanted_ones, strict=True):
         try:
-            usable.append(read_patients([wanted])[0] if wanted.masks else patient)
+            again = wanted.masks and not patient.fault
+            usable.append(read_patients([wanted], asked.seen)[0] if again else patient)
         except DataError as error:
             usable.append(patient)
             faults.append(str(error))
-    return Found(tuple(usable), (*found.left_out, *remarks_of(usable), *_unreadable(faults)))
+    left_out = (*found.left_out, *remarks_of(usable), *_unreadable(faults))
+    return Found(_without_fault(usable), together(left_out))
+
+
+def _without_fault(patients: Sequence[Patient]) -> tuple[Patient, ...]:
+    return tuple(patient for patient in patients if not patient.fault)
 
 
 def _unreadable(faults: Sequence[str]) -> tuple[LeftOut, ...]:

@@ -33,6 +33,7 @@ from roundelay.learning.model_file import find_model, read_model
 from roundelay.learning.predict import predict_probabilities
 from roundelay.report.greys import grey_of, shown_channel
 from roundelay.report.overlays import draw_sheet, png
+from roundelay.study.data_section import OnBadExam
 
 
 def predict_folder(
@@ -43,6 +44,7 @@ def predict_folder(
     format: str | None = None,
     site: Path | str | None = None,
     probabilities: bool = False,
+    on_bad_exam: OnBadExam = "refuse",
     device: str = "auto",
     on_found: OnFound = nobody_is_told,
     on_patient: OnPatient = nobody_watches,
@@ -51,7 +53,8 @@ def predict_folder(
 
     `format` is that of the model's own images where none is given; `site` a file that says what
     the folder's images have otherwise (`roundelay.study.data_section.SiteImages`). With
-    `probabilities`, where images are volumes, those of each region too, as NIfTI.
+    `probabilities`, where images are volumes, those of each region too, as NIfTI. An exam that
+    can't be used ends it, or is left out (`on_bad_exam` ``leave-out``) and said.
 
     Returns the sheets' paths. Every file of every patient is looked at before the first is written;
     `on_found` is told then what was left out. A patient's masks appear all at once. Given again
@@ -65,7 +68,7 @@ def predict_folder(
     machine = find_machine("auto", device=device)
     network, settings, header = read_model(model)
     network = machine.place_to_predict(network)
-    asked = asked_of(header, settings, format, site)
+    asked = asked_of(header, settings, format, site, on_bad_exam)
     if probabilities and asked.format == "lgg":
         raise UserError(
             "Slices of the layout lgg have no place for probabilities. Leave --probabilities out."

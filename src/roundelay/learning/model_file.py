@@ -8,7 +8,7 @@ import safetensors.numpy
 from torch import nn
 
 from roundelay.data.image_settings import settings_of
-from roundelay.data.preprocessing import Preprocessing
+from roundelay.data.preprocessing import Preprocessing, preprocessing_of
 from roundelay.errors import ModelError
 from roundelay.files.arrays import Arrays
 from roundelay.files.regular import refuse_special
@@ -22,14 +22,9 @@ from roundelay.study.study import Study
 
 def inference_settings_of(study: Study) -> InferenceSettings:
     """How this study's models read a patient."""
-    preprocessing = Preprocessing(
-        *(study.data.intensity, study.data.crop, study.data.size),
-        spacing=study.data.spacing,
-        neighbours=study.data.neighbours,
-    )
     evaluation = study.evaluation
     return InferenceSettings(
-        preprocessing,
+        preprocessing_of(study.data),
         evaluation.threshold,
         evaluation.test_time_augmentation,
         settings_of(study.data),
@@ -90,4 +85,6 @@ def find_model(path: Path) -> Path:
     if not found:
         raise ModelError(f"{path} holds no finished model (arms/*/model.safetensors).")
     names = ", ".join(str(p.relative_to(path)) for p in found)
-    raise ModelError(f"{path} holds {len(found)} models; name one of {names}.")
+    raise ModelError(
+        f"{path} holds {len(found)} models: {names}. Give one in its place, such as {found[0]}."
+    )

@@ -10,12 +10,9 @@ from roundelay.study.sections import PARALLEL, RELAYS
 
 def weak_places(arms: Sequence[Arm], surveys: Mapping[str, SiteSurvey]) -> list[str]:
     """Sites with one training patient, and where in the order that patient is least hidden."""
-    notices = []
+    alone = [site for site, survey in surveys.items() if sum(survey.patients.values()) == 1]
+    notices = _alone(alone)
     for site, survey in surveys.items():
-        if sum(survey.patients.values()) == 1:
-            notices.append(
-                f"{site} has one patient, used for training: its own Dice can't be known."
-            )
         if survey.patients[TRAIN] != 1:
             continue
         for arm in arms:
@@ -26,6 +23,18 @@ def weak_places(arms: Sequence[Arm], surveys: Mapping[str, SiteSurvey]) -> list[
                     " can compute what that one patient changed. Move it inwards with site_order."
                 )
     return notices
+
+
+def _alone(sites: Sequence[str]) -> list[str]:
+    """Said once, of however many sites."""
+    if len(sites) > 1:
+        return [
+            f"{len(sites)} sites have one patient each, used for training: their own Dice can't be"
+            f" known ({', '.join(sites)})."
+        ]
+    return [
+        f"{site} has one patient, used for training: its own Dice can't be known." for site in sites
+    ]
 
 
 def exposed(arm: Arm, site: str) -> list[str]:

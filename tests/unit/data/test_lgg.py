@@ -126,7 +126,7 @@ def damage_two_folders(root, place):
 IMAGE, MASK = f"{FOLDER}_2.tif", f"{FOLDER}_2_mask.tif"
 DAMAGES = [
     (damage_missing_folder, "There is no folder", "nothing"),
-    (damage_no_patients, "holds no patient", "empty"),
+    (damage_no_patients, "is empty", "empty"),
     (damage_no_masks, "no masks", FOLDER),
     (damage_one_mask_missing, "missing for slice 2", FOLDER),
     (damage_mask_size, "16 x 32, its image 32 x 32", MASK),

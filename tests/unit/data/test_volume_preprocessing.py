@@ -112,13 +112,13 @@ def test_a_channel_of_one_value_and_a_missing_one_become_nothing():
 
 
 def test_beyond_the_edge_goes_on_what_stands_at_it():
-    image = np.full((20, 20, 1), -1000, np.int16)
-    image[5:15, 5:15] = 500
+    image = np.full((20, 20, 1), -90, np.int16)
+    image[5:15, 5:15] = 50
     geometry = CropGeometry(-10, -10, 40, 40, (0.0,), (1.0,))
 
     cut = cut_slice(image, geometry, 40)
 
-    assert (cut[:15, :, 0] == -1000).all() and (cut[15:25, 15:25, 0] == 500).all()
+    assert (cut[:15, :, 0] == -90).all() and (cut[15:25, 15:25, 0] == 50).all()
 
 
 def test_a_mask_in_pixels_that_are_no_squares_comes_back_where_it_was():

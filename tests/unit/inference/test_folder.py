@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from roundelay.data.formats import lgg
-from roundelay.errors import DataError, DiskFullError, ModelError, RunFolderError
+from roundelay.errors import DataError, DiskFullError, ModelError, RunFolderError, StudyError
 from roundelay.evaluation.scores import score_patient
 from roundelay.evaluation.summary import summarize
 from roundelay.inference import evaluation, prediction
@@ -161,6 +161,30 @@ def test_a_damaged_image_is_named(model, cohort, tmp_path):
     ):
         with pytest.raises(DataError, match=path.name):
             task()
+
+
+def test_a_damaged_exam_is_left_out_where_that_is_asked_for(model, cohort, tmp_path):
+    shutil.copytree(cohort, tmp_path / "data")
+    damaged = sorted((tmp_path / "data").glob("*NORTH_0001*/*_2.tif"))[0]
+    damaged.write_bytes(damaged.read_bytes()[:200])
+    maskless = next((tmp_path / "data").glob("*EAST*"))
+    next(maskless.glob("*_2_mask.tif")).unlink()
+    told = []
+    how = {"on_bad_exam": "leave-out", "on_found": told.append}
+
+    found = evaluate_model(model, tmp_path / "data", **how)
+    predict_folder(model, tmp_path / "data", tmp_path / "OUT", **how)
+
+    assert len(found.scores) == 1 and "NORTH_0002" in found.scores[0].patient
+    assert [one.patients for one in told] == [1, 2]  # a mask is not needed to predict
+    said = [str(one) for one in told[0].left_out if "can't be used" in one.reason]
+    assert "2 (the first:" in said[0] and [one.count for one in found.left_out] == [2]
+    written = {path.parent.name for path in (tmp_path / "OUT").rglob("*.tif")}
+    assert written == {p.name for p in (tmp_path / "data").iterdir() if p.is_dir()} - {
+        damaged.parent.name
+    }
+    with pytest.raises(StudyError, match="'ignore' is none of refuse, leave-out"):
+        evaluate_model(model, tmp_path / "data", on_bad_exam="ignore")
 
 
 @pytest.mark.parametrize("data", [b"", b"something else", bytes(8), b"\x02" + bytes(7) + b"{}"])

@@ -1,6 +1,7 @@
 """What is foreseen: weak places in an itinerary, bytes, room on the disk."""
 
 import shutil
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -44,6 +45,9 @@ def test_a_site_with_one_patient_is_named_where_it_stands_weakly():
     assert any("LAKE has one patient, used for training" in n for n in notices)
     assert any("stands last in cwt-0" in n for n in notices)
     assert not weak_places(lay(plan, surveys()), surveys())
+    both = alone | {"HILL": replace(alone["LAKE"], site="HILL")}
+    (told,) = [n for n in weak_places(lay(plan, both), both) if "Dice can't be known" in n]
+    assert told.startswith("2 sites have one patient each") and "(LAKE, HILL)" in told
 
 
 MODEL_BYTES = 1000

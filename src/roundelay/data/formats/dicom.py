@@ -93,16 +93,18 @@ def read_volume(patient: Patient) -> Volume:
             channels.append(on_grid(own, voxels_of(own, datasets), leading, patient.settings))
         except DataError as error:
             faults += error.faults
-    regions = None
+    regions: NDArray[np.bool_] | None = None
+    values: tuple[int, ...] = ()
     try:
         if patient.masks:
             drawn = reference_of(patient.masks[0], leading, patient.settings)
-            regions = np.stack([grid.to_slices(region) for region in drawn])
+            regions = np.stack([grid.to_slices(region) for region in drawn.regions])
+            values = drawn.values
     except DataError as error:
         faults += error.faults
     refuse(faults)
     cut = [grid.to_slices(channel) for channel in of_one_type(channels)]
-    return Volume(np.stack(cut), regions, grid)
+    return Volume(np.stack(cut), regions, grid, values=values)
 
 
 def mask_names(patient: Patient) -> list[str]:

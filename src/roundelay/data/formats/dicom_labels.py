@@ -5,11 +5,18 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from unicodedata import normalize
 
 import numpy as np
 
-from roundelay.data.formats.dicom_header import Header, quiet, read_tags
+from roundelay.data.formats.dicom_header import (
+    Header,
+    is_dicom,
+    quiet,
+    read_header,
+    read_tags,
+)
 from roundelay.data.formats.nifti_file import read_file
 from roundelay.data.regions import BACKGROUND, whole_numbers
 from roundelay.errors import DataError
@@ -19,6 +26,9 @@ NIFTI_MASKS = 8
 """NIfTI masks that are opened, from among all; of segments and contours the headers say it."""
 
 SHOWN = 20
+
+SEQUENCES = ("SegmentSequence", "StructureSetROISequence")
+"""Where a segmentation and a set of contours name what they hold."""
 
 FIRST = ("whole", "gtv", "tumour", "tumor", "lesion", "neoplasm")
 """What a name has in it that is likely to be the main region's, the likeliest first."""
@@ -116,12 +126,20 @@ def _kind(reference: Header | Path) -> str:
     return "SEG" if reference.kind == "seg" else "RTSTRUCT"
 
 
+def values_in(mask: Path) -> set[int]:
+    """The numbers in a reference, or in a mask as NIfTI, but for background. Raises DataError."""
+    return set(_labels(read_header(mask)) if is_dicom(mask) else _values(mask))
+
+
 def _labels(header: Header) -> dict[int, str]:
-    """A reference's numbers other than background's, with their labels."""
-    items, number, label = "SegmentSequence", "SegmentNumber", "SegmentLabel"
+    return labels_in(header, read_tags(header.path, *SEQUENCES))
+
+
+def labels_in(header: Header, dataset: Any) -> dict[int, str]:
+    """A reference's numbers other than background's, with their labels. Raises DataError."""
+    items, number, label = SEQUENCES[0], "SegmentNumber", "SegmentLabel"
     if header.kind == "rtstruct":
-        items, number, label = "StructureSetROISequence", "ROINumber", "ROIName"
-    dataset = read_tags(header.path, items)
+        items, number, label = SEQUENCES[1], "ROINumber", "ROIName"
     try:
         with quiet():
             found = {

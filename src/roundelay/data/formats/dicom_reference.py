@@ -3,7 +3,8 @@
 Whatever it is stored as, its values are put where their millimetres say, not by their order.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roundelay.data.formats.dicom_header import is_dicom, quiet, read_whole
+from roundelay.data.formats.dicom_labels import labels_in
+from roundelay.data.formats.dicom_names import Names, refuse_misnamed, regions_by_name
+from roundelay.data.formats.dicom_seg import MAKER
 from roundelay.data.formats.dicom_series import RAS, Series
 from roundelay.data.formats.nifti_file import read_file
 from roundelay.data.grids import voxel_sizes
 from roundelay.data.image_settings import ImageSettings
 from roundelay.data.left_out import refuse
-from roundelay.data.regions import regions_of, whole_numbers
+from roundelay.data.regions import regions_and_values, whole_numbers
 from roundelay.errors import DataError
 
 OFF = 0.05
@@ -30,31 +34,61 @@ Layer = tuple[int, NDArray[np.bool_]]
 """A value, and where it is in a series, ``[slice, row, column]``."""
 
 
-def reference_of(path: Path, series: Series, settings: ImageSettings) -> NDArray[np.bool_]:
-    """The study's regions, bool ``[region, slice, row, column]`` in the axes of the series.
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """What a reference holds, what its numbers are called, and whether Roundelay wrote it."""
 
-    Segments and contours may overlap. Raises DataError, for a value that the study doesn't name
-    too.
+    layers: Sequence[Layer]
+    names: Names = field(default_factory=dict)
+    ours: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """The study's regions, bool ``[region, slice, row, column]`` in the axes of the series, and the
+    values met, as the study numbers them."""
+
+    regions: NDArray[np.bool_]
+    values: tuple[int, ...]
+
+
+def reference_of(path: Path, series: Series, settings: ImageSettings) -> Reference:
+    """What is drawn on a series; segments and contours may overlap.
+
+    Raises DataError, also for a value that the study doesn't name, and for one that is called as
+    another region than the study's numbers say.
     """
+    drawn, met = _drawn(path, series), set[int]()
     regions = np.zeros((len(settings.regions), *series.shape), bool)
+    if drawn.ours:
+        own = regions_by_name(drawn.names, settings, str(path))
+        for number, where in drawn.layers:
+            regions[own[number]] |= where
+            met |= {*settings.regions[own[number]][1]}
+        return Reference(regions, tuple(sorted(met)))
+    refuse_misnamed(drawn.names, settings, str(path))
     faults: list[str] = []
-    for value, where in _layers(path, series):
+    for value, where in drawn.layers:
         try:
-            regions |= regions_of(where * np.int64(value), settings, str(path))
+            found, values = regions_and_values(where * np.int64(value), settings, str(path))
+            regions |= found
+            met |= {*values}
         except DataError as error:
             faults += error.faults
     refuse(faults)
-    return regions
+    return Reference(regions, tuple(sorted(met)))
 
 
-def _layers(path: Path, series: Series) -> Iterator[Layer]:
+def _drawn(path: Path, series: Series) -> Drawn:
     if not is_dicom(path):
-        return _of_nifti(path, series)
+        return Drawn(list(_of_nifti(path, series)))
     header, dataset = read_whole(path)
+    names = labels_in(header, dataset)
     try:
         with quiet():
+            ours = header.kind == "seg" and dataset.get("ManufacturerModelName") == MAKER
             read = _of_segments if header.kind == "seg" else _of_contours
-            return iter(list(read(path, dataset, series)))
+            return Drawn(list(read(path, dataset, series)), names, ours)
     except DataError:
         raise
     except Exception as error:  # a damaged file makes pydicom and decoders raise nearly anything

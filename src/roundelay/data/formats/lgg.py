@@ -7,6 +7,7 @@ Buda, Saha, Mazurowski, Computers in Biology and Medicine 109 (2019).
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +39,7 @@ UNFIT = "Folders with slices, named otherwise than <A>_<site>_<number>, left out
 PREDICTED = "Folders that hold predictions, skipped"
 OTHER = "Other folders, left out"
 BESIDE = "Files beside the patients' folders, not read"
+BAD = "Exams that can't be used, left out"
 LATE = "Patients whose slices begin at a higher number than the first of the others"
 
 _ABOUT = re.compile(r"(readme|license|licence|synthetic)\b.*", re.IGNORECASE)
@@ -63,6 +65,7 @@ def find_patients(
     listing = list_folder(place)
     met = list(_around(root, place))
     found: list[Slices] = []
+    sound: list[Slices] = []
     faults: list[str] = []
     for folder in listing.folders:
         try:
@@ -71,19 +74,22 @@ def find_patients(
                 _names(slices)
                 if masks:
                     refuse_unmasked(slices)
+                sound.append(slices)
             else:
                 met.append(_without_patient(folder))
         except DataError as error:
             faults.append(str(error))
-    if masks:
-        faults += _twice(found)
-    refuse(faults)
+    twice = list(_twice(found)) if masks else []
+    if settings.on_bad_exam == "leave-out" and sound:
+        met, faults = [*met, *((BAD, fault.rstrip(".")) for fault in faults)], []
+    refuse([*faults, *twice])
     met += [
-        one for slices in found for one in (*slices.met, *slices.gaps(), *_unused(slices, masks))
+        one for slices in sound for one in (*slices.met, *slices.gaps(), *_unused(slices, masks))
     ]
     attributes = read_attributes(place / ATTRIBUTES)
-    patients = tuple(_patient(slices, attributes, masks) for slices in found)
-    return Found(patients, counted((*met, *_late(found))))
+    own = replace(LGG_SETTINGS, on_bad_exam=settings.on_bad_exam)
+    patients = tuple(replace(_patient(slices, attributes, masks), settings=own) for slices in sound)
+    return Found(patients, counted((*met, *_late(sound))))
 
 
 def read_volume(patient: Patient) -> Volume:

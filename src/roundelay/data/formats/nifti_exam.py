@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from roundelay.data.formats.nifti_file import NiftiFile, read_file, read_header
 from roundelay.data.formats.one_grid import of_one_type, resampled
-from roundelay.data.grids import Grid, corner_distance, same_place
+from roundelay.data.grids import corner_distance, same_place
 from roundelay.data.left_out import refuse
 from roundelay.data.patients import Patient, Source
-from roundelay.data.regions import label_values, regions_of
+from roundelay.data.regions import label_values, regions_and_values
 from roundelay.data.volumes import Volume
 from roundelay.errors import DataError
 
@@ -52,7 +52,8 @@ def read_exam(patient: Patient) -> Volume:
     grid = leading.grid(patient.settings.plane)
     channels: list[NDArray[Any]] = []
     noticed = [] if leading.is_placed else [(UNPLACED, patient.folder)]
-    regions = None
+    regions: NDArray[np.bool_] | None = None
+    values: tuple[int, ...] = ()
     for source in patient.channels:
         if source is None:
             channels.append(np.zeros(grid.to_slices(np.empty(grid.shape, bool)).shape, np.float32))
@@ -64,11 +65,14 @@ def read_exam(patient: Patient) -> Volume:
         except DataError as error:
             faults += error.faults
     try:
-        regions = _regions(leading, grid, patient)
+        if patient.masks:
+            regions, values = regions_and_values(
+                grid.to_slices(leading.voxels(None)), patient.settings, str(leading.path)
+            )
     except DataError as error:
         faults += error.faults
     refuse(faults)
-    return Volume(np.stack(of_one_type(channels)), regions, grid, tuple(noticed))
+    return Volume(np.stack(of_one_type(channels)), regions, grid, tuple(noticed), values)
 
 
 def _files(patient: Patient, faults: list[str]) -> dict[Path, NiftiFile]:
@@ -82,13 +86,6 @@ def _files(patient: Patient, faults: list[str]) -> dict[Path, NiftiFile]:
         except DataError as error:
             faults += error.faults
     return files
-
-
-def _regions(leading: NiftiFile, grid: Grid, patient: Patient) -> NDArray[np.bool_] | None:
-    if not patient.masks:
-        return None
-    labels = grid.to_slices(leading.voxels(None))
-    return regions_of(labels, patient.settings, str(leading.path))
 
 
 def _numbers(

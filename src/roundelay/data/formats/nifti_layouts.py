@@ -8,7 +8,9 @@ from roundelay.data.formats.listing import list_folder
 from roundelay.data.formats.nifti_names import NIFTI, Named, named
 from roundelay.data.formats.places import (
     PREDICTION,
+    empty,
     find_place,
+    holds_lgg,
     holds_predictions,
     refuse_no_folder,
 )
@@ -163,6 +165,13 @@ def _nothing(root: Path) -> str:
             f"{root} holds NIfTI files itself, such as {files[0].name}, but no exam's folder. Each"
             " exam needs one, such as BraTS2021_00006 with BraTS2021_00006_t1.nii.gz in it; of a"
             " single exam give the folder above."
+        )
+    if said := empty(root):
+        return said
+    if holds_lgg(root):
+        return (
+            f'{root} holds slices of TIFF, and was opened as NIfTI. Say format = "lgg" in [data],'
+            " or --format lgg."
         )
     return (
         f"{root} holds no exam: expected folders such as BraTS2021_00006 with"

@@ -32,6 +32,9 @@ _ANY_MASKS = ("segmentation", "dseg", "mask", "label", "labels", "tumor", "tumou
 _CONTRAST = {"ce", "gd", "gad", "gadolinium", "contrast", "post", "postcontrast"}
 """Words before ``T1`` that make it the one with contrast."""
 
+_WITHOUT = {"no", "non", "not", "without", "wo", "pre", "minus"}
+"""Words that take back such a one behind them."""
+
 _MASK_WORDS = ("seg", "segm", "dseg", "segmentation", "mask", "label", "labels", "roi")
 
 _OTHER_MASKS = {"brain", "head", "skull", "parenchyma", "tissue", "automated", "auto", "pred"}
@@ -139,12 +142,20 @@ def _fits_channel(one: Named, name: str, family: str | None) -> int:
         return NOT
     if one.tail in {f"{own}_bias" for own in known}:  # corrected for the coil's bias field
         return DRESSED
-    contrast = bool(_CONTRAST & set(one.words[:-1]))
-    if contrast and family in ("t1", "t1ce"):
+    if _has_contrast(one.words[:-1]) and family in ("t1", "t1ce"):
         ends = family == "t1ce" and _ends(one.tail, (*known, *FAMILIES["t1"]))
     else:
         ends = _ends(one.tail, known)
     return ENDS if ends else NOT
+
+
+def _has_contrast(words: Sequence[str]) -> bool:
+    """Whether a word says so, and the one before it doesn't take it back: ``no_contrast``."""
+    before = ("", *words)
+    return any(
+        word in _CONTRAST and last not in _WITHOUT
+        for last, word in zip(before, words, strict=False)
+    )
 
 
 def _ends(tail: str, known: Sequence[str]) -> bool:

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from roundelay.data.formats.listing import list_folder
+from roundelay.data.formats.listing import list_folder, walk
+from roundelay.data.formats.nifti_names import NIFTI
 from roundelay.data.formats.slices import FOLDER, holds_slices
 from roundelay.errors import DataError
 
@@ -12,6 +13,9 @@ PREDICTION = "prediction.json"
 
 DEEP, MANY = 3, 5000
 """How far below the root patients are looked for, and in how many folders at most."""
+
+LOOKED = 100
+"""Folders in which another format's files are looked for."""
 
 
 def find_place(
@@ -41,6 +45,11 @@ def find_place(
 def refuse_no_folder(root: Path) -> None:
     """Raise DataError where there is no such folder."""
     try:
+        if root.is_file():
+            raise DataError(
+                f"{root} is a file. Give the folder that holds the patients' folders; a list of"
+                ' exams as JSON is of the format "datalist".'
+            )
         if not root.is_dir():
             raise DataError(
                 f"There is no folder {root}. Give the folder that holds the patients' folders."
@@ -94,7 +103,22 @@ def _several(root: Path, places: Sequence[Path]) -> str:
     )
 
 
+def empty(root: Path) -> str:
+    """What is said of a folder without anything; empty of another one."""
+    found = list_folder(root)
+    if found.folders or found.files:
+        return ""
+    return f"{root} is empty. Give the folder that holds the patients' folders."
+
+
 def _nothing(root: Path) -> str:
+    if said := empty(root):
+        return said
+    if any(NIFTI.fullmatch(path.name) for one in walk(root, DEEP, LOOKED) for path in one.files):
+        return (
+            f"{root} holds NIfTI files, and was opened as slices of TIFF (lgg). Say format ="
+            ' "nifti" in [data], or --format nifti (nnunet, where a dataset.json is beside them).'
+        )
     if holds_slices(root):
         if FOLDER.fullmatch(root.resolve().name):
             return f"{root} is one patient's folder. Give the folder above it."

@@ -186,7 +186,10 @@ class HospitalsCourier:
             site: pack(head, payloads.get(site, b""), self._keys) for site, head in heads.items()
         }
         steps = {site: stop.steps for site, stop in stops.items()}
-        return ask(self._transport, messages, self._proposal.roster, about, on_message, steps)
+        return ask(
+            self._transport, messages, self._proposal.roster, about, on_message, steps,
+            data=self._study.data,
+        )  # fmt: skip
 
     def _tell_waiting(self, site: str, message: Mapping[str, Any]) -> None:
         if "waits" in message:

@@ -6,11 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from roundelay.errors import CourierError, RefusedError, VisitError
+from roundelay.network.wire.inventory import mismatches
 from roundelay.network.wire.keys import Keys
 from roundelay.network.wire.messages import Message, pack, unpack
 from roundelay.network.wire.proposal import Roster
-from roundelay.network.wire.replies import Introduced, complaint, parsed_reply
+from roundelay.network.wire.replies import Introduced, complaint, inventory_in, parsed_reply
 from roundelay.network.wire.transport import Request, Transport, too_large
+from roundelay.study.data_section import Data
 
 OnMessage = Callable[[str, Mapping[str, Any]], None]
 """Told of a site's message on its progress."""
@@ -44,14 +46,32 @@ def ask(
     about: str,
     on_message: OnMessage,
     steps: Mapping[str, int] = NONE,
+    *,
+    data: Data | None = None,
 ) -> dict[str, Message]:
-    """Ask sites side by side; their answers by site. Raises what a site says went wrong; that it
-    waits for its operator is an answer."""
+    """Ask sites side by side; their answers by site. Raises what a site says went wrong, and with
+    the `data` of a study why its exams don't fit; that it waits for its operator is an answer."""
     replies = exchange(transport, messages, about, on_message, steps=steps)
     for site, reply in replies.items():
         reply.check(roster[site], site)
+    if data is not None:
+        raise_unfit(replies, data)
+    for site, reply in replies.items():
         raise_complaint(site, reply)
     return replies
+
+
+def raise_unfit(replies: Mapping[str, Message], data: Data) -> None:
+    """Raise VisitError where exams of sites don't fit a study, and how, all sites at once."""
+    found = [f"{site} {unlike}." for site, reply in replies.items()
+             if (unlike := _unlike(site, reply, data))]  # fmt: skip
+    if found:
+        raise VisitError(
+            f"The study doesn't fit the exams of {len(found)} of its sites:\n"
+            + "\n".join(f"  {one}" for one in found)
+            + "\nChange its channels or labels, or ask their operators to say in a site.toml what"
+            " they have otherwise (their own logs name every fault)."
+        )
 
 
 def raise_complaint(site: str, reply: Message) -> None:
@@ -66,6 +86,12 @@ def raise_complaint(site: str, reply: Message) -> None:
             f"{site} failed: {said}. Its own log says more. What was handed over is kept; go on"
             " with --resume."
         )
+
+
+def _unlike(site: str, reply: Message, data: Data) -> str:
+    if "failed" not in reply.head or (found := inventory_in(reply.head, site)) is None:
+        return ""
+    return "; ".join(mismatches(found, data))
 
 
 def exchange(

@@ -7,6 +7,7 @@ from typing import Any
 from roundelay.data.survey import SiteSurvey
 from roundelay.errors import RefusedError
 from roundelay.network.coordinator.exchange import introduce
+from roundelay.network.wire.inventory import mismatches
 from roundelay.network.wire.keys import Keys
 from roundelay.network.wire.messages import Message
 from roundelay.network.wire.proposal import Proposal, Roster, refuse_shared_keys
@@ -43,21 +44,25 @@ def signed_surveys(
     until = time.monotonic() + patience
     while missing := [site for site in sites if site not in found]:
         for site, reply in ask(missing).items():
-            if said := complaint(reply.head):
-                on_event(Waiting(site, said[1]))
+            if waits := complaint(reply.head):
+                on_event(Waiting(site, waits[1]))
                 if time.monotonic() > until:
-                    raise RefusedError(f"{site}: {said[1]}")
+                    raise RefusedError(f"{site}: {waits[1]}")
                 continue
-            found[site] = _survey(reply, site, run, proposal)
+            found[site], unlike = _survey(reply, site, run, proposal)
+            if unlike:
+                on_event(Waiting(site, f"{unlike}: taken as its site.toml says"))
         if len(found) < len(sites):
             time.sleep(AGAIN)
     return {site: found[site] for site in sites}
 
 
-def _survey(reply: Message, site: str, run: str, proposal: Proposal) -> SignedSurvey:
+def _survey(reply: Message, site: str, run: str, proposal: Proposal) -> tuple[SignedSurvey, str]:
+    """The signed numbers, and what its exams have otherwise than the study."""
     answer = parsed_reply(SurveyReply, reply.head, site)
     check_survey(answer, site, proposal.roster[site], run, proposal.digest)
-    return SignedSurvey(survey=answer.survey, signature=answer.signature)
+    unlike = mismatches(answer.inventory, proposal.study.data) if answer.inventory else ()
+    return SignedSurvey(survey=answer.survey, signature=answer.signature), "; ".join(unlike)
 
 
 def numbers(signed: Mapping[str, SignedSurvey]) -> dict[str, SiteSurvey]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from roundelay.data.slice_cache import SliceCache, slices_folder
 from roundelay.data.survey import TEST, VALIDATION
-from roundelay.errors import RefusedError
+from roundelay.errors import DataError, RefusedError
 from roundelay.evaluation.scores import PatientScore
 from roundelay.evaluation.summary import site_means
 from roundelay.evaluation.whole_site import as_one
@@ -20,6 +20,7 @@ from roundelay.network.hospital.admission import (
     AdmittedScores,
     AdmittedVisit,
 )
+from roundelay.network.hospital.inventory import said_of, unfit
 from roundelay.network.hospital.patients import own_patients
 from roundelay.network.hospital.policy_checks import check_patients
 from roundelay.network.hospital.store import RUNS, arm_store, pin_start
@@ -42,10 +43,16 @@ Answer = tuple[dict[str, Any], bytes]
 
 
 def survey(asked: Admitted) -> Answer:
-    """Counts by split, and one digest over all images, signed for this run."""
-    found = survey_here(_local_site(asked))
+    """Counts by split, and one digest over all images, signed for this run; and which channels and
+    label values there are. Raises DataError where the exams can't be used for the study."""
+    try:
+        site = _local_site(asked)
+    except DataError as error:
+        raise unfit(asked, error) from error
+    found = survey_here(site)
     check_patients(asked.hospital.policy, asked.proposal, found)
-    return sign_survey(found, asked.run, asked.proposal.digest, asked.hospital.keys), b""
+    signed = sign_survey(found, asked.run, asked.proposal.digest, asked.hospital.keys)
+    return {**signed, **said_of(asked, site.patients)}, b""
 
 
 def train(asked: AdmittedVisit, on_progress: OnProgress) -> Answer:

@@ -122,7 +122,8 @@ def _leaves(proposal: Proposal, survey: SiteSurvey, policy: Policy) -> list[str]
     )
     return [
         f"What leaves: the weights of the network after each visit{sums}, counts of patients and"
-        " slices, one digest over the images, loss, time and the kind of computer of each visit.",
+        " slices, which channels and label values there are and how many exams lack one, one digest"
+        " over the images, loss, time and the kind of computer of each visit.",
         f"Scores that leave, by this hospital's policy: {scores}.",
     ]
 

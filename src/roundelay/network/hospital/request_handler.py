@@ -18,6 +18,7 @@ from roundelay.errors import DataError, NetworkError, RefusedError, RoundelayErr
 from roundelay.files.installed import installed_version
 from roundelay.network.hospital.admission import AdmittedScores, AdmittedVisit, Hospital, admit
 from roundelay.network.hospital.consent import AwaitingError
+from roundelay.network.hospital.inventory import UnfitError
 from roundelay.network.hospital.policy import Policy
 from roundelay.network.hospital.store import audit, one_at_a_time, policy_of, read_settings
 from roundelay.network.wire.keys import own_keys
@@ -116,10 +117,11 @@ def _excuse(error: RoundelayError) -> dict[str, Any]:
     if isinstance(error, DataError):
         count = len(error.faults)
         found = f"{count} fault{'s' * (count > 1)}"
-        return {
+        said = {
             "failed": f"its images can't be used for this study: {found}, which its operator finds"
             " in the site's log"
         }
+        return said if not isinstance(error, UnfitError) else {**said, "inventory": error.inventory}
     return {"failed": type(error).__name__}
 
 

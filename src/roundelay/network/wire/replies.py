@@ -13,6 +13,7 @@ from pydantic import Field, model_validator
 from roundelay.data.survey import SiteSurvey
 from roundelay.errors import RefusedError
 from roundelay.evaluation.scores import PatientScore
+from roundelay.network.wire.inventory import InventoryPart
 from roundelay.network.wire.parsing import (
     Count,
     Loss,
@@ -51,9 +52,10 @@ class Introduced(Part):
 
 
 class SurveyReply(SignedSurvey):
-    """A site's signed numbers."""
+    """A site's signed numbers, and where its layout leaves that open which channels it has."""
 
     site: Name
+    inventory: InventoryPart | None = None
 
 
 class VisitReply(Part):
@@ -197,6 +199,13 @@ def progress_of(message: Mapping[str, Any], steps: int) -> ProgressPart | None:
     except (RefusedError, KeyError):
         return None
     return found if found.step <= steps else None
+
+
+def inventory_in(head: Mapping[str, Any], site: str) -> InventoryPart | None:
+    """What a site says of its exams beside a complaint. Raises RefusedError where that is none."""
+    if "inventory" not in head:
+        return None
+    return parsed(InventoryPart, head["inventory"], f"The answer of {site}")
 
 
 def complaint(head: Mapping[str, Any]) -> tuple[str, str] | None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nifti_files import BRATS20, BRATS23, labels_of, voxels_of, write_exam, write_nifti
-from roundelay.data.formats import nifti
+from roundelay.data.formats import lgg, nifti
 from roundelay.data.formats.known import read_volume
 from roundelay.data.image_settings import ANY, ImageSettings
 from roundelay.errors import DataError
@@ -252,6 +252,33 @@ def test_a_t1_with_contrast_is_never_taken_for_one_without(tmp_path):
     assert names(patient)[0][:2] == ["P1_post_t1.nii.gz", None]
 
 
+def test_a_folder_of_another_kind_is_answered_with_its_format(tmp_path):
+    write_exam(tmp_path / "N" / "P1")
+    tiff = tmp_path / "L" / "TCGA_CS_4941_19960909" / "TCGA_CS_4941_19960909_1.tif"
+    tiff.parent.mkdir(parents=True)
+    tiff.write_bytes(b"II*")
+    (tmp_path / "E").mkdir()
+
+    with pytest.raises(DataError, match=r"opened as slices of TIFF.*--format nifti"):
+        lgg.find_patients(tmp_path / "N")
+    with pytest.raises(DataError, match=r"opened as NIfTI.*--format lgg"):
+        find(tmp_path / "L")
+    for search in (lgg.find_patients, find):
+        with pytest.raises(DataError, match=r"E is empty\. Give the folder"):
+            search(tmp_path / "E")
+        with pytest.raises(DataError, match=r"_1\.tif is a file\. Give the folder"):
+            search(tiff)
+
+
+@pytest.mark.parametrize("tail", ["no_contrast_T1", "non-contrast_T1", "pre_contrast_t1"])
+def test_a_word_that_takes_contrast_back_makes_a_t1_without(tmp_path, tail):
+    write_exam(tmp_path / "P1", channels=("t1ce", tail, "t2", "flair"))
+
+    (patient,) = find(tmp_path).patients
+
+    assert names(patient)[0][:2] == ["P1_t1ce.nii.gz", f"P1_{tail}.nii.gz"]
+
+
 def test_a_sites_own_pattern_wins(tmp_path):
     write_exam(tmp_path / "P1", channels=(*BRATS20, "ax_T1post"))
 
@@ -306,7 +333,7 @@ def test_folders_that_are_something_else_are_refused_with_what_to_do(tmp_path):
     with pytest.raises(DataError, match='format = "nnunet"'):
         find(raw)
 
-    (tmp_path / "bare").mkdir()
+    (tmp_path / "bare" / "notes").mkdir(parents=True)
     with pytest.raises(DataError, match="holds no exam: expected folders such as BraTS2021_00006"):
         find(tmp_path / "bare")
 
