@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from roundelay.data.folds import place_in_fold
 from roundelay.data.formats.known import read_volume
 from roundelay.data.head import head_of
 from roundelay.data.left_out import refuse
@@ -33,7 +34,10 @@ MOST, NEARLY_ALL = 0.5, 0.75
 
 def open_patients(patients: Sequence[Patient], data: Data) -> tuple[Patient, ...]:
     """Read, check and split the patients of one site. Raises DataError naming every faulty file."""
-    return split_patients(read_patients(patients), data.split, data.split_seed)
+    opened = read_patients(patients)
+    if data.test_fold is not None:
+        return place_in_fold(opened, data, data.test_fold)
+    return split_patients(opened, data.split, data.split_seed)
 
 
 def read_patients(patients: Sequence[Patient]) -> tuple[Patient, ...]:

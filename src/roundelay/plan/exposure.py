@@ -8,11 +8,14 @@ from roundelay.plan.itinerary import Leg
 from roundelay.study.sections import PARALLEL, RELAYS
 
 
-def weak_places(arms: Sequence[Arm], surveys: Mapping[str, SiteSurvey]) -> list[str]:
-    """Sites with one training patient, and where in the order that patient is least hidden."""
+def weak_places(
+    arms: Sequence[Arm], surveys: Mapping[str, SiteSurvey], *, folds: bool = False
+) -> list[str]:
+    """Sites with one training patient, and where in the order that patient is least hidden. In
+    `folds` who trains in this one tests in another."""
     notices = []
     for site, survey in surveys.items():
-        if sum(survey.patients.values()) == 1:
+        if sum(survey.patients.values()) == 1 and survey.patients[TRAIN] and not folds:
             notices.append(
                 f"{site} has one patient, used for training: its own Dice can't be known."
             )
