@@ -228,7 +228,6 @@ def test_check_says_time_and_disk_of_all_folds_and_who_tests_where(study, finish
     [
         ('[evaluation]\nleave_out = "EAST"', [], "contradict each other"),
         ("[data]\nfold = 1\nformat = \"datalist\"", [], "contradict each other"),
-        ("[data]\ntest_fold = 3", [], "but there are 2 folds"),
         ("split = { validation = 0.5, test = 0.25 }", [], "leave no patient to train on"),
         ("", ["--leave-one-site-out"], "keeps whole hospitals from training"),
         ("", ["--folds", "1"], "data.folds: Input should be greater than or equal to 2"),
@@ -250,6 +249,18 @@ def test_what_makes_no_sense_is_answered_before_anything_is_written(
 
     assert said in " ".join(capsys.readouterr().err.split())
     assert not out.exists()
+
+
+def test_asked_for_all_folds_a_study_of_one_fold_gives_them(tmp_path):
+    text = 'name = "x"\n[data]\nroot = "y"\nfolds = 3\ntest_fold = {}\n'
+    (tmp_path / "one.toml").write_text(text.format(2))
+    (tmp_path / "other.toml").write_text(text.format(4))
+
+    assert read_study(tmp_path / "one.toml").data.test_fold == 2
+    asked = read_study(tmp_path / "one.toml", folds=5).data
+    assert (asked.folds, asked.test_fold) == (5, None)
+    with pytest.raises(StudyError, match="but there are 3 folds"):
+        read_study(tmp_path / "other.toml")
 
 
 def test_one_run_and_hospitals_of_a_network_take_no_folds(tmp_path):

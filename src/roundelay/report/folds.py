@@ -68,7 +68,9 @@ def scores_section(found: CrossValidation) -> Section:
         ]
         for one in found.methods
     ]
-    columns = ["method", "mean Dice", "95 %", "median", "95 %", "single seeds", "their spread"]
+    columns = [
+        "method", "mean Dice", "95 % of it", "median", "95 % of it", "single seeds", "their spread",
+    ]  # fmt: skip
     blocks: list[Block] = [
         Table(f"Dice of {most} patients, each patient's slices as one volume", columns, rows),
         Text(_said_of_intervals(found), soft=True),
@@ -186,7 +188,7 @@ def regions_section(found: CrossValidation) -> Section:
         for name in names
         for one in found.methods
     ]  # fmt: skip
-    columns = ["region", "mean Dice", "95 %", "median", "95 %"]
+    columns = ["region", "mean Dice", "95 % of it", "median", "95 % of it"]
     text = f"All other tables and comparisons are of {names[0]}."
     blocks: list[Block] = [Table("All patients", columns, rows), Text(text, soft=True)]
     return Section("regions", "By region", blocks)

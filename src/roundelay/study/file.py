@@ -17,7 +17,7 @@ from roundelay.study.study import Study
 
 def read_study(study: Path | str, *, data: Path | None = None, folds: int | None = None) -> Study:
     """Read a study file, or a preset by name; `data` takes the place of ``data.root``, `folds` of
-    ``data.folds``.
+    ``data.folds``, with all of them to test in turn.
 
     A relative path in it is relative to the study file. Raises StudyError naming every fault at
     once, or where a name is that of a preset and of a file.
@@ -56,6 +56,8 @@ def parse_study(
     for key, value in given.items():
         if value is not None and isinstance(values.setdefault("data", {}), dict):
             values["data"][key] = value
+    if folds is not None and isinstance(values["data"], dict):
+        values["data"].pop("test_fold", None)  # all of them are asked for
     _place(values, "data", "root", lambda root: root and data is None, "", folder)
     _place(values, "data", "sites", is_table, TABLE, folder)
     _place(values, "model", "weights", is_file, "", folder)
