@@ -103,12 +103,14 @@ def write_run(
     attributes: Mapping[str, Mapping[str, str]],
     sizes: Mapping[str, int] = SIZES,
     scores_of: Callable[[Arm], Sequence[PatientScore]] | None = None,
+    sites: Mapping[str, SiteSurvey] | None = None,
 ) -> None:
     """A finished run as the records of a real one are, its models a single number each.
 
-    `scores_of` says what each arm's test patients score, where the toy's own scores won't do.
+    `scores_of` says what each arm's test patients score, `sites` what each site has, where the
+    toy's own won't do.
     """
-    sites = scored_surveys(sizes=sizes)
+    sites = sites or scored_surveys(sizes=sizes)
     arms, cohort = lay(plan, sites), cohort_digest(sites)
     facts = {
         "format": FORMAT,

@@ -13,10 +13,11 @@ if TYPE_CHECKING:
     from roundelay.inference.evaluation import EvaluationResult
     from roundelay.inference.evaluation import evaluate_model as evaluate
     from roundelay.inference.prediction import predict_folder as predict
+    from roundelay.records.folds import CrossValidation
     from roundelay.records.result import ArmResult, RunResult
     from roundelay.records.verification import Verification
     from roundelay.records.verification import verify_run as verify
-    from roundelay.running.api import run
+    from roundelay.running.api import run, run_folds
     from roundelay.study.file import read_study
     from roundelay.study.study import Study
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ArmResult",
+    "CrossValidation",
     "EvaluationResult",
     "RunResult",
     "Study",
@@ -34,11 +36,13 @@ __all__ = [
     "predict",
     "read_study",
     "run",
+    "run_folds",
     "verify",
 ]
 
 _HOMES = {
     "ArmResult": ("records.result", "ArmResult"),
+    "CrossValidation": ("records.folds", "CrossValidation"),
     "EvaluationResult": ("inference.evaluation", "EvaluationResult"),
     "RunResult": ("records.result", "RunResult"),
     "Study": ("study.study", "Study"),
@@ -47,6 +51,7 @@ _HOMES = {
     "predict": ("inference.prediction", "predict_folder"),
     "read_study": ("study.file", "read_study"),
     "run": ("running.api", "run"),
+    "run_folds": ("running.api", "run_folds"),
     "verify": ("records.verification", "verify_run"),
 }
 

@@ -3,21 +3,36 @@
 import contextlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from typer.main import get_command
 
 import roundelay
-from roundelay.cli import cache, inference, init, ledger, network, phantom, results, show, stopping
-from roundelay.cli.options import DataOption, DeviceOption, JsonOption, StudyArgument, at_home
+from roundelay.cli import (
+    cache,
+    inference,
+    init,
+    ledger,
+    network,
+    phantom,
+    results,
+    several,
+    show,
+    stopping,
+)
+from roundelay.cli.options import (
+    DataOption,
+    DeviceOption,
+    FoldsOption,
+    JsonOption,
+    StudyArgument,
+    at_home,
+)
 from roundelay.cli.progress import Watch
 from roundelay.errors import MissingTorchError, RoundelayError, UserError
 from roundelay.files.mishap import explained
 from roundelay.learning.cpu.heap import keep_freed_memory
-
-if TYPE_CHECKING:
-    from roundelay.study.study import Study
 
 app = typer.Typer(
     help="Sequential federated learning on medical images: the model goes round the hospitals,"
@@ -114,17 +129,24 @@ def check(
     out: Annotated[
         Path | None, typer.Option(help="Folder that the run will be in: is there room?")
     ] = None,
+    folds: FoldsOption = None,
     device: DeviceOption = "auto",
     json_: JsonOption = False,
 ) -> None:
     """Sites, splits, itinerary, bytes, time and memory expected; trains nothing."""
     from roundelay.study.file import read_study
 
-    found = read_study(study, data=data)
+    found = read_study(study, data=data, folds=folds)
+    place = out or _free_folder(Path("RUN"))
+    keep_freed_memory()
+    if found.data.folds and found.data.test_fold is None:
+        from roundelay.cli.check_folds import check_folds
+
+        check_folds(found, out=place, device=device, json_=json_)
+        return
     from roundelay.cli.check import check_study
 
-    keep_freed_memory()
-    check_study(found, out=out or _free_folder(Path("RUN")), device=device, json_=json_)
+    check_study(found, out=place, device=device, json_=json_)
 
 
 @app.command()
@@ -140,16 +162,22 @@ def run(
             help="A run for each site, into OUT/SITE, with that site left out of training.",
         ),
     ] = False,
+    folds: FoldsOption = None,
     device: DeviceOption = "auto",
     json_: JsonOption = False,
 ) -> None:
     """The main job: run all arms of a study."""
     from roundelay.study.file import read_study
 
-    found = read_study(study, data=data)  # before torch: a broken study is answered at once
+    found = read_study(
+        study, data=data, folds=folds
+    )  # before torch: a broken study is answered at once
     keep_freed_memory()
     if leave_one_site_out:
-        _leave_out(found, out, resume, device, json_)
+        several.leave_out(found, out, resume=resume, device=device, json_=json_)
+        return
+    if found.data.folds and found.data.test_fold is None:
+        several.cross_validate(found, out, resume=resume, device=device, json_=json_)
         return
     from roundelay.running.run import run_study
 
@@ -208,26 +236,6 @@ def watch(
 app.command()(phantom.phantom)
 app.command()(cache.cache)
 app.command()(network.submit)
-
-
-def _leave_out(found: "Study", out: Path, resume: bool, device: str, json_: bool) -> None:
-    from roundelay.running.leave_one_site_out import run_leaving_out
-
-    with Watch(quiet=json_) as watch:
-        summary = run_leaving_out(
-            found,
-            out,
-            resume=resume,
-            device=device,
-            on_event=watch.event,
-            on_site=lambda site, n, of: watch.say(f"\n{site} left out ({n} of {of})"),
-        )
-    with show.finished_in(out):
-        if json_:
-            show.json_line(summary)
-        else:
-            results.left_out(summary)
-            show.line(f"\nThe report:  {out / 'report.html'}")
 
 
 def _free_folder(wanted: Path) -> Path:

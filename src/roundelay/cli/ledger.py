@@ -20,10 +20,10 @@ RunArgument = Annotated[Path, typer.Argument(help="A run folder.")]
 @app.command("show")
 def show_ledger(run: RunArgument, json_: JsonOption = False) -> None:
     """Every visit of every arm."""
-    from roundelay.records.layout import LEDGER, arm_folders
+    from roundelay.records.layout import LEDGER
     from roundelay.relay.chain import read_chain
 
-    found = {label: read_chain(place / LEDGER) for label, place in arm_folders(run).items()}
+    found = {label: read_chain(place / LEDGER) for label, place in _arms(run).items()}
     if json_:
         show.json_line({label: chain.lines for label, chain in found.items()})
         return
@@ -42,6 +42,20 @@ def show_ledger(run: RunArgument, json_: JsonOption = False) -> None:
     for label, chain in found.items():
         show.table(label, columns, [_row(r) for line in chain.legs for r in line["receipts"]])
         show.line(f"head {chain.head}\n")
+
+
+def _arms(run: Path) -> dict[str, Path]:
+    """The folders of all arms; of a folder of several runs those of each, its name in front."""
+    from roundelay.records.layout import arm_folders
+    from roundelay.records.left_out_claims import runs_below
+
+    if not (runs := runs_below(run)):
+        return arm_folders(run)
+    return {
+        f"{one.out.name}/{label}": place
+        for one in runs
+        for label, place in arm_folders(one.out).items()
+    }
 
 
 @app.command("verify")

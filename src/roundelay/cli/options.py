@@ -20,6 +20,14 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON alone on st
 DeviceOption = Annotated[
     str, typer.Option("--device", help="Where to compute: auto, cpu, cuda or mps.")
 ]
+FoldsOption = Annotated[
+    int | None,
+    typer.Option(
+        "--folds",
+        help="Cross-validation: a run for each of so many folds, into OUT/fold-1 and on; every"
+        " patient tests once. In the place of data.folds.",
+    ),
+]
 LAYOUTS = "lgg, nifti, nnunet, datalist, dicom"
 """By name, without loading what reads them."""
 

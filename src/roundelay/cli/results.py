@@ -78,6 +78,35 @@ def left_out(summary: Mapping[str, Any]) -> None:
     _comparisons(summary)
 
 
+def folds(summary: Mapping[str, Any], count: int) -> None:
+    """The table of a cross-validation: a method a row, over the patients of all folds."""
+    rows = [
+        [
+            row["method"],
+            str(row["patients"]),
+            f"{row['dice_mean']:.3f}",
+            interval(row["dice_mean_interval"]),
+            f"{row['dice_median']:.3f}",
+            interval(row["dice_median_interval"]),
+            " ".join(f"{mean:.3f}" for mean in sorted(row["single_seeds"])),
+            *(_number(row["by_site"].get(site, {}).get("mean")) for site in _sites(summary)),
+        ]
+        for row in summary["methods"]
+    ]
+    columns = [
+        "method", "patients", "Dice mean", "95 %", "median", "95 %", "single seeds",
+        *_sites(summary),
+    ]  # fmt: skip
+    stamp = " of SYNTHETIC patients" if summary["synthetic"] else ""
+    show.line("")
+    show.table(f"Dice{stamp}, each patient scored once, in one of {count} folds", columns, rows)
+    _comparisons(summary)
+
+
+def _sites(summary: Mapping[str, Any]) -> list[str]:
+    return sorted({site for row in summary["methods"] for site in row["by_site"]})
+
+
 def _comparisons(summary: Mapping[str, Any]) -> None:
     """Each difference, then why there is no verdict, each reason once."""
     found = summary["comparisons"]

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from roundelay.data.folds import place_in_fold
 from roundelay.data.formats.known import read_volume
 from roundelay.data.left_out import refuse
 from roundelay.data.looking import look_at
@@ -34,6 +35,8 @@ MOST, NEARLY_ALL = 0.5, 0.75
 def open_patients(patients: Sequence[Patient], data: Data) -> tuple[Patient, ...]:
     """Read, check and split the patients of one site. Raises DataError naming every faulty file."""
     opened = read_patients(patients, preprocessing_of(data))
+    if data.test_fold is not None:
+        return place_in_fold(opened, data, data.test_fold)
     return split_patients(opened, data.split, data.split_seed)
 
 

@@ -26,11 +26,27 @@ def assign_sites(patients: Sequence[Patient], data: Data) -> Sites:
     _refuse_confusable("patients", [patient.id for patient in patients])
     kind, _, value = data.sites.partition(":")
     if kind == "chunks":
+        _refuse_placed(patients, data)
         return _in_chunks(patients, int(value), data.split_seed)
     sites = _by_table(patients, Path(value)) if kind == "table" else _grouped(patients)
-    refuse_apart([patient for own in sites.values() for patient in own])
+    placed = [patient for own in sites.values() for patient in own]
+    _refuse_placed(placed, data)
+    refuse_apart(placed)
     _refuse_confusable("sites", sites)
     return sites
+
+
+def _refuse_placed(patients: Iterable[Patient], data: Data) -> None:
+    """Raise DataError where folds are to be drawn of patients some of whom have a split already."""
+    if data.folds is None:
+        return
+    for patient in patients:
+        if patient.split or patient.drawn != DRAWN:
+            raise DataError(
+                f"The study draws {data.folds} folds of all patients, and a table or a list beside"
+                f" the images says already who trains and who tests (the first: {patient.folder})."
+                " Take the column split or that list away, or folds out of [data]."
+            )
 
 
 def unplaced(patients: Sequence[Patient], data: Data) -> Iterator[tuple[str, str]]:

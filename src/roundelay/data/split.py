@@ -20,27 +20,27 @@ def split_patients(patients: Sequence[Patient], shares: Split, seed: int) -> tup
     for a patient who stands twice.
     """
     refuse_leak(patients)
-    patients, unusable = _apart(patients)
+    patients, unusable = usable(patients)
     if all(patient.split for patient in patients):
         return (*patients, *unusable)
     site = patients[0].site
     rng = Random(f"{seed}/split/{site}")
     persons = by_person(patients)
     free = [exams for exams in persons if not exams[0].split]
-    rest = sorted(rng.sample(free, k=len(free)), key=_tumour_size)
+    rest = sorted(rng.sample(free, k=len(free)), key=tumour_size)
     count = len(persons)
     splits = {patient.person: patient.split for patient in patients if patient.split}
     for name, part in ((TEST, shares.test), (VALIDATION, shares.validation)):
         able = [exams for exams in rest if all(name in exam.drawn for exam in exams)]
         wanted = min(int(part * count + 0.5), len(rest) - 1, len(able))
-        for exams in _evenly(able, wanted, rng.random()):
+        for exams in evenly(able, wanted, rng.random()):
             splits[exams[0].person] = name
             rest.remove(exams)
     placed = (replace(p, split=splits.get(p.person, TRAIN)) for p in patients)
     return (*placed, *unusable)
 
 
-def _apart(patients: Sequence[Patient]) -> tuple[tuple[Patient, ...], tuple[Patient, ...]]:
+def usable(patients: Sequence[Patient]) -> tuple[tuple[Patient, ...], tuple[Patient, ...]]:
     """Those who can be used, and those who are left out."""
     return tuple(p for p in patients if not p.fault), tuple(p for p in patients if p.fault)
 
@@ -54,7 +54,8 @@ def by_person(patients: Sequence[Patient]) -> list[tuple[Patient, ...]]:
     return [tuple(sorted(exams, key=lambda p: p.split is None)) for exams in found.values()]
 
 
-def _tumour_size(exams: Sequence[Patient]) -> int:
+def tumour_size(exams: Sequence[Patient]) -> int:
+    """Of a person: the largest of all exams, in voxels."""
     return max(exam.tumour_size for exam in exams)
 
 
@@ -76,7 +77,7 @@ def refuse_leak(patients: Sequence[Patient]) -> None:
 def refuse_apart(patients: Sequence[Patient]) -> None:
     """Raise DataError where exams of one person stand at two sites, or in two splits; one that has
     none yet may come to stand in any."""
-    for first, *others in by_person(_apart(patients)[0]):
+    for first, *others in by_person(usable(patients)[0]):
         for other in others:
             if other.site != first.site or len({first.split, other.split} - {None}) > 1:
                 raise DataError(
@@ -107,7 +108,8 @@ def _refuse_same_pictures(patients: Sequence[Patient]) -> None:
                 )
 
 
-def _evenly(
+def evenly(
     persons: Sequence[tuple[Patient, ...]], wanted: int, start: float
 ) -> list[tuple[Patient, ...]]:
+    """So many of them at even distances, from a start between 0 and 1."""
     return [persons[int((i + start) * len(persons) / wanted)] for i in range(wanted)]

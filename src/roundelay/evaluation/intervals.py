@@ -82,6 +82,23 @@ def mean_interval(seeds: Sequence[Sequence[float]], seed: int) -> Interval | Non
     return estimate(table[:, np.lexsort(table)], seed=seed).interval(lowest=0.0)
 
 
+def median_interval(seeds: Sequence[Sequence[float]], seed: int) -> Interval | None:
+    """The interval of the median over patients of each one's mean over seeds, as `mean_interval`.
+
+    Seeds and patients are drawn as for the mean; the standard error is that of the resamples'
+    medians, the degrees of freedom are the mean's.
+    """
+    if len(seeds[0]) < FEWEST:
+        return None
+    if len(seeds) == 1:
+        return over_patients(seeds[0], np.median, seed)
+    table = np.asarray(seeds, dtype=np.float64)
+    table = table[:, np.lexsort(table)]
+    error = float(_resampled([table], seed, np.median).std())
+    middle, freedom = float(np.median(table.mean(axis=0))), estimate(table, seed=seed).freedom
+    return Estimate(middle, error if error > 1e-12 else 0.0, freedom).interval(lowest=0.0)
+
+
 def estimate(table: Table, less: Table | None = None, *, seed: int) -> Estimate:
     """The mean of a table, less that of another one over the same patients and seeds of its own."""
     tables = [table] if less is None else [table, -less]
@@ -97,8 +114,11 @@ def estimate(table: Table, less: Table | None = None, *, seed: int) -> Estimate:
     return Estimate(mean, float(_resampled(tables, seed).std()), float(freedom))
 
 
-def _resampled(tables: Sequence[Table], seed: int) -> NDArray[np.float64]:
-    """The means of all resamples; patients are drawn for all tables at once, seeds for each."""
+def _resampled(
+    tables: Sequence[Table], seed: int, over: Callable[..., Any] = np.mean
+) -> NDArray[np.float64]:
+    """The mean over patients of all resamples, or what else `over` them; patients are drawn for all
+    tables at once, seeds for each."""
     draw = np.random.default_rng(seed)
     patients = tables[0].shape[1]
     found = []
@@ -108,7 +128,8 @@ def _resampled(tables: Sequence[Table], seed: int) -> NDArray[np.float64]:
             one[draw.integers(len(one), size=(count, len(one) - 1))].mean(axis=1) for one in tables
         )
         drawn = draw.integers(patients, size=(count, patients - 1))
-        found.append(np.take_along_axis(np.asarray(rows), drawn, axis=1).mean(axis=1))
+        picked = np.take_along_axis(np.asarray(rows), drawn, axis=1)
+        found.append(over(picked, axis=1))
     return np.concatenate(found)
 
 

@@ -82,6 +82,12 @@ def find_model(path: Path) -> Path:
     found = sorted([*path.glob("model.safetensors"), *path.glob("arms/*/model.safetensors")])
     if len(found) == 1:
         return found[0]
+    if any(path.glob("fold-*/arms/*/model.safetensors")):
+        raise ModelError(
+            f"{path} holds a model for each fold, made to be scored: each was trained without the"
+            " patients of its fold. For the model to use run the study once more without folds, and"
+            " give that run."
+        )
     if not found:
         raise ModelError(f"{path} holds no finished model (arms/*/model.safetensors).")
     names = ", ".join(str(p.relative_to(path)) for p in found)

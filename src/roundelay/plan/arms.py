@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from roundelay.data.survey import POOLED, SiteSurvey
-from roundelay.errors import StudyError
+from roundelay.data.survey import POOLED, TRAIN, SiteSurvey
+from roundelay.errors import DataError, StudyError
 from roundelay.plan.itinerary import Leg
 from roundelay.plan.legs import lay_legs, round_ends
 from roundelay.plan.orders import order_sites
@@ -51,8 +51,8 @@ def lay(study: Study, surveys: Mapping[str, SiteSurvey]) -> list[Arm]:
 
     Raises DataError where a site has nothing to train on, StudyError for an impossible order.
     """
-    trained = _without(study.evaluation.leave_out, surveys)
-    order = _given_order(study, trained)
+    trained = _trained(study, surveys)
+    order = _given_order(study, trained, surveys)
     _refuse_endless(study, len(order))
     slices = site_slices(study, {site: trained[site] for site in order})
     works = {site: visit_work(study.recipe, site, slices) for site in order}
@@ -63,8 +63,18 @@ def lay(study: Study, surveys: Mapping[str, SiteSurvey]) -> list[Arm]:
     return arms
 
 
-def _without(left_out: str | None, surveys: Mapping[str, SiteSurvey]) -> dict[str, SiteSurvey]:
-    """The sites that train: all but the one that the model is to meet for the first time."""
+def _trained(study: Study, surveys: Mapping[str, SiteSurvey]) -> dict[str, SiteSurvey]:
+    """The sites that train: all but the one that the model is to meet for the first time, or those
+    all of whose patients test in this fold."""
+    if study.data.test_fold is not None:
+        trained = {site: one for site, one in surveys.items() if one.patients[TRAIN]}
+        if not trained:
+            raise DataError(
+                f"In fold {study.data.test_fold} all patients test and none trains: there are too"
+                " few for folds."
+            )
+        return trained
+    left_out = study.evaluation.leave_out
     if left_out is not None and left_out not in surveys:
         raise StudyError(
             f"leave_out = {left_out!r} is no site; the sites are {', '.join(surveys)}."
@@ -93,10 +103,13 @@ def _refuse_endless(study: Study, sites: int) -> None:
         )
 
 
-def _given_order(study: Study, trained: Mapping[str, SiteSurvey]) -> tuple[str, ...]:
+def _given_order(
+    study: Study, trained: Mapping[str, SiteSurvey], surveys: Mapping[str, SiteSurvey]
+) -> tuple[str, ...]:
     if not study.recipe.site_order:
         return tuple(trained)
-    order = tuple(s for s in study.recipe.site_order if s != study.evaluation.leave_out)
+    away = set(surveys) - set(trained)
+    order = tuple(site for site in study.recipe.site_order if site not in away)
     if set(order) != set(trained):
         raise StudyError(
             f"site_order names {', '.join(order)}; the sites are {', '.join(trained)}."

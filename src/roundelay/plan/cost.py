@@ -65,9 +65,13 @@ def _merged(arm: Arm) -> int:
     return sum(len(leg.stops) for leg in arm.legs if len(leg.stops) > 1 and leg.task == "train")
 
 
-def check_room(out: Path, needed: int) -> None:
-    """Raise DiskFullError where what is still to be written does not fit on the disk."""
-    there = (p for room in ("arms", "sites") for p in (out / room).rglob("*") if p.is_file())
+def check_room(out: Path, needed: int, *, runs: Sequence[Path] = ()) -> None:
+    """Raise DiskFullError where what is still to be written does not fit on the disk.
+
+    `runs` are the run folders below `out` that it is needed for, where it isn't one itself.
+    """
+    rooms = [run / room for run in (runs or (out,)) for room in ("arms", "sites")]
+    there = (p for room in rooms for p in room.rglob("*") if p.is_file())
     above = next(p for p in (out, *out.absolute().parents) if p.exists())
     free, needed = shutil.disk_usage(above).free, needed - sum(p.stat().st_size for p in there)
     if needed > free:

@@ -8,9 +8,16 @@ from roundelay.plan.itinerary import Leg
 from roundelay.study.sections import PARALLEL, RELAYS
 
 
-def weak_places(arms: Sequence[Arm], surveys: Mapping[str, SiteSurvey]) -> list[str]:
-    """Sites with one training patient, and where in the order that patient is least hidden."""
-    alone = [site for site, survey in surveys.items() if sum(survey.patients.values()) == 1]
+def weak_places(
+    arms: Sequence[Arm], surveys: Mapping[str, SiteSurvey], *, folds: bool = False
+) -> list[str]:
+    """Sites with one training patient, and where in the order that patient is least hidden. In
+    `folds` who trains in this one tests in another."""
+    alone = [
+        site
+        for site, survey in surveys.items()
+        if sum(survey.patients.values()) == 1 and survey.patients[TRAIN] and not folds
+    ]
     notices = _alone(alone)
     for site, survey in surveys.items():
         if survey.patients[TRAIN] != 1:

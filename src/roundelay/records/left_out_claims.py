@@ -17,8 +17,8 @@ from roundelay.records.result_checks import differences
 from roundelay.study.study import Study
 
 
-def left_out_runs(out: Path) -> list[RunEvidence]:
-    """The runs of such a folder; empty where it is none."""
+def runs_below(out: Path) -> list[RunEvidence]:
+    """The runs of a folder of several; empty where it is none."""
     if not out.is_dir() or (out / RECORD).exists():
         return []
     return [RunEvidence(folder) for folder in sorted(out.iterdir()) if (folder / RECORD).exists()]

@@ -10,11 +10,18 @@ from roundelay.records.arm_claims import arm_problems, claims_on_end, claims_on_
 from roundelay.records.claims import CantBeChecked, Claim, tried
 from roundelay.records.closing import head_of_run
 from roundelay.records.evidence import OLDER, ArmEvidence, RunEvidence
+from roundelay.records.folds_claims import (
+    check_folds,
+    check_folds_alike,
+    check_folds_end,
+    check_who_tests,
+    fold_number,
+)
 from roundelay.records.layout import ARMS, LEDGER, SAMPLES, read_record
 from roundelay.records.left_out_claims import (
     check_left_out_sites,
     check_left_out_summary,
-    left_out_runs,
+    runs_below,
 )
 from roundelay.records.result_checks import ComputedAgain, check_patients_file, check_summary
 from roundelay.records.run_checks import (
@@ -85,8 +92,9 @@ def check_run(out: Path) -> Verification:
     for path in out.rglob("*"):
         if not (path.is_file() or path.is_dir()):
             raise LedgerError(f"{path} is neither a file nor a folder: nothing there was read.")
-    if runs := left_out_runs(out):
-        return _check_left_out(out, runs)
+    if runs := runs_below(out):
+        several = any(fold_number(run) is not None for run in runs)
+        return (_check_folds if several else _check_left_out)(out, runs)
     read_record(out)  # else it is no run
     if not (out / ARMS).is_dir():
         raise LedgerError(f"{out} holds no ledger ({ARMS}/*/{LEDGER}). Give a run folder.")
@@ -95,12 +103,32 @@ def check_run(out: Path) -> Verification:
 
 def _check_left_out(out: Path, runs: Sequence[RunEvidence]) -> Verification:
     """All runs of a folder in which every hospital was left out, each named in front."""
-    found = {run.out.name: _check_one(run) for run in runs}
-    claims = [
+    return _with_runs(
+        runs,
         tried("", "every site is left out once", lambda: check_left_out_sites(runs)),
         tried("", "summary.json is what the runs come to",
               lambda: check_left_out_summary(out, runs)),
-    ]  # fmt: skip
+    )  # fmt: skip
+
+
+def _check_folds(out: Path, runs: Sequence[RunEvidence]) -> Verification:
+    """As `_check_left_out`, of a folder of folds."""
+    return _with_runs(
+        runs,
+        tried("", "the runs are all folds of one study", lambda: check_folds(out, runs)),
+        tried("", "every patient tests in one fold, and in one alone",
+              lambda: check_who_tests(runs)),
+        tried("", "one software on one machine computed all folds",
+              lambda: check_folds_alike(runs)),
+        tried("", "summary.json and patients.csv are what the folds come to",
+              lambda: check_folds_end(out, runs)),
+    )  # fmt: skip
+
+
+def _with_runs(runs: Sequence[RunEvidence], *claims_on_all: Claim) -> Verification:
+    """The claims on all runs together, then those on each, named in front."""
+    found = {run.out.name: _check_one(run) for run in runs}
+    claims = [*claims_on_all]
     for name, one in found.items():
         claims += [replace(c, about=f"{name}/{c.about}".rstrip("/")) for c in one.claims]
     heads = {f"{n}/{label}": head for n, one in found.items() for label, head in one.heads.items()}

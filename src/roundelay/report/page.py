@@ -9,10 +9,12 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from roundelay.files.places import refuse_place
 from roundelay.files.writing import write_text
 from roundelay.records.contents import Run, read_run
+from roundelay.records.folds import read_folds, study_of_folds
 from roundelay.records.layout import FIGURES, REPORT
 from roundelay.report import account, by_region, people, sections
 from roundelay.report.blocks import Figure, Page
 from roundelay.report.drawing import on_page
+from roundelay.report.folds import lay_folds
 from roundelay.report.sentences import answer
 from roundelay.report.several import lay_side_by_side
 
@@ -24,11 +26,17 @@ def nobody_listens(_: str) -> None:
 
 
 def write_report(place: Path, out: Path | None = None, *, say: OnNotice = nobody_listens) -> Path:
-    """Write ``report.html`` and ``figures/`` of a run, finished or not; into its folder, or `out`.
+    """Write ``report.html`` and ``figures/`` of a run, or of all folds of a study, finished or not;
+    into its folder, or `out`.
 
     What of the run can't be read stands on the page, and is said. Raises RunFolderError where
     `place` holds no run.
     """
+    if (study := study_of_folds(place)) is not None:
+        found = read_folds(place, study)
+        for problem in found.combined.problems if found.runs else ():
+            say(problem)
+        return write_page(lay_folds(found), out or place)
     run = read_run(place)
     for problem in run.problems:
         say(problem)

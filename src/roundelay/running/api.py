@@ -1,9 +1,11 @@
-"""`roundelay.run`: the main job from Python."""
+"""`roundelay.run` and `roundelay.run_folds`: the main job from Python."""
 
 from pathlib import Path
 
+from roundelay.records.folds import CrossValidation
 from roundelay.records.result import RunResult
 from roundelay.running.events import OnEvent
+from roundelay.running.folds import nobody_counts, run_all_folds
 from roundelay.running.run import nobody_watches, run_study
 from roundelay.study.file import read_study
 from roundelay.study.study import Study
@@ -30,3 +32,27 @@ def run(
     if not isinstance(study, Study):
         study = read_study(study, data=None if data is None else Path(data))
     return run_study(study, Path(out), resume=resume, device=device, on_event=on_event)
+
+
+def run_folds(
+    study: Study | Path | str,
+    out: Path | str,
+    *,
+    folds: int | None = None,
+    data: Path | str | None = None,
+    resume: bool = False,
+    device: str = "auto",
+    on_event: OnEvent = nobody_watches,
+) -> CrossValidation:
+    """Run all folds of a study, each into a folder ``fold-1``, ... of `out`: every patient tests
+    once.
+
+    `folds` takes the place of ``data.folds`` where a file or preset is named; all else is as for
+    `run`.
+    """
+    if not isinstance(study, Study):
+        place = None if data is None else Path(data)
+        study = read_study(study, data=place, folds=folds)
+    return run_all_folds(
+        study, Path(out), resume=resume, device=device, on_event=on_event, on_fold=nobody_counts
+    )

@@ -46,6 +46,12 @@ def run_leaving_out(
             f"evaluation.leave_out = {study.evaluation.leave_out!r} leaves out one site, but all"
             " are to be left out in turn. Take the key out of the study, or the option away."
         )
+    if study.data.folds:
+        raise StudyError(
+            f"data.folds = {study.data.folds} makes every patient test once, at a hospital that"
+            " trains; --leave-one-site-out keeps whole hospitals from training. Run them one after"
+            " the other, without folds here."
+        )
     refuse_place(out, images=study.data.root)
     if resume and not is_begun(out):
         on_event(Noticed(nothing_to_resume(out)))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from roundelay.couriers import open_courier
+from roundelay.errors import StudyError
 from roundelay.learning.process import computing
 from roundelay.plan.cost import check_room
 from roundelay.plan.progress import OnStep
@@ -29,6 +30,15 @@ class Prepared:
     record: Mapping[str, Any] | None
 
 
+def refuse_all_folds(study: Study) -> None:
+    """Raise StudyError for a study that is several runs, where one is asked for."""
+    if study.data.folds and study.data.test_fold is None:
+        raise StudyError(
+            f"data.folds = {study.data.folds} is a run for each fold: run it by  roundelay run"
+            " (from Python: roundelay.run_folds), or name one fold by data.test_fold."
+        )
+
+
 @contextmanager
 def prepared(
     study: Study,
@@ -38,15 +48,18 @@ def prepared(
     device: str = "auto",
     on_step: OnStep,
     courier_of: CourierOf = open_courier,
+    alike: Mapping[str, Any] | None = None,
 ) -> Iterator[Prepared]:
     """Parse study, folder, sites and first weights, and lay the arms; write nothing.
 
-    The courier is open, and threads and deterministic mode are the study's, until the context is
-    left. Raises UserError where the user can mend it.
+    A new run computes as `alike` did, the record of another one. The courier is open, and threads
+    and deterministic mode are the study's, until the context is left. Raises UserError where the
+    user can mend it.
     """
+    refuse_all_folds(study)
     with computing(study.courier.threads, deterministic=study.recipe.deterministic):
         record = open_run(study, out, resume=resume)
-        machine = machine_for(study, record, device)
+        machine = machine_for(study, record or alike, device)
         opened = courier_of(study, home=out / STAYING, machine=machine, on_step=on_step)
         with closing(opened) as courier:
             plan = lay_run(study, courier, machine)

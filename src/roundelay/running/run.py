@@ -45,11 +45,13 @@ def run_study(
     device: str = "auto",
     on_event: OnEvent = nobody_watches,
     courier_of: CourierOf = open_courier,
+    alike: Mapping[str, Any] | None = None,
 ) -> RunResult:
     """Run all arms of a study into the folder `out`.
 
     With `resume`, go on after the last finished visit: the same final bytes as a run that was
-    never stopped. `courier_of` opens the courier. Raises UserError before anything is
+    never stopped. `courier_of` opens the courier; a new run computes in the numbers and on the
+    device that `alike` names, the record of another run. Raises UserError before anything is
     written where the user can mend it, and SiteError where a site failed. Threads and deterministic
     mode of the process are as found afterwards.
     """
@@ -60,7 +62,13 @@ def run_study(
             held.enter_context(locked(out))  # before anything of it is read
         ready = held.enter_context(
             prepared(
-                study, out, resume=resume, device=device, on_step=on_event, courier_of=courier_of
+                study,
+                out,
+                resume=resume,
+                device=device,
+                on_step=on_event,
+                courier_of=courier_of,
+                alike=alike,
             )
         )
         if ready.record is None:

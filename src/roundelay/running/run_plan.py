@@ -170,7 +170,7 @@ def lay_arms(study: Study, surveys: Mapping[str, SiteSurvey]) -> tuple[Arm, ...]
 
 def _notices(plan: RunPlan) -> Iterator[str]:
     yield from map(str, plan.left_out)
-    yield from weak_places(plan.arms, plan.surveys)
+    yield from weak_places(plan.arms, plan.surveys, folds=plan.study.data.folds is not None)
     if not any(survey.patients[TEST] for survey in plan.surveys.values()):
         pictures = " and no pictures" if plan.study.evaluation.samples else ""
         yield f"No site has a test patient: there will be no test scores{pictures}."

@@ -38,6 +38,8 @@ SCHEMES = ("institution", "chunks:N", f"{TABLE}FILE.csv")
 
 MOST_CHANNELS, MOST_REGIONS, MOST_VALUE = 16, 16, 65_535
 
+MOST_FOLDS = 100
+
 
 PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_+-]{0,31}")
 
@@ -113,6 +115,8 @@ class Data(Section):
     split: Split = Split()
     split_seed: Seed = 0
     fold: Annotated[int, Field(ge=0, le=999)] | None = None
+    folds: Annotated[int, Field(ge=2, le=MOST_FOLDS)] | None = None
+    test_fold: Annotated[int, Field(ge=1, le=MOST_FOLDS)] | None = None
     slices: Literal["all", "positive"] = "all"
     train_slices: Many | None = None
     plane: Plane = "auto"
@@ -162,6 +166,26 @@ class Data(Section):
         return self
 
     @model_validator(mode="after")
+    def _known_folds(self) -> Self:
+        if self.folds is None:
+            if self.test_fold is not None:
+                raise ValueError("test_fold says which of the folds tests: it needs folds")
+            return self
+        if self.fold is not None:
+            raise ValueError(
+                "fold and folds contradict each other: fold takes the test patients from a list"
+                " beside the images, folds draws them from all patients"
+            )
+        if self.test_fold is not None and self.test_fold > self.folds:
+            raise ValueError(f"test_fold = {self.test_fold}, but there are {self.folds} folds")
+        if self.split.validation >= 1 - 1 / self.folds:
+            raise ValueError(
+                f"split.validation = {self.split.validation:g} and one fold of {self.folds} to test"
+                " leave no patient to train on"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _known_images(self) -> Self:
         if self.is_lgg:
             for key in ("channels", "labels", "ignored_labels", "spacing"):
@@ -198,5 +222,6 @@ class Data(Section):
 NEWCOMERS: dict[str, Any] = {
     "channels": (), "labels": {}, "ignored_labels": (), "plane": "auto", "align": "refuse",
     "on_bad_exam": "refuse", "spacing": None, "neighbours": 0, "fold": None,
+    "folds": None, "test_fold": None,
 }  # fmt: skip
 """Keys that came later, with what they are where a study says nothing."""

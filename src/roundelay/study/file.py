@@ -15,8 +15,9 @@ from roundelay.study.sections import TABLE, is_file, is_table
 from roundelay.study.study import Study
 
 
-def read_study(study: Path | str, *, data: Path | None = None) -> Study:
-    """Read a study file, or a preset by name; `data` takes the place of ``data.root``.
+def read_study(study: Path | str, *, data: Path | None = None, folds: int | None = None) -> Study:
+    """Read a study file, or a preset by name; `data` takes the place of ``data.root``, `folds` of
+    ``data.folds``, with all of them to test in turn.
 
     A relative path in it is relative to the study file. Raises StudyError naming every fault at
     once, or where a name is that of a preset and of a file.
@@ -29,7 +30,7 @@ def read_study(study: Path | str, *, data: Path | None = None) -> Study:
                 " it for the preset."
             )
         return parse_study(
-            preset_text(str(study)), where=f"preset {study}", folder=Path(), data=data
+            preset_text(str(study)), where=f"preset {study}", folder=Path(), data=data, folds=folds
         )
     try:
         text = read_text(path, StudyError, limit=LARGEST)
@@ -38,14 +39,25 @@ def read_study(study: Path | str, *, data: Path | None = None) -> Study:
             raise
         presets = f"Give a study file, or a preset: {', '.join(preset_names())}."
         raise StudyError(f"{error}\n{presets}") from error
-    return parse_study(text, where=str(path), folder=path.parent, data=data)
+    return parse_study(text, where=str(path), folder=path.parent, data=data, folds=folds)
 
 
-def parse_study(text: str, *, where: str, folder: Path, data: Path | None = None) -> Study:
+def parse_study(
+    text: str,
+    *,
+    where: str,
+    folder: Path,
+    data: Path | None = None,
+    folds: int | None = None,
+) -> Study:
     """Check the text of a study; `where` names it in errors, paths are relative to `folder`."""
     values = parse_toml(text, where, StudyError)
-    if data is not None and isinstance(values.setdefault("data", {}), dict):
-        values["data"]["root"] = str(data)
+    given = {"root": data and str(data), "folds": folds}
+    for key, value in given.items():
+        if value is not None and isinstance(values.setdefault("data", {}), dict):
+            values["data"][key] = value
+    if folds is not None and isinstance(values["data"], dict):
+        values["data"].pop("test_fold", None)  # all of them are asked for
     _place(values, "data", "root", lambda root: root and data is None, "", folder)
     _place(values, "data", "sites", is_table, TABLE, folder)
     _place(values, "model", "weights", is_file, "", folder)

@@ -107,13 +107,6 @@ class Recipe(Section):
     def _agree(self) -> Self:
         if self.epochs and self.steps:
             raise ValueError("epochs and steps contradict each other: give one of them")
-        if self.channel_dropout and not self.augment:
-            raise ValueError("channel_dropout is a kind of augmentation: it needs augment = true")
-        if self.dropped_together and not self.channel_dropout:
-            raise ValueError("dropped_together needs a channel_dropout: how often channels are")
-        for together in self.dropped_together:
-            if not together or len(set(together)) != len(together):
-                raise ValueError("a set of dropped_together is empty, or names a channel twice")
         if self.average_decay and self.average != "ema":
             raise ValueError('average_decay belongs to average = "ema"')
         if len(set(self.site_order)) != len(self.site_order):
@@ -123,6 +116,17 @@ class Recipe(Section):
             raise ValueError('site_order and order = "size" contradict each other')
         if len(set(orders)) != len(orders):
             raise ValueError("compare_orders names an order twice, or the one that order names")
+        return self
+
+    @model_validator(mode="after")
+    def _agree_on_what_is_dropped(self) -> Self:
+        if self.channel_dropout and not self.augment:
+            raise ValueError("channel_dropout is a kind of augmentation: it needs augment = true")
+        if self.dropped_together and not self.channel_dropout:
+            raise ValueError("dropped_together needs a channel_dropout: how often channels are")
+        for together in self.dropped_together:
+            if not together or len(set(together)) != len(together):
+                raise ValueError("a set of dropped_together is empty, or names a channel twice")
         return self
 
     @model_serializer(mode="wrap")

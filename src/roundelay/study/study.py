@@ -55,6 +55,11 @@ class Study(Section):
         validates = self.data.split.validation or is_table(self.data.sites)  # the table may give it
         if self.evaluation.follow != "none" and not validates:
             raise ValueError(f'follow = "{self.evaluation.follow}" needs validation patients')
+        if self.data.folds and self.evaluation.leave_out is not None:
+            raise ValueError(
+                "evaluation.leave_out and data.folds contradict each other: at the site left out"
+                " all patients test, in folds each patient once. Take one of them out"
+            )
         self._agree_on_images()
         self._agree_on_arms()
         self._agree_on_absence()
@@ -123,6 +128,10 @@ class Study(Section):
         """What the study's network is built from."""
         seen = len(self.data.channel_names) * (1 + 2 * self.data.neighbours)
         return NetworkShape(self.model.encoder, seen, len(self.data.regions))
+
+    def of_fold(self, fold: int | None) -> "Study":
+        """The study in which this fold, from 1, tests; None: that of all folds."""
+        return self.model_copy(update={"data": self.data.model_copy(update={"test_fold": fold})})
 
     def without_places(self) -> dict[str, Any]:
         """The study less what only one computer knows: folders, files, processes.

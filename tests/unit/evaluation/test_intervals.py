@@ -8,7 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import bootstrap, t
 
-from roundelay.evaluation.intervals import Estimate, Interval, estimate, mean_interval
+from roundelay.evaluation.intervals import (
+    Estimate,
+    Interval,
+    estimate,
+    mean_interval,
+    median_interval,
+)
 
 
 def every_resample(table):
@@ -46,6 +52,38 @@ def test_of_a_difference_patients_are_drawn_together_and_seeds_of_each_on_their_
     assert found.mean == pytest.approx(first.mean() - second.mean())
     assert found.error == pytest.approx(np.std(expected), rel=0.03)
     assert found.error < 0.05  # the patients' own 0.2 is in both methods, and cancels
+
+
+def test_of_a_median_too_by_counting_every_resample():
+    table = np.random.default_rng(9).beta(5, 2, (3, 5))
+    medians = [
+        np.median(table[np.ix_(rows, columns)].mean(axis=0))
+        for rows in product(range(3), repeat=2)
+        for columns in product(range(5), repeat=4)
+    ]
+    freedom = estimate(table, seed=0).freedom
+
+    interval = median_interval(table.tolist(), 0)
+
+    middle = np.median(table.mean(axis=0))
+    reach = t.isf(0.025, freedom) * np.std(medians)
+    assert middle - interval.low == pytest.approx(reach, rel=0.03)
+    assert interval.high == pytest.approx(min(1, middle + reach), rel=0.03)
+
+
+def test_a_median_of_seeds_that_differ_and_patients_that_dont_by_hand():
+    table = [[0.5] * 6, [0.6] * 6, [0.7] * 6]
+
+    interval = median_interval(table, 0)
+
+    # As of the mean: the standard error of three seeds' mean, two degrees of freedom.
+    assert interval.low == pytest.approx(0.6 - t.isf(0.025, 2) * (0.01 / 3) ** 0.5, abs=0.01)
+    assert median_interval([[0.5] * 6] * 3, 0) == Interval(0.5, 0.5, "constant", interval.over)
+    assert median_interval([[0.4] * 4] * 3, 0) is None
+
+
+def test_of_one_seed_a_medians_interval_is_over_patients():
+    assert median_interval([[0.1, 0.4, 0.5, 0.7, 0.9, 0.8]], 0).over == "patients"
 
 
 def test_seeds_alone_by_hand():

@@ -59,6 +59,12 @@ def refuse_unfit_study(study: Study) -> None:
 
 
 def _refuse_one_folder(study: Study) -> None:
+    if study.data.folds:
+        raise NetworkError(
+            f"data.folds = {study.data.folds} is a run for each fold, which every hospital would"
+            " have to approve, and each with fewer test patients than most policies give scores"
+            " of. Between hospitals take one split: take folds out of [data]."
+        )
     if study.data.sites.startswith(("chunks", "table")):
         raise NetworkError(
             f"sites = {study.data.sites!r} deals out the patients of one folder. Between hospitals"
