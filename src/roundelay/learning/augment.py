@@ -21,6 +21,7 @@ class Augmentation:
     """
 
     flip: bool = True
+    flip_up_down: bool = False
     rotation_degrees: float = 20.0
     scale: float = 0.2
     shift: float = 0.05
@@ -38,9 +39,9 @@ def augment(
 ) -> tuple[Tensor, Tensor]:
     """Vary images ``[batch, channels, h, w]`` and masks ``[batch, regions, h, w]`` (0 or 1) alike.
 
-    Left-right flip, rotation, scale and shift in one resampling (beyond the edge: the edge's
-    value); then grey levels, by image and channel, the background staying as it is; then, with
-    `channel_dropout`, FLAIR takes the place of another channel, as where a sequence is missing;
+    Left-right flip (and up-down, if asked), rotation, scale and shift in one resampling (beyond the
+    edge: its value); then grey levels, by image and channel, the background staying as it is; then,
+    with `channel_dropout`, FLAIR takes the place of another channel, as where a sequence is missing;
     in a study without one, nothing does: 0, the mean.
     Both are float32. All randomness is that of `generator`, on the CPU; how much is drawn depends
     on no setting.
@@ -63,17 +64,21 @@ def augment(
 def _move(
     images: Tensor, masks: Tensor, draws: Tensor, settings: Augmentation
 ) -> tuple[Tensor, Tensor]:
-    if not (settings.flip or settings.rotation_degrees or settings.scale or settings.shift):
+    mirrored = settings.flip or settings.flip_up_down
+    if not (mirrored or settings.rotation_degrees or settings.scale or settings.shift):
         return images, masks
     mirror, angle, zoom = draws[:, 0], draws[:, 1], 1 + draws[:, 2] * settings.scale
-    mirror = torch.where(mirror < 0, -1.0, 1.0) if settings.flip else torch.ones_like(mirror)
+    # One number between -1 and 1 tosses both coins: by its sign, and by its size.
+    across_kept = ~((mirror < 0) & settings.flip)
+    down_kept = ~((mirror.abs() < 0.5) & settings.flip_up_down)
+    mirror, upset = (torch.where(kept, 1.0, -1.0) for kept in (across_kept, down_kept))
     angle = angle * settings.rotation_degrees * pi / 180
     cos, sin = torch.cos(angle) / zoom, torch.sin(angle) / zoom
     shift = draws[:, 3:] * 2 * settings.shift  # the grid's side is 2
     aspect = images.shape[-2] / images.shape[-1]
     # From a place in the result to the place that it is read from.
-    across = [mirror * cos, -sin * aspect, shift[:, 0]]
-    down = [mirror * sin / aspect, cos, shift[:, 1]]
+    across = [mirror * cos, -upset * sin * aspect, shift[:, 0]]
+    down = [mirror * sin / aspect, upset * cos, shift[:, 1]]
     theta = torch.stack(across + down, dim=1).reshape(-1, 2, 3).to(images.device)
     grid = F.affine_grid(theta, list(images.shape), align_corners=False)
     both = F.grid_sample(

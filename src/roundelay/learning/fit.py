@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 from roundelay.errors import VisitError
+from roundelay.learning.deep_supervision import loss_of, outputs_of
 from roundelay.learning.inputs import Batch
-from roundelay.learning.loss import segmentation_loss
 from roundelay.learning.machine import Machine
 from roundelay.learning.optimiser import Adam
 from roundelay.learning.schedule import learning_rate
@@ -48,7 +48,7 @@ def fit(
     Raises VisitError where the loss, or a gradient to be clipped, isn't finite: nothing of such a
     visit is handed over.
     """
-    total, seen, begin = 0.0, 0, time.perf_counter()
+    total, seen, begin, deep = 0.0, 0, time.perf_counter(), recipe.deep_supervision
     for number, (images, masks) in enumerate(batches):
         step = stop.first_step + number
         rate = learning_rate(recipe.schedule, step, stop.total_steps, recipe.learning_rate)
@@ -56,8 +56,8 @@ def fit(
         set_training(model, frozen=len(images) == 1)
         images = images.to(machine.device, memory_format=machine.memory_format)
         with machine.autocast():
-            logits = model(images)
-        loss = segmentation_loss(logits, masks.to(machine.device), recipe.loss)
+            outputs = outputs_of(model, images, deep)
+        loss = loss_of(outputs, masks.to(machine.device), recipe.loss, deep)
         value = loss.item()
         _refuse_infinite("loss", value, stop, number, recipe)
         model.zero_grad(set_to_none=True)

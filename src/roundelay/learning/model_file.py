@@ -66,6 +66,7 @@ def read_model(path: Path) -> tuple[nn.Module, InferenceSettings, dict[str, Any]
             known.encoder,
             len(settings.images.channels) * (1 + 2 * known.neighbours),
             len(settings.images.regions),
+            known.deep_supervision,
         )
     except (OSError, safetensors.SafetensorError, KeyError, ValueError, TypeError) as error:
         raise ModelError(

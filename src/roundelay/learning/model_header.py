@@ -62,6 +62,7 @@ class ModelHeader(Section):
     synthetic: bool
     images: ImagesHeader | None = None
     neighbours: Annotated[int, Field(ge=0, le=3)] = 0
+    deep_supervision: bool = False
     weights: WeightsSource | None = None
 
     @property
@@ -97,6 +98,8 @@ def model_metadata(study: Study) -> dict[str, str]:
         "study": study.digest,
         "synthetic": study.data.format == "phantom",
     }
+    if study.recipe.deep_supervision:
+        header["deep_supervision"] = True
     if study.data.neighbours:
         header["neighbours"] = study.data.neighbours
     if source := source_of(study.model):

@@ -10,16 +10,24 @@ from roundelay.errors import MissingExtraError, ModelError
 from roundelay.learning.unet import ENCODERS, build_unet, seeded
 
 
-def build_network(encoder: str, channels: int = 3, regions: int = 1, *, seed: int) -> nn.Module:
+def build_network(
+    encoder: str, channels: int = 3, regions: int = 1, deep: bool = False, *, seed: int
+) -> nn.Module:
     """A U-Net with random weights of `seed`; the global random state stays as it was.
 
     ``resnet18`` and ``resnext50_32x4d`` are ours; other names come through the extra ``smp``.
-    Raises MissingExtraError without it, ModelError for a name that it doesn't know.
+    With `deep`, one of ours has the heads of deep supervision. Raises MissingExtraError without
+    the extra, ModelError for a name that it doesn't know, and where another's network is `deep`.
     """
     if encoder in ENCODERS:
-        return build_unet(encoder, channels, regions, seed=seed)
+        return build_unet(encoder, channels, regions, deep, seed=seed)
     if near := difflib.get_close_matches(encoder, ENCODERS, n=1, cutoff=0.9):
         raise ModelError(f"There is no encoder '{encoder}'. Did you mean '{near[0]}'?")
+    if deep:
+        raise ModelError(
+            f"deep_supervision is for {', '.join(ENCODERS)}, not for encoder '{encoder}'. Choose"
+            " one of them, or deep_supervision = 0."
+        )
     with seeded(seed):
         return _from_smp(encoder, channels, regions)
 

@@ -144,10 +144,15 @@ class Decoder(nn.Module):
         )
 
     def forward(self, features: list[Tensor]) -> Tensor:
-        x, skips = features[-1], [*features[-2::-1], None]
+        return self.every_block(features)[-1]
+
+    def every_block(self, features: list[Tensor]) -> list[Tensor]:
+        """What each block gives, at 1/16, 1/8, 1/4, 1/2 and all of the side."""
+        x, skips, found = features[-1], [*features[-2::-1], None], []
         for block, skip in zip(self.blocks, skips, strict=True):
             x = block(x, skip)
-        return x
+            found.append(x)
+        return found
 
 
 SHAPES = {
@@ -167,13 +172,21 @@ class Unet(nn.Module):
     Raises ValueError where a side is no multiple of 32.
     """
 
-    def __init__(self, encoder: str, channels: int, regions: int) -> None:
+    def __init__(self, encoder: str, channels: int, regions: int, *, deep: bool = False) -> None:
         super().__init__()
         width = SHAPES[encoder].width if encoder in SHAPES else WIDTH
         widths = tuple(width * times // 4 for times in (16, 8, 4, 2, 1))
         self.encoder = _encoder(encoder, channels)
         self.decoder = Decoder(self.encoder.channels, widths)
         self.segmentation_head = nn.Sequential(nn.Conv2d(widths[-1], regions, 3, padding=1))
+        coarse = (widths[2], widths[1]) if deep else ()
+        self.deep_heads = nn.ModuleList(nn.Conv2d(width, regions, 1) for width in coarse)
+
+    def at_every_scale(self, images: Tensor) -> list[Tensor]:
+        """The logits, then those of the coarse heads at 1/4 and 1/8 of the side."""
+        blocks = self.decoder.every_block(self.encoder(images))
+        coarse = zip(self.deep_heads, (blocks[2], blocks[1]), strict=True)
+        return [self.segmentation_head(blocks[-1]), *(head(block) for head, block in coarse)]
 
     def forward(self, images: Tensor) -> Tensor:
         if images.shape[-1] % 32 or images.shape[-2] % 32:
@@ -186,10 +199,13 @@ def _encoder(name: str, channels: int) -> Encoder | EfficientNetLite0:
     return EfficientNetLite0(channels) if name == LITE0 else Encoder(SHAPES[name], channels)
 
 
-def build_unet(encoder: str, channels: int = 3, regions: int = 1, *, seed: int) -> Unet:
-    """One of `ENCODERS`, with random weights of `seed`; the global random state stays as it was."""
+def build_unet(
+    encoder: str, channels: int = 3, regions: int = 1, deep: bool = False, *, seed: int
+) -> Unet:
+    """One of `ENCODERS`, with random weights of `seed`; the global random state stays as it was.
+    With `deep`, it has the heads of deep supervision."""
     with seeded(seed):
-        model = Unet(encoder, channels, regions)
+        model = Unet(encoder, channels, regions, deep=deep)
         initialise(model)
     return model
 

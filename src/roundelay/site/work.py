@@ -38,6 +38,7 @@ def batches_of(site: LocalSite, stop: Stop) -> Iterable[Batch]:
     )
     names = study.data.channel_names
     augmentation = Augmentation(
+        flip_up_down=study.recipe.mirror == "both",
         channel_dropout=study.recipe.channel_dropout,
         dropped_together=tuple(
             tuple(names.index(name) for name in together)

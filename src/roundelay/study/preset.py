@@ -12,6 +12,8 @@ PRESETS = resources.files("roundelay") / "study" / "presets"
 
 _KEPT = re.compile(r"(split|intensity|crop|size|train_slices|slices) = ")
 
+_LGG_CHANNELS = re.compile(r"(?m)^dropped_together = .*\n")
+
 _CROP = 'crop = "brain"                      # the square around the head'
 
 
@@ -50,8 +52,9 @@ def kept_lines(text: str) -> list[str]:
 
 
 def with_data(text: str, section: str) -> str:
-    """A preset's text with another section ``[data]``."""
-    return text.replace(_data(text), f"{section}\n")
+    """A preset's text with another section ``[data]``; of the recipe, less the names of LGG's
+    channels."""
+    return _LGG_CHANNELS.sub("", text.replace(_data(text), f"{section}\n"))
 
 
 def _data(text: str) -> str:

@@ -90,9 +90,11 @@ class Recipe(Section):
     optimiser_state: Literal["reset", "travel", "stay"] = "reset"
     schedule: Literal["constant", "one_cycle", "cosine"] = "constant"
     loss: Literal["bce+dice", "bce+tversky"] = "bce+dice"
+    deep_supervision: Annotated[float, Field(ge=0, le=1)] = 0.0
     positive_share: Literal["natural"] | Annotated[float, Field(gt=0, lt=1)] = "natural"
     augment: bool = True
     channel_dropout: Fraction = 0.0
+    mirror: Literal["left-right", "both"] = "left-right"
     dropped_together: Annotated[tuple[tuple[Line, ...], ...], Field(max_length=100)] = ()
     gradient_clip: Annotated[float, Field(gt=0, le=1e6)] | None = None
     average: Literal["none", "ema", "last_round"] = "none"
@@ -122,6 +124,8 @@ class Recipe(Section):
     def _agree_on_what_is_dropped(self) -> Self:
         if self.channel_dropout and not self.augment:
             raise ValueError("channel_dropout is a kind of augmentation: it needs augment = true")
+        if self.mirror == "both" and not self.augment:
+            raise ValueError('mirror = "both" is a kind of augmentation: it needs augment = true')
         if self.dropped_together and not self.channel_dropout:
             raise ValueError("dropped_together needs a channel_dropout: how often channels are")
         for together in self.dropped_together:
@@ -141,7 +145,7 @@ class Recipe(Section):
 
 
 NEWCOMERS: dict[str, Any] = {
-    "gradient_clip": None, "dropped_together": (),
+    "gradient_clip": None, "dropped_together": (), "deep_supervision": 0.0, "mirror": "left-right",
 }  # fmt: skip
 """Keys of a recipe that came later, with what they are where a study says nothing."""
 

@@ -127,7 +127,9 @@ class Study(Section):
     def network(self) -> NetworkShape:
         """What the study's network is built from."""
         seen = len(self.data.channel_names) * (1 + 2 * self.data.neighbours)
-        return NetworkShape(self.model.encoder, seen, len(self.data.regions))
+        return NetworkShape(
+            self.model.encoder, seen, len(self.data.regions), self.recipe.deep_supervision > 0
+        )
 
     def of_fold(self, fold: int | None) -> "Study":
         """The study in which this fold, from 1, tests; None: that of all folds."""

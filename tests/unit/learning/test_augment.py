@@ -324,3 +324,16 @@ def test_what_is_dropped_together_changes_nothing_else_that_is_drawn():
     )
     assert torch.equal(each[0], together[0])
     assert torch.equal(each[1], together[1])
+
+
+def test_mirrored_along_both_axes_every_way_is_as_likely():
+    images, masks = squares(batch=400)
+    settings = replace(NOTHING, flip=True, flip_up_down=True)
+
+    moved, marks = augment(images, masks, generator(), settings)
+
+    ways = [masks[0], masks[0].flip(-1), masks[0].flip(-2), masks[0].flip(-1, -2)]
+    counts = [sum(torch.equal(one, way) for one in marks) for way in ways]
+    assert sum(counts) == 400
+    assert all(70 <= count <= 130 for count in counts)
+    assert torch.equal(moved > 0, marks.bool().expand_as(moved))
