@@ -41,8 +41,8 @@ def augment(
 
     Left-right flip (and up-down, if asked), rotation, scale and shift in one resampling (beyond the
     edge: its value); then grey levels, by image and channel, the background staying as it is; then,
-    with `channel_dropout`, FLAIR takes the place of another channel, as where a sequence is missing;
-    in a study without one, nothing does: 0, the mean.
+    with `channel_dropout`, FLAIR takes the place of another channel, as where a sequence is
+    missing; in a study without one, nothing does: 0, the mean.
     Both are float32. All randomness is that of `generator`, on the CPU; how much is drawn depends
     on no setting.
     """
