@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from roundelay.files.canonical import canonical_json
+from roundelay.study.sections import RELAYS
 
 Task = Literal["train", "recalibrate"]
 
@@ -40,6 +41,16 @@ class Stop:
     @property
     def slice_count(self) -> int:
         return sum(count for _, count in self.slices)
+
+    @property
+    def in_relay(self) -> bool:
+        """Whether one site follows the other in its arm, whose name may end with an order."""
+        return self.arm.partition("-")[0] in RELAYS
+
+    @property
+    def ends_schedule(self) -> bool:
+        """Whether no step is planned after its own."""
+        return self.first_step + self.steps == self.total_steps
 
     def __str__(self) -> str:
         return f"{self.site} (stop {self.index + 1}, round {self.round})"

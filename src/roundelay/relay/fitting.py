@@ -9,7 +9,7 @@ import numpy as np
 
 from roundelay.errors import LedgerError
 from roundelay.files.arrays import Arrays
-from roundelay.relay.baton import AVERAGE, MODEL, OPTIMISER, SUMS, Baton
+from roundelay.relay.baton import AVERAGE, IMPORTANCE, MODEL, OPTIMISER, SUMS, Baton
 
 SLOTS = ("exp_avg", "exp_avg_sq", "step")
 """What Adam remembers of each weight."""
@@ -20,6 +20,8 @@ TOTALS = ("count", "sum", "sum_of_squares")
 LARGEST_TOTAL = 1e30
 """Those of all sites together must be numbers of 32 bits, of which the largest has 38 zeros."""
 
+NOT_BELOW_0 = (f"{OPTIMISER}exp_avg_sq/", f"{OPTIMISER}step/", IMPORTANCE)
+
 MEAN, VARIANCE = ".running_mean", ".running_var"
 """End the names of a BatchNorm layer's statistics."""
 
@@ -27,21 +29,17 @@ MEAN, VARIANCE = ".running_mean", ".running_var"
 def misfit(baton: Baton, model: Arrays, trained: Collection[str] | None = None) -> str | None:
     """What about a baton does not fit a network with the arrays `model`; None where all does.
 
-    Beside the model may stand, whole or not at all, an average of it, and the optimiser's memory:
-    of the weights `trained`, where they are known.
+    Beside the model may stand, whole or not at all, an average of it, and of the weights `trained`,
+    where they are known, the optimiser's memory and the importance.
     """
     try:
         arrays = baton.arrays()
     except LedgerError:
         return "these bytes are no baton"
-    parts = {part: _part(arrays, part) for part in (MODEL, AVERAGE, OPTIMISER)}
+    parts = {part: _part(arrays, part) for part in (MODEL, AVERAGE, OPTIMISER, IMPORTANCE)}
     if sum(map(len, parts.values())) != len(arrays):
         return "it holds more than a model and what may travel with it"
-    if fault := _unlike(parts[MODEL], model):
-        return fault
-    if parts[AVERAGE] and (fault := _unlike(parts[AVERAGE], model)):
-        return f"of the average, {fault}"
-    if parts[OPTIMISER] and (fault := _unlike_memory(parts[OPTIMISER], model, trained)):
+    if fault := _unlike(parts[MODEL], model) or _unlike_beside(parts, model, trained):
         return fault
     if name := not_finite(arrays):
         return f"{name} holds values that aren't finite"
@@ -88,6 +86,17 @@ def _unlike(arrays: Arrays, model: Arrays) -> str | None:
     return None
 
 
+def _unlike_beside(
+    parts: dict[str, Arrays], model: Arrays, trained: Collection[str] | None
+) -> str | None:
+    """The same of what travels beside the model, where it is there."""
+    if parts[AVERAGE] and (fault := _unlike(parts[AVERAGE], model)):
+        return f"of the average, {fault}"
+    if parts[OPTIMISER] and (fault := _unlike_memory(parts[OPTIMISER], model, trained)):
+        return fault
+    return _unlike_weights(parts[IMPORTANCE], model, trained) if parts[IMPORTANCE] else None
+
+
 def _unlike_memory(memory: Arrays, model: Arrays, trained: Collection[str] | None) -> str | None:
     weights = {name.partition("/")[2] for name in memory} if trained is None else set(trained)
     if not weights <= model.keys() or memory.keys() != {f"{s}/{w}" for s in SLOTS for w in weights}:
@@ -100,10 +109,22 @@ def _unlike_memory(memory: Arrays, model: Arrays, trained: Collection[str] | Non
     return None
 
 
+def _unlike_weights(
+    importance: Arrays, model: Arrays, trained: Collection[str] | None
+) -> str | None:
+    known = importance.keys() if trained is None else set(trained)
+    if importance.keys() != known or not known <= model.keys():
+        return "the importance is not of the study's network"
+    for name, array in importance.items():
+        if array.shape != model[name].shape or array.dtype != np.float32:
+            return f"the importance of {name} has another shape or type than the weight"
+    return None
+
+
 def _negative(arrays: Arrays) -> str | None:
-    """The first array of variances, squares or counts that has a value below 0."""
+    """The first array of variances, squares, counts or importance that has a value below 0."""
     for name, array in arrays.items():
-        squares = name.startswith((f"{OPTIMISER}exp_avg_sq/", f"{OPTIMISER}step/"))
+        squares = name.startswith(NOT_BELOW_0)
         if (squares or name.endswith(VARIANCE)) and (array < 0).any():
             return name
     return None

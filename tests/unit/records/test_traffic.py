@@ -30,6 +30,14 @@ def test_a_travelling_optimiser_triples_all_but_the_first_baton():
     assert found["fedavg"] == 3 * (100 + 300) + 3 * 3 * (300 + 300)
 
 
+def test_importance_doubles_what_a_relay_passes_between_its_first_visit_and_its_last():
+    found = planned(remember="ewc", recalibrate_batchnorm=True)
+
+    assert found["swt"] == 100 + 2 * 200 + 3 * 100
+    assert found["fedavg"] == planned(recalibrate_batchnorm=True)["fedavg"]
+    assert planned(remember="ewc", remember_strength=0.0) == planned()
+
+
 def test_a_calibration_goes_out_to_every_site_once():
     assert planned(recalibrate_batchnorm=True)["cwt"] == (4 * 3 + 3) * 100
 

@@ -12,7 +12,7 @@ from roundelay.learning.networks import build_network
 from roundelay.learning.state import model_arrays
 from roundelay.network.hospital.policy import Acceptance
 from roundelay.relay.aggregation import final_model
-from roundelay.relay.baton import AVERAGE, MODEL, OPTIMISER, Baton
+from roundelay.relay.baton import AVERAGE, IMPORTANCE, MODEL, OPTIMISER, Baton
 from roundelay.relay.fitting import misfit
 from roundelay.study.study import Study
 
@@ -55,6 +55,8 @@ def _fault(
         return "an average of the weights came with it, which the study does not send"
     if baton.part(OPTIMISER) and recipe.optimiser_state != "travel":
         return "an optimiser's memory came with it, which the study does not send"
+    if baton.part(IMPORTANCE) and not recipe.importance_travels:
+        return "the importance of weights came with it, which the study does not send"
     if before is None:
         return None
     if misfit(before, model, trained):

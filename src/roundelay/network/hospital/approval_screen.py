@@ -113,15 +113,15 @@ def _how_exact(proposal: Proposal) -> list[str]:
 
 
 def _leaves(proposal: Proposal, survey: SiteSurvey, policy: Policy) -> list[str]:
-    sums = (
-        ", the sums of its BatchNorm layers" if proposal.study.recipe.recalibrate_batchnorm else ""
-    )
+    recipe = proposal.study.recipe
+    further = ", how important each of them was here" * recipe.importance_travels
+    further += ", the sums of its BatchNorm layers" * recipe.recalibrate_batchnorm
     scores = "; ".join(
         f"{split} patients: {_released(survey.patients[split], policy)}"
         for split in (VALIDATION, TEST)
     )
     return [
-        f"What leaves: the weights of the network after each visit{sums}, counts of patients and"
+        f"What leaves: the weights of the network after each visit{further}, counts of patients and"
         " slices, one digest over the images, loss, time and the kind of computer of each visit.",
         f"Scores that leave, by this hospital's policy: {scores}.",
     ]
