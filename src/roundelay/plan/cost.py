@@ -8,7 +8,7 @@ from pathlib import Path
 from roundelay.data.survey import TRAIN, SiteSurvey
 from roundelay.errors import DiskFullError
 from roundelay.plan.arms import Arm
-from roundelay.plan.itinerary import Leg
+from roundelay.plan.itinerary import IN_TURN, Leg
 from roundelay.plan.keeping import kept, kept_always
 from roundelay.study.sections import PARALLEL, RELAYS
 from roundelay.study.study import Study
@@ -88,7 +88,8 @@ def planned_bytes(study: Study, name: str, legs: Sequence[Leg], model_bytes: int
 
     In a relay a baton passes once for each stop, from the site before; the last one's return is
     not counted. Side by side it goes out to every site and comes back, so twice. In a recalibration
-    it goes out to every site; the sums that come back weigh next to nothing. The first baton
+    it goes out to every site; the sums that come back, or go on, weigh next to nothing. In turn,
+    it goes on without what served training. The first baton
     carries no optimiser state and no average yet, and no importance, nor does that of a
     recalibration. A model that stays at home passes nothing.
     """
@@ -101,7 +102,8 @@ def planned_bytes(study: Study, name: str, legs: Sequence[Leg], model_bytes: int
     full = model_bytes * (1 + extra)
     total = 0
     for leg in legs:
-        sent = model_bytes if leg.index == 0 else full
+        bare = leg.index == 0 or (leg.task == IN_TURN and leg.stops[0].weight_before > 0)
+        sent = model_bytes if bare else full
         if leg.index > 0 and leg.task == "train":
             sent += _importance(study, name, model_bytes)
         back = full if name in PARALLEL and leg.task == "train" else 0
