@@ -9,7 +9,7 @@ from roundelay.records.contents import ArmRun, Run
 from roundelay.records.resuming import RESUMED, told_of
 from roundelay.report.blocks import Block, Cell, Items, Section, Table, Text, cells
 from roundelay.report.figures import colour_of
-from roundelay.report.sentences import told_by_importance
+from roundelay.report.sentences import told_by_importance, told_by_sums
 from roundelay.study.sections import PARALLEL, RELAYS
 
 SEALED = {
@@ -102,6 +102,7 @@ def protection_section(run: Run) -> Section:
                 "Who holds a hospital's model from before and from after its visit can subtract"
                 " the two, and has the hospital's own update.",
                 *told_by_importance(run.study.recipe),
+                *told_by_sums(run.study.recipe, _seal(run)),
             ]
         )
     ]

@@ -88,3 +88,16 @@ def told_by_importance(recipe: Recipe) -> list[str]:
         " holds it from before and from after a visit has, of that hospital alone,"
         f" {told[recipe.remember]}. After the last visit it goes no further."
     ]
+
+
+def told_by_sums(recipe: Recipe, seal: str) -> list[str]:
+    """What the sums of a BatchNorm recalibration tell of a hospital where they travel in turn."""
+    if seal == "none" or not recipe.recalibrate_batchnorm:
+        return []
+    owner = " The coordinator of this run can open them all." * (seal == "owner")
+    return [
+        "In the BatchNorm recalibration, sums of each layer's inputs and of their squares travel on"
+        " from hospital to hospital. Each sees those of all before it together: the second one has"
+        " the first one's alone, and who hands on to the last one can subtract what it handed on"
+        f" from those that the final model shows.{owner}"
+    ]

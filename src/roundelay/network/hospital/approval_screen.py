@@ -134,8 +134,9 @@ def _sums(proposal: Proposal) -> list[str]:
     if not (proposal.sealed and proposal.study.recipe.recalibrate_batchnorm):
         return []
     return [
-        "The sums of the BatchNorm layers travel on to the hospital that recalibrates next, and no"
-        " further: it sees those of all hospitals before it together, of the first one alone."
+        "The sums of the BatchNorm layers travel on to the hospital that recalibrates next, and to"
+        " no other: it sees those of all hospitals before it together, of the first one alone."
+        " Who hands them to the last one can compute its sums from the final model."
     ]
 
 

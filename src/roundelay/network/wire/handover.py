@@ -13,7 +13,8 @@ def holder(proposal: Proposal, legs: Sequence[Leg], leg: int, before: int) -> st
     """Who hands over to `leg` the baton that leg `before` returned (-1: the start).
 
     Raises RefusedError where the study leaves no room for that: where sites that are away are
-    waited for, it is the leg before; where they may be put off, one of this round or the last one.
+    waited for, it is the leg before; where they may be put off, one of this round or, but for a
+    recalibration, the last one.
     """
     if not -1 <= before < len(legs) or before == leg or not _in_turn(proposal, legs, leg, before):
         raise RefusedError(
@@ -64,8 +65,8 @@ def _in_turn(proposal: Proposal, legs: Sequence[Leg], leg: int, before: int) -> 
         return before == leg - 1
     if proposal.absent == "skip":
         return before < leg
-    rounds = legs[leg].stops[0].round, 0 if before == -1 else legs[before].stops[0].round
-    return rounds[1] in (rounds[0], rounds[0] - 1)
+    own, last = legs[leg].stops[0].round, 0 if before == -1 else legs[before].stops[0].round
+    return last == own or (last == own - 1 and legs[leg].task == "train")
 
 
 def recipients(proposal: Proposal, legs: Sequence[Leg], leg: int) -> tuple[str, ...]:
