@@ -3,9 +3,10 @@
 import pytest
 from pydantic import BaseModel
 
-from roundelay.errors import NetworkError
+from roundelay.errors import NetworkError, RefusedError
 from roundelay.network.hospital import consent
-from roundelay.network.hospital.policy import Policy, read_policy
+from roundelay.network.hospital.policy import Accept, Policy, read_policy
+from roundelay.network.hospital.policy_checks import check_task
 from roundelay.network.wire.keys import fingerprint
 from roundelay.network.wire.sealed_baton import hand_over
 from roundelay.relay.baton import Baton
@@ -139,6 +140,15 @@ def test_a_policy_may_name_an_owner_whose_studies_need_no_approval(west):
     )
     assert "proof" in west.reply(west.head, west.asked.payload)
     assert "awaiting" in west.reply({**west.head, "run": "r2"}, west.asked.payload)
+
+
+@pytest.mark.parametrize("task", ["recalibrate", "recalibrate_in_turn"])
+def test_a_recalibration_is_one_task_of_a_policy_in_turn_or_side_by_side(task):
+    check_task(Policy(), task)
+    check_task(Policy(accept=Accept(tasks=("recalibrate",))), task)
+
+    with pytest.raises(RefusedError, match=r"the task 'recalibrate' \(accept\.tasks\)"):
+        check_task(Policy(accept=Accept(tasks=("train", "evaluate"))), task)
 
 
 def test_faults_of_a_policy_are_all_named(tmp_path):

@@ -51,7 +51,7 @@ def toy(root, kind="here", steps=2):
         model={"encoder": "resnet18_quarter"},
         recipe={
             "rounds": 1, "steps": steps, "work": "equal", "batch": 2, "deterministic": True,
-            "recalibrate_batchnorm": True, "recalibration_slices": 4,
+            "recalibrate_batchnorm": True, "recalibration_slices": 4, "remember": "si",
         },
         courier={"kind": kind},
     )  # fmt: skip

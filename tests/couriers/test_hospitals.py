@@ -429,6 +429,22 @@ def test_nobody_there_is_not_waited_for_without_an_end(data, tmp_path):
     assert caught.value.exit_code == 3
 
 
+def test_a_recalibration_in_turn_under_seal_gives_the_bytes_of_one_side_by_side(data, tmp_path):
+    recipe = {
+        "recalibrate_batchnorm": True, "recalibration_slices": 7, "optimiser_state": "travel",
+        "remember": "si",
+    }  # fmt: skip
+    plan = toy(data, top={"arms": ("swt",)}, recipe=recipe, seal="owner")
+    run_study(plan, tmp_path / "HERE")
+    net = network(tmp_path / "net", data)
+    net.run(plan, tmp_path / "RUN", on_event=approving(net, plan))
+
+    here, sealed = batons(tmp_path / "HERE")["swt-0"], batons(tmp_path / "RUN")["swt-0"]
+    assert sealed[:3] == here[:3] and sealed[-1] == here[-1]
+    assert (len(here), len(sealed)) == (4, 6)
+    assert verify_run(tmp_path / "RUN").signed_receipts == 6
+
+
 def test_a_site_that_is_absent_stops_the_run_where_the_study_waits(data, tmp_path):
     net, plan = network(tmp_path, data), toy(data)
 
@@ -459,7 +475,6 @@ def test_fedavg_runs_between_hospitals_where_nothing_is_sealed(data, tmp_path):
     [
         ({"top": {"arms": ("fedavg",)}}, "averages"),
         ({"top": {"arms": ("pooled",)}}, "one place"),
-        ({"recipe": {"recalibrate_batchnorm": True}}, "recalibrate"),
     ],
 )
 def test_what_cannot_be_between_hospitals_is_said_before_anything_is_asked(

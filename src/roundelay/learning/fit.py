@@ -23,6 +23,16 @@ def nothing(*_: object) -> None:
     """Nothing else happens."""
 
 
+def all_of(*hooks: Callable[[], None]) -> Callable[[], None]:
+    """One after the other."""
+
+    def each() -> None:
+        for hook in hooks:
+            hook()
+
+    return each
+
+
 @dataclass(frozen=True, slots=True)
 class Hooks:
     """What else happens in a step: once the gradients are there, once the weights have moved, and

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from roundelay.data.survey import POOLED, TRAIN, SiteSurvey
 from roundelay.errors import DataError, StudyError
@@ -46,9 +47,10 @@ class Arm:
         return round_ends(self.legs)
 
 
-def lay(study: Study, surveys: Mapping[str, SiteSurvey]) -> list[Arm]:
+def lay(study: Study, surveys: Mapping[str, SiteSurvey], *, sealed: bool = False) -> list[Arm]:
     """The whole itinerary of every arm, each with the same number of slice-visits for every model.
 
+    `sealed` says that batons go between hospitals in envelopes that the coordinator can't open.
     Raises DataError where a site has nothing to train on, StudyError for an impossible order.
     """
     trained = _trained(study, surveys)
@@ -59,7 +61,7 @@ def lay(study: Study, surveys: Mapping[str, SiteSurvey]) -> list[Arm]:
     arms = []
     for seed in study.seeds:
         for name in study.arms:
-            arms += _lay_arm(study.recipe, name, seed, order, works)
+            arms += _lay_arm(study.recipe, name, seed, order, works, sealed=sealed)
     return arms
 
 
@@ -118,9 +120,10 @@ def _given_order(
 
 
 def _lay_arm(
-    recipe: Recipe, name: str, seed: int, given: Sequence[str], works: Mapping[str, VisitWork]
-) -> list[Arm]:
-    rounds = recipe.rounds
+    recipe: Recipe, name: str, seed: int, given: Sequence[str], works: Mapping[str, VisitWork],
+    *, sealed: bool,
+) -> list[Arm]:  # fmt: skip
+    rounds, lay_them = recipe.rounds, partial(lay_legs, recipe, sealed=sealed)
     if name in RELAYS:
         if name == "swt":
             rounds, works = 1, {site: times(work, rounds) for site, work in works.items()}
@@ -129,20 +132,20 @@ def _lay_arm(
             sizes = {site: work.size for site, work in works.items()}
             turns = order_sites(order, given, rounds=rounds, sizes=sizes, seed=seed)
             shown = order if recipe.compare_orders else None
-            legs = lay_legs(recipe, "-".join(filter(None, (name, shown))), seed, turns, works)
+            legs = lay_them("-".join(filter(None, (name, shown))), seed, turns, works)
             arms.append(Arm(name, seed, legs, order=shown))
         return arms
     if name in PARALLEL:
-        return [Arm(name, seed, lay_legs(recipe, name, seed, (tuple(given),) * rounds, works))]
+        return [Arm(name, seed, lay_them(name, seed, (tuple(given),) * rounds, works))]
     everything = sum(work.slice_visits for work in works.values())
     steps = -(-everything // recipe.batch)
     if name == "pooled":
         everyone = tuple(pair for work in works.values() for pair in work.slices)
         pooled = {POOLED: VisitWork(everyone, everything, steps)}
-        return [Arm(name, seed, lay_legs(recipe, name, seed, ((POOLED,),) * rounds, pooled))]
+        return [Arm(name, seed, lay_them(name, seed, ((POOLED,),) * rounds, pooled))]
     arms = []
     for site in given:
         # As many slice-visits as the other arms' models get, not only this site's share of them.
         own = {site: VisitWork(works[site].slices, everything, steps)}
-        arms.append(Arm(name, seed, lay_legs(recipe, name, seed, ((site,),) * rounds, own), site))
+        arms.append(Arm(name, seed, lay_them(name, seed, ((site,),) * rounds, own), site))
     return arms

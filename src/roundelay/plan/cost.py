@@ -8,7 +8,7 @@ from pathlib import Path
 from roundelay.data.survey import TRAIN, SiteSurvey
 from roundelay.errors import DiskFullError
 from roundelay.plan.arms import Arm
-from roundelay.plan.itinerary import Leg
+from roundelay.plan.itinerary import IN_TURN, Leg
 from roundelay.plan.keeping import kept, kept_always
 from roundelay.study.sections import PARALLEL, RELAYS
 from roundelay.study.study import Study
@@ -39,11 +39,12 @@ def room_needed(
     """
     recipe = study.recipe
     moments = 2 * model_bytes
-    full = model_bytes + moments * (recipe.optimiser_state == "travel")
-    full += model_bytes * (recipe.average != "none") + SEALED * between_hospitals
+    plain = model_bytes + moments * (recipe.optimiser_state == "travel")
+    plain += model_bytes * (recipe.average != "none") + SEALED * between_hospitals
+    batons = [plain + _importance(study, arm.name, model_bytes) for arm in arms]
     sealed = between_hospitals and study.courier.seal == "sites"
-    needed = full
-    for arm in arms:
+    needed = max(batons)
+    for arm, full in zip(arms, batons, strict=True):
         legs = len(arm.legs)
         stay = kept(kept_always(study, arm.legs), legs)
         needed += full * (len(stay) if stay is not None else legs + _merged(arm))
@@ -51,6 +52,11 @@ def room_needed(
         if recipe.optimiser_state == "stay" and not between_hospitals:
             needed += 2 * moments * len({stop.site for leg in arm.legs for stop in leg.stops})
     return needed
+
+
+def _importance(study: Study, name: str, model_bytes: int) -> int:
+    """What the importance of each weight adds to a baton of an arm."""
+    return model_bytes * (study.recipe.importance_travels and name in RELAYS)
 
 
 def cached_bytes(study: Study, surveys: Mapping[str, SiteSurvey]) -> int:
@@ -86,8 +92,10 @@ def planned_bytes(study: Study, name: str, legs: Sequence[Leg], model_bytes: int
 
     In a relay a baton passes once for each stop, from the site before; the last one's return is
     not counted. Side by side it goes out to every site and comes back, so twice. In a recalibration
-    it goes out to every site; the sums that come back weigh next to nothing. The first baton
-    carries no optimiser state and no average yet. A model that stays at home passes nothing.
+    it goes out to every site; the sums that come back, or go on, weigh next to nothing. In turn,
+    it goes on without what served training. The first baton
+    carries no optimiser state and no average yet, and no importance, nor does that of a
+    recalibration. A model that stays at home passes nothing.
     """
     if name == "local":
         return 0
@@ -98,7 +106,10 @@ def planned_bytes(study: Study, name: str, legs: Sequence[Leg], model_bytes: int
     full = model_bytes * (1 + extra)
     total = 0
     for leg in legs:
-        sent = model_bytes if leg.index == 0 else full
+        bare = leg.index == 0 or (leg.task == IN_TURN and leg.stops[0].weight_before > 0)
+        sent = model_bytes if bare else full
+        if leg.index > 0 and leg.task == "train":
+            sent += _importance(study, name, model_bytes)
         back = full if name in PARALLEL and leg.task == "train" else 0
         total += len(leg.stops) * (sent + back)
     return total

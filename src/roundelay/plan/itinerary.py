@@ -6,8 +6,12 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from roundelay.files.canonical import canonical_json
+from roundelay.study.sections import RELAYS
 
-Task = Literal["train", "recalibrate"]
+Task = Literal["train", "recalibrate", "recalibrate_in_turn"]
+
+IN_TURN: Task = "recalibrate_in_turn"
+"""A recalibration in which sums travel on from site to site: nobody else can read them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +22,7 @@ class Stop:
     training slices of each site that stands here (several for the arm ``pooled``).
     `first_step` of `total_steps` is the stop's place in the learning-rate schedule of its arm.
     In the last round, `weight_before` slice-visits of that round came before it (for the average
-    ``last_round``).
+    ``last_round``). In a recalibration in turn these three count its own steps and slice-visits.
     `previous_here` is the index of the same site's last stop (for optimiser state that stays).
     """
 
@@ -41,6 +45,16 @@ class Stop:
     def slice_count(self) -> int:
         return sum(count for _, count in self.slices)
 
+    @property
+    def in_relay(self) -> bool:
+        """Whether one site follows the other in its arm, whose name may end with an order."""
+        return self.arm.partition("-")[0] in RELAYS
+
+    @property
+    def ends_schedule(self) -> bool:
+        """Whether no step is planned after its own."""
+        return self.first_step + self.steps == self.total_steps
+
     def __str__(self) -> str:
         return f"{self.site} (stop {self.index + 1}, round {self.round})"
 
@@ -61,9 +75,11 @@ def open_legs(legs: Sequence[Leg], run: Collection[int]) -> tuple[Leg, ...]:
     """The legs among which the next one may be chosen, in their order; empty at the end.
 
     `run` are the indices of those that were run. A site that is away may be put off to later in its
-    round, never beyond it; a recalibration comes after all training.
+    round, never beyond it; a recalibration comes after all training, and one in turn in its order.
     """
     left = [leg for leg in legs if leg.index not in run]
+    if left and left[0].task == IN_TURN:
+        return (left[0],)
     return tuple(
         leg
         for leg in left

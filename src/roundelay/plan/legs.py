@@ -1,11 +1,11 @@
 """The legs of one arm, with every stop's place in the schedule."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from roundelay.data.survey import TEST, VALIDATION
-from roundelay.plan.itinerary import Leg, Stop
+from roundelay.plan.itinerary import IN_TURN, Leg, Stop
 from roundelay.plan.work import VisitWork, share
 from roundelay.study.sections import PARALLEL, Evaluation, Recipe
 
@@ -16,8 +16,13 @@ def lay_legs(
     seed: int,
     turns: Sequence[Sequence[str]],
     works: Mapping[str, VisitWork],
+    *,
+    sealed: bool = False,
 ) -> tuple[Leg, ...]:
     """A leg a site in a relay; a leg a round where sites train side by side.
+
+    Where batons are `sealed`, nobody could add what sites recalibrate side by side: they do so in
+    turn, a leg each.
 
     A relay has one clock for the learning rate; side by side, each site walks through the whole
     schedule at its own pace.
@@ -60,7 +65,8 @@ def lay_legs(
                 seen_this_round += work.slice_visits
             legs.append(Leg(len(legs), tuple(stops)))
     if recipe.recalibrate_batchnorm:
-        legs.append(_recalibration(recipe, legs, works))
+        last = _recalibration(recipe, legs, works)
+        legs += _in_turn(last) if sealed else [last]
     return tuple(legs)
 
 
@@ -87,6 +93,17 @@ def _recalibration(recipe: Recipe, legs: Sequence[Leg], works: Mapping[str, Visi
     return Leg(len(legs), stops)
 
 
+def _in_turn(side_by_side: Leg) -> Iterator[Leg]:
+    """The same stops one after the other: on the same slices, in the order in which sums of sites
+    are added."""
+    total = sum(stop.steps for stop in side_by_side.stops)
+    steps = visits = 0
+    for i, stop in enumerate(side_by_side.stops):
+        own = replace(stop, task=IN_TURN, first_step=steps, total_steps=total, weight_before=visits)
+        yield Leg(side_by_side.index + i, (own,))
+        steps, visits = steps + stop.steps, visits + stop.slice_visits
+
+
 def round_ends(legs: Sequence[Leg]) -> tuple[int, ...]:
     """The last leg of each round: the models among which one may be chosen."""
     ends = {leg.stops[0].round: leg.index for leg in legs}
@@ -94,9 +111,13 @@ def round_ends(legs: Sequence[Leg]) -> tuple[int, ...]:
 
 
 def followed(legs: Sequence[Leg], settings: Evaluation) -> frozenset[int]:
-    """The hand-overs after which a study validates: none, each round's last, or every one."""
+    """The hand-overs after which a study validates: none, each round's last, or every one.
+
+    Of a recalibration in turn the last alone: until then the model is as it was.
+    """
     if settings.follow == "visit":
-        return frozenset(leg.index for leg in legs)
+        ends = {legs[-1].index} if legs else set()
+        return frozenset(leg.index for leg in legs if leg.task != IN_TURN) | ends
     if settings.follow != "none" or settings.choose != "last":
         return frozenset(round_ends(legs))
     return frozenset()

@@ -90,6 +90,7 @@ def _compare_with_baton(
     """A baton of more than the weights: its model is compared where it is kept open."""
     recipe = arm.run.known_study.recipe
     alone = recipe.optimiser_state != "travel" and recipe.average == "none"
+    alone = alone and not recipe.importance_travels
     kept = (arm.place / "batons" / file_name(digest, sealed=False)).exists()
     if not alone and not kept:
         why = "is sealed" if sealed else "isn't kept"

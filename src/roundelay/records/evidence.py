@@ -108,7 +108,9 @@ class RunEvidence:
     @cached_property
     def arms(self) -> dict[str, Arm]:
         """Every arm that study and numbers give, by label."""
-        return {arm.label: arm for arm in lay(self.known_study, self.known_surveys)}
+        sealed = self.network is not None and self.network.get("seal") != "none"
+        laid = lay(self.known_study, self.known_surveys, sealed=sealed)
+        return {arm.label: arm for arm in laid}
 
     @property
     def known_study(self) -> Study:

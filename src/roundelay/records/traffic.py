@@ -13,6 +13,6 @@ def passed_bytes(name: str, receipts: Iterable[Receipt]) -> int | None:
     if name not in RELAYS + PARALLEL:
         return None
     return sum(
-        r.sent_bytes + (r.returned_bytes if name in PARALLEL or r.task != "train" else 0)
+        r.sent_bytes + (r.returned_bytes if name in PARALLEL or r.task == "recalibrate" else 0)
         for r in receipts
     )

@@ -1,6 +1,7 @@
 """How the batons of a leg become the one that goes on."""
 
 from collections.abc import Sequence
+from functools import reduce
 
 import numpy as np
 
@@ -49,21 +50,30 @@ def recalibrated(baton: Baton, sums: Sequence[Arrays]) -> Baton:
     ``<layer>.sum_of_squares`` (float64, one value a channel). The variance is the unbiased one, as
     PyTorch keeps it. Where an average travels, it is the model that is recalibrated and goes home.
     """
-    average = baton.part(AVERAGE)
-    model = {**baton.part(MODEL), **average}
-    for key in sums[0]:
+    return join(model=with_statistics(final_model(baton), reduce(added, sums)))
+
+
+def added(sums: Arrays, more: Arrays) -> Arrays:
+    """The sums of two sets of batches together, in float64: added site by site in one order, they
+    are the same to the bit whoever adds them."""
+    return {name: array + more[name] for name, array in sums.items()}
+
+
+def with_statistics(model: Arrays, sums: Arrays) -> Arrays:
+    """A model with BatchNorm statistics from the sums of all sites together."""
+    model = dict(model)
+    for key in sums:
         if not key.endswith(".count"):
             continue
         layer = key.removesuffix(".count")
         count, total, squares = (
-            np.sum([site[f"{layer}.{what}"] for site in sums], axis=0)
-            for what in ("count", "sum", "sum_of_squares")
+            sums[f"{layer}.{what}"] for what in ("count", "sum", "sum_of_squares")
         )
         mean = total / count
         variance = np.maximum(squares - count * mean**2, 0.0) / np.maximum(count - 1, 1)
         for name, value in (("running_mean", mean), ("running_var", variance)):
             model[f"{layer}.{name}"] = _as_float32(value, f"{layer}.{name}")
-    return join(model=model)
+    return model
 
 
 def _as_float32(value: np.ndarray, name: str) -> np.ndarray:

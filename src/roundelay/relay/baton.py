@@ -12,14 +12,17 @@ from numpy.typing import NDArray
 from roundelay.errors import LedgerError
 from roundelay.files.arrays import Arrays, pieces
 
-MODEL, OPTIMISER, AVERAGE, SUMS = "model/", "optimiser/", "average/", "sums/"
+MODEL, OPTIMISER, AVERAGE = "model/", "optimiser/", "average/"
+
+IMPORTANCE, SUMS = "importance/", "sums/"
 
 
 @dataclass(frozen=True)
 class Baton:
     """Arrays in safetensors' format without metadata: equal arrays give equal bytes.
 
-    Names begin with the part they belong to: ``model/``, ``optimiser/``, ``average/``, ``sums/``.
+    Names begin with the part they belong to: ``model/``, ``optimiser/``, ``average/``,
+    ``importance/``, ``sums/``.
 
     Between hospitals `data` may be an envelope that only some sites can open, and `proof` is what
     the last holder states of it, signed: ``statement``, ``signature``, ``signer``. The statement's

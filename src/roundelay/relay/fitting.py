@@ -9,7 +9,7 @@ import numpy as np
 
 from roundelay.errors import LedgerError
 from roundelay.files.arrays import Arrays
-from roundelay.relay.baton import AVERAGE, MODEL, OPTIMISER, SUMS, Baton
+from roundelay.relay.baton import AVERAGE, IMPORTANCE, MODEL, OPTIMISER, SUMS, Baton
 
 SLOTS = ("exp_avg", "exp_avg_sq", "step")
 """What Adam remembers of each weight."""
@@ -20,28 +20,37 @@ TOTALS = ("count", "sum", "sum_of_squares")
 LARGEST_TOTAL = 1e30
 """Those of all sites together must be numbers of 32 bits, of which the largest has 38 zeros."""
 
+NOT_BELOW_0 = (f"{OPTIMISER}exp_avg_sq/", f"{OPTIMISER}step/", IMPORTANCE)
+
+ROUNDING = 1e-6
+"""Sums of squares of equal numbers may fall short by less than this part."""
+
+NO_SUMS = "it does not hold the sums of the network's BatchNorm layers"
+
 MEAN, VARIANCE = ".running_mean", ".running_var"
 """End the names of a BatchNorm layer's statistics."""
 
 
-def misfit(baton: Baton, model: Arrays, trained: Collection[str] | None = None) -> str | None:
+def misfit(
+    baton: Baton, model: Arrays, trained: Collection[str] | None = None, *, sums: bool = False
+) -> str | None:
     """What about a baton does not fit a network with the arrays `model`; None where all does.
 
-    Beside the model may stand, whole or not at all, an average of it, and the optimiser's memory:
-    of the weights `trained`, where they are known.
+    Beside the model may stand, whole or not at all, an average of it, and of the weights `trained`,
+    where they are known, the optimiser's memory and the importance. With `sums` those of a
+    recalibration in turn must stand there, else none may.
     """
     try:
         arrays = baton.arrays()
     except LedgerError:
         return "these bytes are no baton"
-    parts = {part: _part(arrays, part) for part in (MODEL, AVERAGE, OPTIMISER)}
+    kinds = (MODEL, AVERAGE, OPTIMISER, IMPORTANCE, *([SUMS] if sums else []))
+    parts = {part: _part(arrays, part) for part in kinds}
     if sum(map(len, parts.values())) != len(arrays):
         return "it holds more than a model and what may travel with it"
-    if fault := _unlike(parts[MODEL], model):
+    if fault := _unlike(parts[MODEL], model) or _unlike_beside(parts, model, trained):
         return fault
-    if parts[AVERAGE] and (fault := _unlike(parts[AVERAGE], model)):
-        return f"of the average, {fault}"
-    if parts[OPTIMISER] and (fault := _unlike_memory(parts[OPTIMISER], model, trained)):
+    if sums and (fault := unlike_sums(parts[SUMS], model)):
         return fault
     if name := not_finite(arrays):
         return f"{name} holds values that aren't finite"
@@ -56,22 +65,31 @@ def misfit_of_sums(baton: Baton, model: Arrays) -> str | None:
         arrays = baton.arrays()
     except LedgerError:
         return "these bytes are no baton"
-    layers = {name.removeprefix(SUMS).rpartition(".")[0] for name in arrays}
-    expected = {f"{SUMS}{layer}.{what}" for layer in layers for what in TOTALS}
-    if (
-        not layers
-        or arrays.keys() != expected
-        or not {f"{n}{MEAN}" for n in layers} <= model.keys()
-    ):
-        return "it does not hold the sums of the network's BatchNorm layers"
-    for name, array in arrays.items():
-        layer = name.removeprefix(SUMS).rpartition(".")[0]
+    sums = _part(arrays, SUMS)
+    if len(sums) != len(arrays):
+        return NO_SUMS
+    return unlike_sums(sums, model)
+
+
+def unlike_sums(sums: Arrays, model: Arrays) -> str | None:
+    """What about the sums of a recalibration can't be those of a network with the arrays `model`;
+    None where all can."""
+    layers = {name.rpartition(".")[0] for name in sums}
+    expected = {f"{layer}.{what}" for layer in layers for what in TOTALS}
+    if not layers or sums.keys() != expected or not {f"{n}{MEAN}" for n in layers} <= model.keys():
+        return NO_SUMS
+    for name, array in sums.items():
+        layer = name.rpartition(".")[0]
         if array.dtype != np.float64 or array.shape != model[f"{layer}{MEAN}"].shape:
             return f"{name} has another shape or type than it should have"
         if name.endswith(f".{TOTALS[0]}") and not (array >= 1).all():
             return f"{name} counts nothing"
         if not (np.abs(array) <= LARGEST_TOTAL).all():
             return f"{name} holds values that aren't finite, or as good as"
+    for layer in sorted(layers):
+        count, total, squares = (sums[f"{layer}.{what}"] for what in TOTALS)
+        if not (squares >= total * (total / count) * (1 - ROUNDING)).all():
+            return f"the sums of {layer} are of no numbers: their squares are too small"
     return None
 
 
@@ -88,6 +106,17 @@ def _unlike(arrays: Arrays, model: Arrays) -> str | None:
     return None
 
 
+def _unlike_beside(
+    parts: dict[str, Arrays], model: Arrays, trained: Collection[str] | None
+) -> str | None:
+    """The same of what travels beside the model, where it is there."""
+    if parts[AVERAGE] and (fault := _unlike(parts[AVERAGE], model)):
+        return f"of the average, {fault}"
+    if parts[OPTIMISER] and (fault := _unlike_memory(parts[OPTIMISER], model, trained)):
+        return fault
+    return _unlike_weights(parts[IMPORTANCE], model, trained) if parts[IMPORTANCE] else None
+
+
 def _unlike_memory(memory: Arrays, model: Arrays, trained: Collection[str] | None) -> str | None:
     weights = {name.partition("/")[2] for name in memory} if trained is None else set(trained)
     if not weights <= model.keys() or memory.keys() != {f"{s}/{w}" for s in SLOTS for w in weights}:
@@ -100,10 +129,22 @@ def _unlike_memory(memory: Arrays, model: Arrays, trained: Collection[str] | Non
     return None
 
 
+def _unlike_weights(
+    importance: Arrays, model: Arrays, trained: Collection[str] | None
+) -> str | None:
+    known = importance.keys() if trained is None else set(trained)
+    if importance.keys() != known or not known <= model.keys():
+        return "the importance is not of the study's network"
+    for name, array in importance.items():
+        if array.shape != model[name].shape or array.dtype != np.float32:
+            return f"the importance of {name} has another shape or type than the weight"
+    return None
+
+
 def _negative(arrays: Arrays) -> str | None:
-    """The first array of variances, squares or counts that has a value below 0."""
+    """The first array of variances, squares, counts or importance that has a value below 0."""
     for name, array in arrays.items():
-        squares = name.startswith((f"{OPTIMISER}exp_avg_sq/", f"{OPTIMISER}step/"))
+        squares = name.startswith(NOT_BELOW_0)
         if (squares or name.endswith(VARIANCE)) and (array < 0).any():
             return name
     return None

@@ -10,6 +10,7 @@ from roundelay.records.contents import ArmRun, Run
 from roundelay.records.resuming import RESUMED, told_of
 from roundelay.report.blocks import Block, Cell, Items, Section, Table, Text, cells
 from roundelay.report.figures import colour_of
+from roundelay.report.sentences import told_by_importance, told_by_sums
 from roundelay.study.sections import PARALLEL, RELAYS
 
 SEALED = {
@@ -59,6 +60,8 @@ def bytes_section(run: Run) -> Section:
     ]  # fmt: skip
     state = run.study.recipe.optimiser_state
     moments = " The optimiser's moments travel too, which triples a model." * (state == "travel")
+    if run.study.recipe.importance_travels:
+        moments += " So does the importance of each weight in a relay, as large as the model."
     return Section(
         "bytes",
         "Bytes and time",
@@ -99,6 +102,8 @@ def protection_section(run: Run) -> Section:
                 " hide that.",
                 "Who holds a hospital's model from before and from after its visit can subtract"
                 " the two, and has the hospital's own update.",
+                *told_by_importance(run.study.recipe),
+                *told_by_sums(run.study.recipe, _seal(run)),
             ]
         )
     ]

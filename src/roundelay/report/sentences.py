@@ -6,6 +6,7 @@ from roundelay.evaluation.comparison import Comparison
 from roundelay.evaluation.judgement import MethodResult
 from roundelay.records.contents import FULL_NAMES, Run
 from roundelay.report.comparisons import reasons, seeds_awaited
+from roundelay.study.sections import Recipe
 
 
 def median_of(result: MethodResult) -> str:
@@ -72,3 +73,31 @@ def _patients(run: Run, row: MethodResult) -> str:
 
 def _list(parts: Sequence[str]) -> str:
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+
+
+def told_by_importance(recipe: Recipe) -> list[str]:
+    """What the importance that travels tells of a hospital, where it does."""
+    told = {
+        "si": "how far each weight's moves lowered its loss",
+        "ewc": "the mean square of its patients' gradients, slice by slice, for each weight",
+    }
+    if not recipe.importance_travels:
+        return []
+    return [
+        f'Importance travels with the model in cwt and swt (remember = "{recipe.remember}"): who'
+        " holds it from before and from after a visit has, of that hospital alone,"
+        f" {told[recipe.remember]}. After the last visit it goes no further."
+    ]
+
+
+def told_by_sums(recipe: Recipe, seal: str) -> list[str]:
+    """What the sums of a BatchNorm recalibration tell of a hospital where they travel in turn."""
+    if seal == "none" or not recipe.recalibrate_batchnorm:
+        return []
+    owner = " The coordinator of this run can open them all." * (seal == "owner")
+    return [
+        "In the BatchNorm recalibration, sums of each layer's inputs and of their squares travel on"
+        " from hospital to hospital. Each sees those of all before it together: the second one has"
+        " the first one's alone, and who hands on to the last one can subtract what it handed on"
+        f" from those that the final model shows.{owner}"
+    ]

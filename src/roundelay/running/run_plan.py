@@ -124,10 +124,10 @@ def lay_run(study: Study, courier: Courier, machine: Machine) -> RunPlan:
 
     Raises DataError or StudyError for all that could only be found out after training otherwise.
     """
-    surveys = courier.survey()
-    arms = lay_arms(study, surveys)
+    surveys, facts = courier.survey(), courier.facts()
+    arms = lay_arms(study, surveys, sealed=facts.get("network", {}).get("seal", "none") != "none")
     starts = {seed: start_baton(study, seed) for seed in study.seeds}
-    facts = {
+    own = {
         "format": FORMAT,
         "roundelay": installed_version(),
         "torch": torch.__version__,
@@ -145,16 +145,18 @@ def lay_run(study: Study, courier: Courier, machine: Machine) -> RunPlan:
         "sites": [survey.as_json() for survey in surveys.values()],
     }
     if source := source_of(study.model):
-        facts["weights"] = source.model_dump()
-    return RunPlan(study, surveys, arms, starts, machine, facts | dict(courier.facts()))
+        own["weights"] = source.model_dump()
+    return RunPlan(study, surveys, arms, starts, machine, own | dict(facts))
 
 
-def lay_arms(study: Study, surveys: Mapping[str, SiteSurvey]) -> tuple[Arm, ...]:
+def lay_arms(
+    study: Study, surveys: Mapping[str, SiteSurvey], *, sealed: bool = False
+) -> tuple[Arm, ...]:
     """Every arm, for patients with whom all that the study asks for can be done.
 
     Raises StudyError or DataError where it can't be.
     """
-    arms = tuple(lay(study, surveys))
+    arms = tuple(lay(study, surveys, sealed=sealed))
     evaluation = study.evaluation
     wanted = {"choose": evaluation.choose != "last", "follow": evaluation.follow != "none"}
     for key in (key for key, needs in wanted.items() if needs):

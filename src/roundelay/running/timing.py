@@ -8,15 +8,19 @@ import psutil
 import torch
 from torch import nn
 
+from roundelay.learning.fisher import SLICES, fisher
 from roundelay.learning.fit import Hooks, fit
+from roundelay.learning.inputs import Batch
 from roundelay.learning.machine import Machine
 from roundelay.learning.networks import build_network
 from roundelay.learning.optimiser import Adam, optimiser_arrays
-from roundelay.learning.state import load_model, model_arrays
+from roundelay.learning.remembering import Remembering
+from roundelay.learning.state import as_array, load_model, model_arrays
 from roundelay.plan.arms import Arm
 from roundelay.plan.cost import Cost
 from roundelay.plan.itinerary import Stop
 from roundelay.relay.baton import MODEL, digest_of_parts, join
+from roundelay.study.sections import Recipe
 from roundelay.study.study import Study
 
 STEPS = 4
@@ -35,7 +39,10 @@ def measure(study: Study, arms: Sequence[Arm], machine: Machine) -> Cost:
         torch.zeros(recipe.batch, study.network.channels, size, size),
         torch.zeros(recipe.batch, study.network.regions, size, size),
     )
-    stop = Stop("check", 0, 0, 1, "check", "train", (("check", 1),), recipe.batch, 1, 0, 1)
+    relays = [s for arm in arms for leg in arm.legs for s in leg.stops if s.in_relay]
+    name = relays[0].arm if relays else "check"
+    stop = Stop(name, 0, 0, 1, "check", "train", (("check", 1),), recipe.batch, 1, 0, 1)
+    remembering = Remembering(recipe, stop, model, {}, hands_on=True)
     seconds = 0.0
     for _ in range(STEPS):
         begin = time.perf_counter()
@@ -46,14 +53,18 @@ def measure(study: Study, arms: Sequence[Arm], machine: Machine) -> Cost:
             stop=stop,
             recipe=recipe,
             machine=machine,
-            hooks=Hooks(),
+            hooks=Hooks(remembering.after_backward, remembering.after_step),
         )
         seconds = time.perf_counter() - begin
     rate = recipe.batch / seconds
     visits = sum(arm.slice_visits for arm in arms)
     peak = peak_memory()
     stops = sum(len(leg.stops) for arm in arms for leg in arm.legs)
-    handovers = stops * _handover_seconds(study, model, optimiser)
+    travels = recipe.importance_travels and bool(relays)
+    handovers = stops * _handover_seconds(study, model, optimiser, importance=travels)
+    if travels and recipe.remember == "ewc":
+        trained = sum(stop.task == "train" for stop in relays)
+        handovers += trained * _fisher_seconds(recipe, model, batch, machine)
     return Cost(visits / rate + handovers, rate, peak, baton_bytes)
 
 
@@ -67,11 +78,26 @@ def peak_memory() -> int:
     return peak if sys.platform == "darwin" else peak * 1024
 
 
-def _handover_seconds(study: Study, model: nn.Module, optimiser: Adam) -> float:
+def _fisher_seconds(recipe: Recipe, model: nn.Module, batch: Batch, machine: Machine) -> float:
+    """What it takes to look once more at some of a visit's slices; one is timed."""
+    images, masks = batch
+    begin = time.perf_counter()
+    weights = dict(model.named_parameters())
+    fisher(model, weights, [(images[:1], masks[:1])], recipe.loss, machine)
+    return SLICES * (time.perf_counter() - begin)
+
+
+def _handover_seconds(
+    study: Study, model: nn.Module, optimiser: Adam, *, importance: bool
+) -> float:
     """What a visit costs beside its steps: pack, digest, load and digest again; not the disk."""
     begin = time.perf_counter()
     travels = study.recipe.optimiser_state == "travel"
-    parts = {"optimiser": optimiser_arrays(optimiser) if travels else {}}
+    weights = model.named_parameters() if importance else ()  # of the size of their importance
+    parts = {
+        "optimiser": optimiser_arrays(optimiser) if travels else {},
+        "importance": {name: as_array(weight) for name, weight in weights},
+    }
     baton = join(model=model_arrays(model), **parts)
     loaded = load_model(study.network, baton.part(MODEL))
     _ = baton.digest, digest_of_parts(model=model_arrays(loaded), **parts)

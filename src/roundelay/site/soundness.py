@@ -4,10 +4,12 @@ A loss may be finite while its gradient isn't, and one such step spoils every we
 would hand over, or keep, is looked at before; what comes in, before it is used.
 """
 
+import numpy as np
+
 from roundelay.errors import VisitError
 from roundelay.files.arrays import Arrays
 from roundelay.learning.fit import what_helps
-from roundelay.relay.baton import AVERAGE, MODEL, OPTIMISER, Baton
+from roundelay.relay.baton import AVERAGE, IMPORTANCE, MODEL, OPTIMISER, Baton
 from roundelay.relay.fitting import not_finite
 from roundelay.study.sections import Recipe
 
@@ -34,6 +36,8 @@ def arrived(baton: Baton, where: object) -> Arrays:
         fault = f"{name} holds values that aren't finite"
     elif (name := _misfit(parts)) is not None:
         fault = f"{name} is not of its weight's shape"
+    elif (name := _negative(parts)) is not None:
+        fault = f"{name} holds values below 0"
     if fault:
         raise VisitError(
             f"{where} was sent weights that can't be used: {fault}. Nothing was done with them."
@@ -43,12 +47,24 @@ def arrived(baton: Baton, where: object) -> Arrays:
     return parts
 
 
+def _negative(parts: Arrays) -> str | None:
+    """Importance below 0, which would drive weights apart."""
+    for name, array in parts.items():
+        if name.startswith(IMPORTANCE) and (array < 0).any():
+            return name
+    return None
+
+
 def _misfit(parts: Arrays) -> str | None:
     """What stands beside the model and is not of the shape of the weight that it belongs to."""
     for name, array in parts.items():
         if name.startswith(AVERAGE):
             own = parts.get(MODEL + name.removeprefix(AVERAGE))
             if own is None or (own.shape, own.dtype) != (array.shape, array.dtype):
+                return name
+        if name.startswith(IMPORTANCE):
+            own = parts.get(MODEL + name.removeprefix(IMPORTANCE))
+            if own is None or (own.shape, np.dtype(np.float32)) != (array.shape, array.dtype):
                 return name
         if name.startswith(OPTIMISER):
             _, _, weight = name.removeprefix(OPTIMISER).partition("/")

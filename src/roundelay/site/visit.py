@@ -3,13 +3,13 @@
 import time
 
 from roundelay.data.survey import TRAIN
-from roundelay.plan.itinerary import Stop
+from roundelay.plan.itinerary import IN_TURN, Stop
 from roundelay.plan.progress import OnStep
 from roundelay.relay.baton import Baton
 from roundelay.relay.courier import Visit
 from roundelay.relay.receipt import Receipt
 from roundelay.site.opening import LocalSite
-from roundelay.site.recalibration import recalibrate
+from roundelay.site.recalibration import recalibrate, recalibrate_in_turn
 from roundelay.site.training import train_model
 from roundelay.site.work import WorkDone
 
@@ -17,7 +17,9 @@ from roundelay.site.work import WorkDone
 def train(site: LocalSite, stop: Stop, baton: Baton, on_step: OnStep) -> Visit:
     """Do what the stop asks for, and state it: train, or recalibrate BatchNorm."""
     begin = time.perf_counter()
-    if stop.task == "recalibrate":
+    if stop.task == IN_TURN:
+        work = recalibrate_in_turn(site, stop, baton)
+    elif stop.task == "recalibrate":
         work = recalibrate(site, stop, baton)
     else:
         work = train_model(site, stop, baton, on_step)

@@ -1,6 +1,6 @@
 """What one visit works on, and what it comes to."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -8,6 +8,7 @@ import torch
 from roundelay.data.opening import training_slices
 from roundelay.learning.augment import Augmentation
 from roundelay.learning.draws import Pair, batches, choose_slices, seed_of
+from roundelay.learning.fisher import SLICES
 from roundelay.learning.inputs import Batch, prepared
 from roundelay.plan.itinerary import Stop
 from roundelay.relay.baton import Baton
@@ -25,17 +26,8 @@ class WorkDone:
 
 def batches_of(site: LocalSite, stop: Stop) -> Iterable[Batch]:
     """The batches of a stop: all of their randomness comes from the stop."""
-    study, seed = site.study, seed_of(stop.seed, stop.arm, stop.site, stop.index)
-    slices = _slices_of(site, stop)
-    share = study.recipe.positive_share
-    draws = batches(
-        slices,
-        [site.patients[i].tumour[j] for i, j in slices],
-        visits=stop.slice_visits,
-        steps=stop.steps,
-        positive_share=None if share == "natural" else share,
-        seed=seed,
-    )
+    study, seed = site.study, _seed_of(stop)
+    draws = _draws(site, stop, visits=stop.slice_visits, steps=stop.steps, seed=seed)
     names = study.data.channel_names
     augmentation = Augmentation(
         flip_up_down=study.recipe.mirror == "both",
@@ -50,6 +42,32 @@ def batches_of(site: LocalSite, stop: Stop) -> Iterable[Batch]:
     settings = augmentation if study.recipe.augment else None
     generator = torch.Generator().manual_seed(seed)
     return prepared(draws, site.patients, site.cache, settings, generator)
+
+
+def single_slices(site: LocalSite, stop: Stop) -> Iterable[Batch]:
+    """Some of a stop's slices, drawn as for training, one by one and not augmented."""
+    count = min(SLICES, stop.slice_visits)
+    seed = _seed_of(stop, "importance")
+    draws = _draws(site, stop, visits=count, steps=count, seed=seed)
+    return prepared(draws, site.patients, site.cache, None, torch.Generator())
+
+
+def _seed_of(stop: Stop, *what: str) -> int:
+    return seed_of(stop.seed, stop.arm, stop.site, stop.index, *what)
+
+
+def _draws(
+    site: LocalSite, stop: Stop, *, visits: int, steps: int, seed: int
+) -> Iterator[list[Pair]]:
+    slices, share = _slices_of(site, stop), site.study.recipe.positive_share
+    return batches(
+        slices,
+        [site.patients[i].tumour[j] for i, j in slices],
+        visits=visits,
+        steps=steps,
+        positive_share=None if share == "natural" else share,
+        seed=seed,
+    )
 
 
 def _flair(channels: Sequence[str]) -> int | None:

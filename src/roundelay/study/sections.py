@@ -100,6 +100,8 @@ class Recipe(Section):
     average: Literal["none", "ema", "last_round"] = "none"
     fedprox_mu: Annotated[float, Field(gt=0, le=10)] = 0.01
     average_decay: Annotated[float, Field(gt=0, lt=1)] | None = None
+    remember: Literal["none", "si", "ewc"] = "none"
+    remember_strength: Annotated[float, Field(ge=0, le=1e6)] | None = None
     recalibrate_batchnorm: bool = False
     recalibration_slices: Many = 640
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
@@ -111,6 +113,8 @@ class Recipe(Section):
             raise ValueError("epochs and steps contradict each other: give one of them")
         if self.average_decay and self.average != "ema":
             raise ValueError('average_decay belongs to average = "ema"')
+        if self.remember_strength is not None and self.remember == "none":
+            raise ValueError('remember_strength belongs to remember = "si" or "ewc"')
         if len(set(self.site_order)) != len(self.site_order):
             raise ValueError("site_order names a site twice")
         orders = (self.order, *self.compare_orders)
@@ -141,11 +145,19 @@ class Recipe(Section):
         for key, plain in NEWCOMERS.items():
             if getattr(self, key) == plain:
                 values.pop(key, None)
+        if self.remember == "none":
+            values.pop("remember_strength", None)
         return values
+
+    @property
+    def importance_travels(self) -> bool:
+        """Whether a relay's batons hold how important each weight was at the sites before."""
+        return self.remember != "none" and self.remember_strength != 0
 
 
 NEWCOMERS: dict[str, Any] = {
     "gradient_clip": None, "dropped_together": (), "deep_supervision": 0.0, "mirror": "left-right",
+    "remember": "none",
 }  # fmt: skip
 """Keys of a recipe that came later, with what they are where a study says nothing."""
 

@@ -17,6 +17,7 @@ from roundelay.study.network_shape import NetworkShape
 from roundelay.study.sections import (
     MOST_SEEDS,
     MOST_SITES,
+    RELAYS,
     TABLE,
     ArmName,
     CourierSettings,
@@ -102,6 +103,10 @@ class Study(Section):
         plain = Recipe.model_fields["fedprox_mu"].default
         if self.recipe.fedprox_mu != plain and "fedprox" not in self.arms:
             raise ValueError("fedprox_mu belongs to the arm fedprox, which isn't among the arms")
+        if self.recipe.remember != "none" and not set(RELAYS) & set(self.arms):
+            raise ValueError(
+                "remember belongs to the arms cwt and swt, neither of which is among the arms"
+            )
 
     def _agree_on_absence(self) -> None:
         absent = self.courier.absent

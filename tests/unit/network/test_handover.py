@@ -1,11 +1,21 @@
 """Who hands a baton over to whom, and who may open it, leg by leg."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
-from roundelay.errors import RefusedError
-from roundelay.network.wire.handover import holder, recipients
+from roundelay.errors import LedgerError, RefusedError
+from roundelay.network.hospital.approval_screen import in_sentences
+from roundelay.network.hospital.consent import Waiting
+from roundelay.network.hospital.policy import Policy
+from roundelay.network.wire.handover import holder, recipients, scored_holder
 from roundelay.network.wire.proposal import propose
 from roundelay.plan.arms import lay
+from roundelay.plan.itinerary import IN_TURN, open_legs
+from roundelay.records.arm_checks import check_visits
+from roundelay.relay.chain import Chain
+from roundelay.report.sentences import told_by_sums
 from surveys import SIZES, study, surveys
 
 SITES = ("EAST", "NORTH", "SOUTH")
@@ -17,7 +27,8 @@ def proposed(top=None, recipe=None, evaluation=None, **courier):
         evaluation=evaluation or {}, courier=courier,
     )  # fmt: skip
     roster = {name: {"sign": "00", "seal": "00"} for name in ("coordinator", *SIZES)}
-    return propose(plan, roster), lay(plan, surveys())[0].legs
+    proposal = propose(plan, roster)
+    return proposal, lay(plan, surveys(), sealed=proposal.sealed)[0].legs
 
 
 def test_a_baton_comes_from_the_site_of_the_leg_before_and_first_from_the_coordinator():
@@ -88,3 +99,97 @@ def test_where_it_is_open_who_is_next_all_sites_may_open_it():
     proposal, legs = proposed(absent="defer")
 
     assert {recipients(proposal, legs, leg) for leg in range(6)} == {SITES}
+
+
+RECALIBRATED = {"recalibrate_batchnorm": True}
+
+
+@pytest.mark.parametrize("absent", ["wait", "defer", "skip"])
+def test_sums_go_to_the_next_site_alone_and_the_last_model_to_all(absent):
+    proposal, legs = proposed(recipe=RECALIBRATED, absent=absent, seal="sites")
+
+    assert [leg.task for leg in legs] == ["train"] * 6 + [IN_TURN] * 3
+    assert [legs[i].stops[0].site for i in (6, 7, 8)] == ["NORTH", "EAST", "SOUTH"]
+    found = [recipients(proposal, legs, leg) for leg in (6, 7, 8)]
+    assert found == [("EAST",), ("SOUTH",), SITES]
+
+
+@pytest.mark.parametrize("follow", ["none", "round", "visit"])
+def test_also_where_models_are_followed_no_other_site_opens_sums(follow):
+    proposal, legs = proposed(recipe=RECALIBRATED, evaluation={"follow": follow})
+
+    found = [recipients(proposal, legs, leg) for leg in (6, 7, 8)]
+
+    assert found == [("EAST",), ("SOUTH",), SITES]
+
+
+@pytest.mark.parametrize("absent", ["wait", "defer", "skip"])
+def test_no_site_is_passed_over_in_a_recalibration_in_turn(absent):
+    proposal, legs = proposed(recipe=RECALIBRATED, absent=absent)
+
+    assert [holder(proposal, legs, leg, leg - 1) for leg in (6, 7, 8)] == ["SOUTH", "NORTH", "EAST"]
+    for leg, before in ((7, 5), (8, 6), (8, 5), (8, 0), (6, 7), (7, 8)):
+        with pytest.raises(RefusedError, match=f"out of turn, to leg {leg + 1}"):
+            holder(proposal, legs, leg, before)
+    assert scored_holder(proposal, legs, 8, 8) == "SOUTH"
+    for before in (7, 6, 5, -1):
+        with pytest.raises(RefusedError, match="can't be scored as that of leg 9"):
+            scored_holder(proposal, legs, 8, before)
+    assert [open_legs(legs, range(done)) for done in (6, 7, 8, 9)] == [
+        (legs[6],), (legs[7],), (legs[8],), ()
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("absent", "befores"), [("wait", [5]), ("defer", [3, 4, 5]), ("skip", list(range(-1, 6)))]
+)
+def test_the_first_site_that_recalibrates_takes_what_training_came_to(absent, befores):
+    """Where visits may be skipped, it may be any; where they are put off, one of the last round."""
+    proposal, legs = proposed(recipe=RECALIBRATED, absent=absent)
+
+    def taken(before):
+        try:
+            return bool(holder(proposal, legs, 6, before))
+        except RefusedError:
+            return False
+
+    assert [before for before in range(-1, 6) if taken(before)] == befores
+
+
+def stated(stop, **changed):
+    """A receipt's part that is compared with the plan."""
+    keys = ("index", "site", "round", "task", "slice_count", "slice_visits", "steps")
+    names = ("stop", *keys[1:4], "slices", *keys[5:])
+    return {n: getattr(stop, k) for n, k in zip(names, keys, strict=True)} | changed
+
+
+def test_no_ledger_may_say_that_a_site_was_passed_over_in_a_recalibration_in_turn():
+    _, legs = proposed(recipe=RECALIBRATED, absent="skip")
+    skipped = {"task": "absent", "slices": 0, "slice_visits": 0, "steps": 0}
+
+    def said(away=-1):
+        receipts = [stated(g.stops[0], **skipped if g.index == away else {}) for g in legs]
+        lines = [{}, *({"leg": i, "receipts": [r]} for i, r in enumerate(receipts))]
+        check_visits(Path("ledger.jsonl"), Chain(lines, None, ""), legs)
+
+    said()
+    said(away=5)
+    for away in (6, 7, 8):
+        with pytest.raises(LedgerError, match=f"leg {away + 1}: the visits are not those"):
+            said(away)
+
+
+@pytest.mark.parametrize("seal", ["sites", "owner", "none"])
+def test_who_learns_of_sums_is_said_before_and_after_a_run(seal):
+    proposal, _ = proposed(recipe=RECALIBRATED, seal=seal)
+    roster = {n: {"sign": f"{i:064x}", "seal": f"{i:064x}"} for i, n in enumerate(proposal.roster)}
+    proposal = replace(proposal, roster=roster)
+
+    before = " ".join(in_sentences(Waiting(proposal, "r1"), surveys()["EAST"], Policy()))
+    after = " ".join(told_by_sums(proposal.study.recipe, seal))
+
+    assert "recalibrates BatchNorm in 1 visit" in before
+    assert ("of the first one alone" in before) == (seal != "none")
+    assert ("the first one's alone" in after) == (seal != "none")
+    assert ("coordinator of this run can open them" in after) == (seal == "owner")
+    assert not told_by_sums(proposed()[0].study.recipe, seal)

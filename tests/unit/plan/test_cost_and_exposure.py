@@ -67,6 +67,7 @@ def test_the_room_is_what_is_written_not_copies_of_the_first_model():
     assert room(arms=("cwt", "fedavg")) == 1 + 2 * 3
     assert room(recipe={"optimiser_state": "travel"}) == 3 * 3 + 1
     assert room(recipe={"average": "ema"}) == 3 * 2 + 1
+    assert room(recipe={"remember": "si"}, arms=("cwt", "fedavg")) == 2 + (2 * 2 + 1) + (2 + 1)
     assert room(recipe={"rounds": 4}, evaluation={"choose": "best"}) == (3 + 2) + 1 + 1
     assert room(top={"keep": "all"}) == 2 * 3 + 1 + 1
     assert room(arms=("fedavg",), top={"keep": "all"}) == 2 + 2 * 3 + 1 + 1

@@ -70,6 +70,10 @@ WITH_TABLE = 'sites = "table:t.csv"\nsplit = { validation = 0.0 }\n'
         ('[recipe]\nchannel_dropout = 0.1\ndropped_together = [["t2"]]\n', "isn't one"),
         ('[recipe]\nchannel_dropout = 0.1\ndropped_together = [["flair"]]\n', "stands in"),
         ("[recipe]\naverage_decay = 0.9\n", "belongs to average"),
+        ("[recipe]\nremember_strength = 0.9\n", "belongs to remember"),
+        ('[recipe]\nremember = "si"\nremember_strength = -1\n', "recipe.remember_strength"),
+        ('[recipe]\nremember = "si"\n', None),
+        ('[recipe]\nremember = "mas"\n', "recipe.remember"),
         ('sites = "chunks:0"\n', "is none of"),
         ('sites = "institutions"\n', "is none of"),
         ('[recipe]\nsite_order = ["A", "A"]\n', "names a site twice"),
@@ -93,6 +97,14 @@ def test_contradictions_and_wrong_words_are_refused(text, says, tmp_path):
 def test_arms_and_seeds_are_not_named_twice(tmp_path):
     with pytest.raises(StudyError, match="named twice"):
         parse('arms = ["cwt", "cwt"]\n' + MINIMAL, tmp_path)
+
+
+def test_remembering_needs_a_relay_and_changes_no_other_study():
+    with pytest.raises(ValueError, match="remember belongs to the arms cwt and swt"):
+        study(top={"arms": ("fedavg", "local")}, recipe={"remember": "si"})
+    with_default = study(recipe={"remember": "none"})
+    assert with_default.digest == study().digest != study(recipe={"remember": "si"}).digest
+    assert "remember" not in with_default.without_places()["recipe"]
 
 
 def test_a_missing_file_names_the_presets(tmp_path):

@@ -82,7 +82,7 @@ class HospitalsCourier:
             self._on_event,
         )  # fmt: skip
         self._surveys = numbers(self._signed)
-        self._arms = lay(self._study, self._surveys)
+        self._arms = lay(self._study, self._surveys, sealed=self._proposal.sealed)
         return self._surveys
 
     def next_leg(self, legs: Sequence[Leg]) -> Leg:

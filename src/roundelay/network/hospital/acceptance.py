@@ -12,7 +12,7 @@ from roundelay.learning.networks import build_network
 from roundelay.learning.state import model_arrays
 from roundelay.network.hospital.policy import Acceptance
 from roundelay.relay.aggregation import final_model
-from roundelay.relay.baton import AVERAGE, MODEL, OPTIMISER, Baton
+from roundelay.relay.baton import AVERAGE, IMPORTANCE, MODEL, OPTIMISER, Baton
 from roundelay.relay.fitting import misfit
 from roundelay.study.study import Study
 
@@ -30,12 +30,15 @@ def check_incoming(
     acceptance: Acceptance,
     judge: Judge,
     quarantine: Path,
+    *,
+    sums: bool = False,
 ) -> None:
     """Raise RefusedError for a model that may not come in; it is put into `quarantine`.
 
-    `before` is what this site handed over last in the same arm.
+    `before` is what this site handed over last in the same arm; `sums` says that those of the
+    sites before come with it, in a recalibration in turn.
     """
-    why = _fault(baton, before, study, acceptance, judge)
+    why = _fault(baton, before, study, acceptance, judge, sums=sums)
     if why is not None:
         write_bytes(quarantine / f"{baton.digest}.safetensors", baton.data)
         for old in sorted(quarantine.iterdir(), key=lambda path: path.stat().st_mtime_ns)[:-KEPT]:
@@ -44,17 +47,20 @@ def check_incoming(
 
 
 def _fault(
-    baton: Baton, before: Baton | None, study: Study, acceptance: Acceptance, judge: Judge
-) -> str | None:
+    baton: Baton, before: Baton | None, study: Study, acceptance: Acceptance, judge: Judge,
+    *, sums: bool,
+) -> str | None:  # fmt: skip
     encoder, recipe = study.model.encoder, study.recipe
     network = build_network(*study.network, seed=0)
     model, trained = model_arrays(network), [name for name, _ in network.named_parameters()]
-    if fault := misfit(baton, model, trained):
+    if fault := misfit(baton, model, trained, sums=sums):
         return f"{fault} (a U-Net with the encoder {encoder})"
     if baton.part(AVERAGE) and recipe.average == "none":
         return "an average of the weights came with it, which the study does not send"
     if baton.part(OPTIMISER) and recipe.optimiser_state != "travel":
         return "an optimiser's memory came with it, which the study does not send"
+    if baton.part(IMPORTANCE) and not recipe.importance_travels:
+        return "the importance of weights came with it, which the study does not send"
     if before is None:
         return None
     if misfit(before, model, trained):

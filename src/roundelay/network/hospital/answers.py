@@ -27,7 +27,7 @@ from roundelay.network.hospital.store import RUNS, arm_store, pin_start
 from roundelay.network.wire.handover import holder, recipients, scored_holder
 from roundelay.network.wire.sealed_baton import hand_over, opened
 from roundelay.network.wire.statements import sign_survey
-from roundelay.plan.itinerary import Leg
+from roundelay.plan.itinerary import IN_TURN, Leg
 from roundelay.plan.progress import Step
 from roundelay.relay.aggregation import final_model
 from roundelay.relay.baton import MODEL, Baton, join
@@ -71,7 +71,8 @@ def train(asked: AdmittedVisit, on_progress: OnProgress) -> Answer:
     before = asked.proof.statement.leg
     signer = holder(asked.proposal, asked.arm.legs, leg.index, before)
     plain, local_site = _opened(asked, before, signer), _surveyed_site(asked)
-    _check_model(asked, store.last(), plain, local_site)
+    sums = stop.task == IN_TURN and stop.weight_before > 0
+    _check_model(asked, store.last(), plain, local_site, sums=sums)
     visit = train_here(local_site, stop, plain, lambda step: on_progress(_progress(step)))
     travels = _hand_on(asked, leg, visit)
     head = {"proof": travels.proof}
@@ -104,9 +105,11 @@ def evaluate(asked: AdmittedScores) -> Answer:
 
 
 def _check_model(
-    asked: AdmittedModel, last: bytes | None, plain: Baton, local_site: LocalSite
-) -> None:
-    """`last` is what this hospital handed over before, where there is something to compare."""
+    asked: AdmittedModel, last: bytes | None, plain: Baton, local_site: LocalSite,
+    *, sums: bool = False,
+) -> None:  # fmt: skip
+    """`last` is what this hospital handed over before, where there is something to compare; with
+    `sums` those of the hospitals before must come with the model."""
     if asked.proof.statement.leg == -1:
         _check_start(asked, plain)
     check_incoming(
@@ -116,6 +119,7 @@ def _check_model(
         asked.hospital.policy.acceptance,
         lambda baton: _validated(local_site, baton),
         asked.hospital.home / "quarantine",
+        sums=sums,
     )
 
 

@@ -50,6 +50,7 @@ def in_sentences(waiting: Waiting, survey: SiteSurvey, policy: Policy) -> list[s
         READERS[proposal.seal],
         TURNS[proposal.absent],
         "The hospital that comes next can compute what this hospital's visit changed.",
+        *_sums(proposal),
         *_warnings(arms, survey, proposal),
         f"This approves this one run; {_more_runs(policy)}.",
     ]
@@ -58,7 +59,8 @@ def in_sentences(waiting: Waiting, survey: SiteSurvey, policy: Policy) -> list[s
 def _work(proposal: Proposal, survey: SiteSurvey) -> tuple[list[Arm], list[str]]:
     """The arms, laid as if all hospitals were as large as this one, and what each does here."""
     try:
-        arms = lay(proposal.study, dict.fromkeys(proposal.sites, survey))
+        numbers = dict.fromkeys(proposal.sites, survey)
+        arms = lay(proposal.study, numbers, sealed=proposal.sealed)
     except UserError as error:
         return [], [f"  It can't be said from this hospital's numbers alone: {error}"]
     lines = [f"  {line}" for arm in arms for line in _arm(proposal, arm, survey)]
@@ -73,8 +75,8 @@ def _arm(proposal: Proposal, arm: Arm, survey: SiteSurvey) -> list[str]:
     """One arm's stops here, and how often its models are scored."""
     own = [stop for leg in arm.legs for stop in leg.stops if stop.site == survey.site]
     found = []
-    for task, verb in (("train", "trains in"), ("recalibrate", "recalibrates BatchNorm in")):
-        if stops := [stop for stop in own if stop.task == task]:
+    for trains, verb in ((True, "trains in"), (False, "recalibrates BatchNorm in")):
+        if stops := [stop for stop in own if (stop.task == "train") == trains]:
             steps = sum(stop.steps for stop in stops)
             visits = sum(stop.slice_visits for stop in stops)
             different = max(stop.slice_count for stop in stops)
@@ -113,18 +115,29 @@ def _how_exact(proposal: Proposal) -> list[str]:
 
 
 def _leaves(proposal: Proposal, survey: SiteSurvey, policy: Policy) -> list[str]:
-    sums = (
-        ", the sums of its BatchNorm layers" if proposal.study.recipe.recalibrate_batchnorm else ""
-    )
+    recipe = proposal.study.recipe
+    further = ", how important each of them was here" * recipe.importance_travels
+    further += ", the sums of its BatchNorm layers" * recipe.recalibrate_batchnorm
     scores = "; ".join(
         f"{split} patients: {_released(survey.patients[split], policy)}"
         for split in (VALIDATION, TEST)
     )
     return [
-        f"What leaves: the weights of the network after each visit{sums}, counts of patients and"
+        f"What leaves: the weights of the network after each visit{further}, counts of patients and"
         " slices, which channels and label values there are and how many exams lack one, one digest"
         " over the images, loss, time and the kind of computer of each visit.",
         f"Scores that leave, by this hospital's policy: {scores}.",
+    ]
+
+
+def _sums(proposal: Proposal) -> list[str]:
+    """Who learns the sums of a recalibration where nobody in the middle adds them."""
+    if not (proposal.sealed and proposal.study.recipe.recalibrate_batchnorm):
+        return []
+    return [
+        "The sums of the BatchNorm layers travel on to the hospital that recalibrates next, and to"
+        " no other: it sees those of all hospitals before it together, of the first one alone."
+        " Who hands them to the last one can compute its sums from the final model."
     ]
 
 

@@ -42,7 +42,7 @@ def lay_here(proposal: Proposal, run: str, signed: Mapping[str, SignedSurvey]) -
         for site in proposal.sites
     }
     try:
-        return Laid(surveys, tuple(lay(proposal.study, surveys)))
+        return Laid(surveys, tuple(lay(proposal.study, surveys, sealed=proposal.sealed)))
     except UserError as error:
         raise RefusedError(f"No itinerary follows from the study and these numbers: {error}") from (
             error

@@ -8,6 +8,7 @@ from roundelay.network.hospital.policy import Policy
 from roundelay.network.wire.keys import fingerprint
 from roundelay.network.wire.proposal import Proposal
 from roundelay.plan.arms import Arm
+from roundelay.plan.itinerary import IN_TURN
 from roundelay.records.signatures import COORDINATOR
 
 
@@ -47,7 +48,9 @@ def check_itinerary(policy: Policy, site: str, arms: Sequence[Arm]) -> None:
 
 
 def check_task(policy: Policy, task: str) -> None:
-    """Raise RefusedError where the policy does not allow what is asked for."""
+    """Raise RefusedError where the policy does not allow what is asked for; a recalibration is one,
+    in turn or side by side."""
+    task = "recalibrate" if task == IN_TURN else task
     if task not in policy.accept.tasks:
         raise _refused(f"the task {task!r}", "accept.tasks")
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from roundelay.errors import RefusedError
 from roundelay.network.wire.proposal import Proposal
-from roundelay.plan.itinerary import Leg
+from roundelay.plan.itinerary import IN_TURN, Leg
 from roundelay.plan.legs import followed
 from roundelay.records.signatures import COORDINATOR
 
@@ -13,7 +13,8 @@ def holder(proposal: Proposal, legs: Sequence[Leg], leg: int, before: int) -> st
     """Who hands over to `leg` the baton that leg `before` returned (-1: the start).
 
     Raises RefusedError where the study leaves no room for that: where sites that are away are
-    waited for, it is the leg before; where they may be put off, one of this round or the last one.
+    waited for, it is the leg before; where they may be put off, one of this round or, but for a
+    recalibration, the last one.
     """
     if not -1 <= before < len(legs) or before == leg or not _in_turn(proposal, legs, leg, before):
         raise RefusedError(
@@ -21,9 +22,9 @@ def holder(proposal: Proposal, legs: Sequence[Leg], leg: int, before: int) -> st
         )
     if before == -1:
         return COORDINATOR
-    if len(legs[before].stops) == 1 and legs[before].task == "train":
+    if len(legs[before].stops) == 1 and legs[before].task != "recalibrate":
         return legs[before].stops[0].site
-    if proposal.seal != "none":
+    if proposal.sealed:
         raise RefusedError("Merged batons do not travel in a sealed study.")
     return COORDINATOR
 
@@ -32,45 +33,50 @@ def scored_holder(proposal: Proposal, legs: Sequence[Leg], number: int, before: 
     """Who handed on the model that is scored after `number` + 1 legs, stated as leg `before`'s.
 
     It is that leg's own model; where sites that are away may be put off, one of the same round;
-    where they may be skipped, an earlier one. Raises RefusedError for any other, and where the
-    coordinator would have to read a sealed model to hand it on.
+    where they may be skipped, an earlier one; never where it was recalibrated in turn, which waits
+    for all. Raises RefusedError for any other, and where the coordinator would have to read a
+    sealed model to hand it on.
     """
+    waits = legs[number].task == IN_TURN
     fits = {
         "wait": before == number,
         "skip": -1 <= before <= number,
         "defer": 0 <= before < len(legs)
         and legs[before].stops[0].round == legs[number].stops[0].round,
     }
-    if not fits[proposal.absent]:
+    if not fits["wait" if waits else proposal.absent]:
         raise RefusedError(
             f"The model of leg {before + 1} can't be scored as that of leg {number + 1}."
         )
-    if before >= 0 and proposal.seal != "none":
+    if before >= 0 and proposal.sealed:
         return _one_site(legs[before])
     return COORDINATOR
 
 
 def _one_site(leg: Leg) -> str:
-    if len(leg.stops) != 1 or leg.task != "train":
+    if len(leg.stops) != 1 or leg.task == "recalibrate":
         raise RefusedError("Merged batons do not travel in a sealed study.")
     return leg.stops[0].site
 
 
 def _in_turn(proposal: Proposal, legs: Sequence[Leg], leg: int, before: int) -> bool:
-    if proposal.absent == "wait":
+    recalibrated = before >= 0 and legs[before].task != "train"
+    if proposal.absent == "wait" or recalibrated or legs[max(leg - 1, 0)].task == IN_TURN:
         return before == leg - 1
     if proposal.absent == "skip":
         return before < leg
-    rounds = legs[leg].stops[0].round, 0 if before == -1 else legs[before].stops[0].round
-    return rounds[1] in (rounds[0], rounds[0] - 1)
+    own, last = legs[leg].stops[0].round, 0 if before == -1 else legs[before].stops[0].round
+    return last == own or (last == own - 1 and legs[leg].task == "train")
 
 
 def recipients(proposal: Proposal, legs: Sequence[Leg], leg: int) -> tuple[str, ...]:
     """Who may open the baton that `leg` hands on: the next site; all sites where all are to judge
-    the model (ends of rounds, the end), and where it is open who is next; the owner only if the
-    study says so."""
-    judged = leg + 1 >= len(legs) or leg in followed(legs, proposal.study.evaluation)
-    if proposal.absent != "wait" or judged:
+    the model (ends of rounds, the end), and where it is open who is next; sums that travel on to
+    the next site alone; the owner only if the study says so."""
+    ends = leg + 1 >= len(legs)
+    judged = ends or leg in followed(legs, proposal.study.evaluation)
+    sums = legs[leg].task == IN_TURN and not ends
+    if (proposal.absent != "wait" or judged) and not sums:
         names = proposal.sites
     else:
         names = tuple(stop.site for stop in legs[leg + 1].stops)

@@ -39,6 +39,11 @@ class Proposal:
         return {"seal": self.seal, "absent": self.absent, "roster": dict(self.roster)}
 
     @property
+    def sealed(self) -> bool:
+        """Whether batons go in envelopes; else the coordinator reads them."""
+        return self.seal != "none"
+
+    @property
     def sites(self) -> tuple[str, ...]:
         return tuple(sorted(name for name in self.roster if name != COORDINATOR))
 
@@ -96,12 +101,6 @@ def _refuse_unfit_arms(study: Study) -> None:
                 f"The arm {arm} averages models, so whoever averages must read them. Write"
                 ' seal = "none" into [courier], or leave the arm out.'
             )
-    if study.recipe.recalibrate_batchnorm:
-        raise NetworkError(
-            "recalibrate_batchnorm = true puts sums of all hospitals into the model, so whoever"
-            ' adds them must read it. Write seal = "none" into [courier], or'
-            " recalibrate_batchnorm = false."
-        )
 
 
 def refuse_too_long(study: Study, sites: int) -> None:

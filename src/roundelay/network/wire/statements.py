@@ -73,7 +73,7 @@ class ReceiptPart(Part):
     stop: Count
     site: Name
     round: Count
-    task: Literal["train", "recalibrate", "absent", "deferred"]
+    task: Literal["train", "recalibrate", "recalibrate_in_turn", "absent", "deferred"]
     received: Digest
     returned: Digest
     patients: Count

@@ -33,8 +33,8 @@ class Request:
 
     @property
     def most(self) -> int:
-        """Bytes that an answer may have: what came with the question, with Adam's two moments and
-        an average of each weight, and a head."""
+        """Bytes that an answer may have: what came with the question, with Adam's two moments, an
+        average and the importance of each weight, and a head."""
         return 5 * len(self.message) + LARGEST_HEAD + ROOM
 
 
