@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from roundelay.data.formats.dicom_channels import channels_of
 from roundelay.data.formats.dicom_grids import on_grid
 from roundelay.data.formats.dicom_header import Header, need_pydicom, read_header, read_whole
+from roundelay.data.formats.dicom_pixels import voxels_of
 from roundelay.data.formats.dicom_reference import reference_of
 from roundelay.data.formats.dicom_seg import segmentation
-from roundelay.data.formats.dicom_series import Series, series_of, voxels_of
+from roundelay.data.formats.dicom_series import Series, series_of
 from roundelay.data.formats.dicom_study import (
     Exam,
     Met,
@@ -139,8 +140,12 @@ def _patient(exam: Exam, settings: ImageSettings, masks: bool, met: Met) -> Pati
         )
     path = reference.path if isinstance(reference, Header) else reference
     if not settings.channels:
-        files = tuple(h.path for own in exam.series.values() for h in own)
-        return replace(_nobody(settings, path, exam), images=files, slices=len(files))
+        all_ = [h for own in exam.series.values() for h in own]
+        return replace(
+            _nobody(settings, path, exam),
+            images=tuple(h.path for h in all_),
+            slices=sum(h.frames for h in all_),
+        )
     series = {uid: _series(exam.series[uid], exam.folder) for uid in used}
     drawn_on = reference.refers_to if isinstance(reference, Header) else ()
     first = next((uid for uid in used if uid in drawn_on), used[0])
@@ -149,7 +154,7 @@ def _patient(exam: Exam, settings: ImageSettings, masks: bool, met: Met) -> Pati
     met += _beside(exam, used, path)
     return replace(
         _nobody(settings, path, exam),
-        images=tuple(h.path for uid in used for h in series[uid].slices),
+        images=tuple(dict.fromkeys(h.path for uid in used for h in series[uid].slices)),
         slices=grid.shape[grid.axes[0]],
         channels=tuple(Source(series[uid].slices[0].path) if uid else None for uid in uids),
     )

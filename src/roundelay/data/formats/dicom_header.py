@@ -5,11 +5,12 @@ import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
 
+from roundelay.data.formats.dicom_frames import Frame, frames_of
 from roundelay.errors import DataError, MissingExtraError
 from roundelay.files.reading import read_bytes
 from roundelay.files.regular import refuse_special
@@ -24,7 +25,8 @@ TAGS = (
     "SeriesInstanceUID", "SeriesDescription", "Modality", "Rows", "Columns", "PixelSpacing",
     "ImagePositionPatient", "ImageOrientationPatient", "SliceThickness", "SpacingBetweenSlices",
     "NumberOfFrames", "SamplesPerPixel", "PhotometricInterpretation", "ReferencedSeriesSequence",
-    "ReferencedFrameOfReferenceSequence", "ModalityLUTSequence",
+    "ReferencedFrameOfReferenceSequence", "ModalityLUTSequence", "SharedFunctionalGroupsSequence",
+    "PerFrameFunctionalGroupsSequence",
 )  # fmt: skip
 
 SEG = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
@@ -40,8 +42,8 @@ RTSTRUCT = "1.2.840.10008.5.1.4.1.1.481.3"
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """One file. Numbers are as they stand there, empty or 0 where they don't; `refers_to` are the
-    series that a reference was drawn on."""
+    """One file, or one frame of it. Numbers are as they stand there, empty or 0 where they don't;
+    `refers_to` are the series that a reference was drawn on, `frame` is counted from 0."""
 
     path: Path
     kind: Kind
@@ -63,6 +65,26 @@ class Header:
     thickness: float = 0.0
     has_table: bool = False
     refers_to: tuple[str, ...] = ()
+    placed: tuple[Frame, ...] = ()
+    frame: int | None = None
+
+    @property
+    def called(self) -> str:
+        """The file, and which of its frames, for people."""
+        if self.frame is None:
+            return self.path.name
+        return f"frame {self.frame + 1} of {self.path.name}"
+
+
+def slices_of(header: Header) -> list[Header]:
+    """A file as its slices: each of its frames that says where it lies, or the file itself."""
+    return [
+        replace(
+            header, position=one.position, orientation=one.orientation, spacing=one.spacing,
+            thickness=one.thickness, frames=1, placed=(one,), frame=number,
+        )
+        for number, one in enumerate(header.placed)
+    ] or [header]  # fmt: skip
 
 
 def need_pydicom() -> ModuleType:
@@ -138,10 +160,10 @@ def _header(path: Path, dataset: Any) -> Header:
 
 
 def _filled(path: Path, dataset: Any) -> Header:
-    meta = getattr(dataset, "file_meta", None)
+    meta, kind = getattr(dataset, "file_meta", None), _kind(dataset)
     return Header(
         path=path,
-        kind=_kind(dataset),
+        kind=kind,
         patient=_text(dataset, "PatientID"),
         study=_text(dataset, "StudyInstanceUID"),
         series=_text(dataset, "SeriesInstanceUID"),
@@ -162,6 +184,7 @@ def _filled(path: Path, dataset: Any) -> Header:
         ),
         has_table="ModalityLUTSequence" in dataset,
         refers_to=_refers_to(dataset),
+        placed=frames_of(dataset) if kind == "image" else (),
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from roundelay.data.formats.dicom_frames import PLACES
 from roundelay.data.formats.dicom_header import quiet, read_without_pixels
 from roundelay.data.formats.dicom_series import Series
 from roundelay.data.grids import voxel_sizes
@@ -49,9 +50,13 @@ def segmentation(series: Series, masks: NDArray[np.bool_], names: Sequence[str])
 def _made(
     hd: ModuleType, series: Series, masks: NDArray[np.bool_], names: Sequence[str]
 ) -> bytes:  # fmt: skip
-    sources = hd.spatial.sort_datasets(_sources(series))
-    own = {header.uid: number for number, header in enumerate(series.slices)}
-    order = [own[str(source.SOPInstanceUID)] for source in sources]
+    sources = _sources(series)
+    if series.slices[0].frame is None:
+        sources = hd.spatial.sort_datasets(sources)
+        own = {header.uid: number for number, header in enumerate(series.slices)}
+        order = [own[str(source.SOPInstanceUID)] for source in sources]
+    else:  # frames stay as they stand in the file
+        order = np.argsort([header.frame or 0 for header in series.slices]).tolist()
     digest = _digest(series, masks, names)
     made = hd.seg.Segmentation(
         source_images=sources,
@@ -82,7 +87,10 @@ def _made(
 def _sources(series: Series) -> list[Any]:
     """The files of a series; what was taken out of them with the names, and a segmentation can't
     do without, is put back empty."""
-    found = [read_without_pixels(header.path) for header in series.slices]
+    paths = dict.fromkeys(header.path for header in series.slices)
+    found = [read_without_pixels(path) for path in paths]
+    if series.slices[0].frame is not None:
+        _share_places(found)
     for dataset in found:
         for name in EXPECTED:
             if name not in dataset:
@@ -92,6 +100,18 @@ def _sources(series: Series) -> list[Any]:
         if not dataset.get("FrameOfReferenceUID"):
             dataset.FrameOfReferenceUID = _uid(series.uid, "frame of reference")
     return found
+
+
+def _share_places(sources: Sequence[Any]) -> None:
+    """Put what frames say each, and are alike in, where a segmentation is looked up: for all."""
+    for dataset in sources:
+        own = dataset.PerFrameFunctionalGroupsSequence[0]
+        if not dataset.get("SharedFunctionalGroupsSequence"):
+            dataset.SharedFunctionalGroupsSequence = [type(dataset)()]
+        shared = dataset.SharedFunctionalGroupsSequence[0]
+        for name in (f"{place}Sequence" for place in PLACES):
+            if name not in shared:
+                setattr(shared, name, own[name].value)
 
 
 def _need_highdicom() -> ModuleType:

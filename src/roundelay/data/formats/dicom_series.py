@@ -1,19 +1,17 @@
 """A series of DICOM slices as one volume: in the order of their places, whole, on straight axes."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from roundelay.data.formats.dicom_header import Header, need_pydicom, quiet
+from roundelay.data.formats.dicom_frames import several_volumes
+from roundelay.data.formats.dicom_header import Header, need_pydicom, slices_of
 from roundelay.data.grids import Grid, grid_of
 from roundelay.data.left_out import refuse
-from roundelay.errors import DataError
 from roundelay.study.data_section import Plane
 
 UNEVEN = 0.02
@@ -78,11 +76,17 @@ def normal_of(header: Header) -> NDArray[np.float64]:
 
 
 def series_of(headers: Sequence[Header], where: str) -> Series:
-    """The slices of one series in their order. Raises DataError where they are no volume."""
-    refuse([f"{where}: {fault}" for fault in _odd_files(headers)][:1])
-    refuse([f"{where}: {fault}" for fault in _unlike(headers)][:1])
-    normal = normal_of(headers[0])
-    order = sorted(headers, key=lambda h: (float(normal @ np.array(h.position)), h.path))
+    """The slices of one series, files or frames of files, in their order.
+
+    Raises DataError where they are no volume.
+    """
+    slices = [one for header in headers for one in slices_of(header)]
+    refuse([f"{where}: {fault}" for fault in _odd_files(slices)][:1])
+    refuse([f"{where}: {fault}" for fault in _unlike(slices)][:1])
+    normal = normal_of(slices[0])
+    order = sorted(
+        slices, key=lambda h: (float(normal @ np.array(h.position)), h.path, h.frame or 0)
+    )
     refuse([f"{where}: {fault}" for fault in _odd_places(order, normal)][:1])
     series = Series(where, tuple(order))
     series.grid("auto")
@@ -94,26 +98,26 @@ def _odd_files(headers: Sequence[Header]) -> Iterator[str]:
     for header in headers:
         if header.frames > 1:
             yield (
-                f"{header.path.name} holds {header.frames} frames in one file (enhanced DICOM),"
-                " which isn't read. Export the series as one file a slice."
+                f"{header.called} holds {header.frames} frames in one file, and doesn't say of"
+                " each where it lies (enhanced DICOM does). Export the series as one file a slice."
             )
         if header.samples > 1 or header.colours != "MONOCHROME2":
             yield (
-                f"{header.path.name} is {header.colours or 'of no named colours'}; expected grey"
+                f"{header.called} is {header.colours or 'of no named colours'}; expected grey"
                 " levels, bright is high (MONOCHROME2). Is it a picture of a screen? Name another"
                 " series by its description, in the site's channels."
             )
         if header.has_table:
-            yield f"{header.path.name} has a table of grey levels (Modality LUT), which isn't read."
+            yield f"{header.called} has a table of grey levels (Modality LUT), which isn't read."
         if not _has_place(header):
             yield (
-                f"{header.path.name} doesn't say where it lies (ImagePositionPatient,"
+                f"{header.called} doesn't say where it lies (ImagePositionPatient,"
                 " ImageOrientationPatient, PixelSpacing). Export the series itself, with its"
                 " geometry."
             )
         if not _can_be_unpacked(header.syntax):
             yield (
-                f"{header.path.name} is compressed as {_called(header.syntax)}, which nothing that"
+                f"{header.called} is compressed as {_called(header.syntax)}, which nothing that"
                 " is installed here can read. Install what can (pip install pylibjpeg"
                 " pylibjpeg-libjpeg pylibjpeg-openjpeg), or export it uncompressed."
             )
@@ -147,14 +151,15 @@ def _called(syntax: str) -> str:
 def _unlike(headers: Sequence[Header]) -> Iterator[str]:
     """Files of one series whose planes or pixels differ."""
     first = headers[0]
-    named = {header.uid: header.path.name for header in reversed(headers)}
+    named = {(header.uid, header.frame): header.called for header in reversed(headers)}
     for other in headers[1:]:
-        if named[other.uid] != other.path.name:
+        before = named[other.uid, other.frame]
+        if before != other.called:
             yield (
-                f"{named[other.uid]} and {other.path.name} have one SOPInstanceUID: the same file"
+                f"{before} and {other.called} have one SOPInstanceUID: the same file"
                 " twice, or a fault of what took names out. Keep one, or number them anew."
             )
-        both = f"{first.path.name} and {other.path.name}"
+        both = f"{first.called} and {other.called}"
         if (first.rows, first.columns) != (other.rows, other.columns):
             yield (
                 f"{both} are {first.rows} x {first.columns} and {other.rows} x {other.columns}"
@@ -167,13 +172,19 @@ def _unlike(headers: Sequence[Header]) -> Iterator[str]:
             )
         if not np.allclose(first.spacing, other.spacing, rtol=0, atol=ALIKE):
             yield f"{both} have pixels of different size (PixelSpacing). Split the series."
+    frames = [one for header in headers for one in header.placed]
+    for several in several_volumes(frames):
+        yield (
+            f"{first.path.name} holds {several}: several volumes in one series. Export each as a"
+            " series of its own."
+        )
 
 
 def _odd_places(order: Sequence[Header], normal: NDArray[np.float64]) -> Iterator[str]:
     """Gaps, and two slices on one place."""
     if len(order) == 1:
         if order[0].thickness <= 0:
-            yield f"{order[0].path.name} is its only slice, and doesn't say how thick it is."
+            yield f"{order[0].called} is its only slice, and doesn't say how thick it is."
         return
     places = np.array([h.position for h in order])
     steps = np.diff(places @ normal)
@@ -181,13 +192,13 @@ def _odd_places(order: Sequence[Header], normal: NDArray[np.float64]) -> Iterato
     for (before, after), step in zip(pairwise(order), steps, strict=True):
         if step <= max(UNEVEN * usual, 1e-3):
             yield (
-                f"{before.path.name} and {after.path.name} lie on one place: a copy, or several"
+                f"{before.called} and {after.called} lie on one place: a copy, or several"
                 " echoes, times or directions in one series? Keep one slice a place."
             )
     for (before, after), step in zip(pairwise(order), steps, strict=True):
         if abs(step - usual) > UNEVEN * usual:
             yield (
-                f"from {before.path.name} to {after.path.name} it is {step:.3g} mm, elsewhere"
+                f"from {before.called} to {after.called} it is {step:.3g} mm, elsewhere"
                 f" {usual:.3g} mm: {'slices are missing' if step > usual else 'one is too many'}"
                 " there. Export the whole series anew."
             )
@@ -195,48 +206,6 @@ def _odd_places(order: Sequence[Header], normal: NDArray[np.float64]) -> Iterato
     away = np.linalg.norm(places - straight, axis=1)
     if away.max() > UNEVEN * usual:
         yield (
-            f"{order[int(away.argmax())].path.name} lies {away.max():.2g} mm beside the line that"
+            f"{order[int(away.argmax())].called} lies {away.max():.2g} mm beside the line that"
             " the others stand on. Export the series anew."
         )
-
-
-def voxels_of(series: Series, datasets: Mapping[Path, Any]) -> NDArray[Any]:
-    """The grey levels ``[slice, row, column]``, rescaled as headers say; integers stay integers.
-
-    `datasets` are the files as pydicom has them. Raises DataError naming every faulty one.
-    """
-    found: list[NDArray[Any]] = []
-    faults: list[str] = []
-    for header in series.slices:
-        try:
-            found.append(_pixels(header, datasets[header.path]))
-        except DataError as error:
-            faults += error.faults
-    refuse(faults)
-    stacked = np.stack(found)
-    return _smallest(stacked) if stacked.dtype == np.int64 else stacked
-
-
-def _pixels(header: Header, dataset: Any) -> NDArray[Any]:
-    """One slice. A slope of 1 leaves integers; without an intercept, of the file's own type."""
-    try:
-        with quiet():
-            pixels: NDArray[Any] = dataset.pixel_array
-            slope = float(dataset.get("RescaleSlope", None) or 1)
-            intercept = float(dataset.get("RescaleIntercept", None) or 0)
-    except Exception as error:  # a damaged file makes decoders raise nearly anything
-        raise DataError(
-            f"The pixels of {header.path} can't be read ({error}): truncated or damaged?"
-        ) from error
-    if pixels.shape != (header.rows, header.columns):
-        raise DataError(f"{header.path} holds {pixels.shape} pixels, and says otherwise.")
-    if slope == 1 and intercept == 0:
-        return pixels
-    if slope == 1 and intercept.is_integer() and pixels.dtype.kind in "iu":
-        return pixels.astype(np.int64) + int(intercept)
-    return (pixels * slope + intercept).astype(np.float32)
-
-
-def _smallest(voxels: NDArray[np.int64]) -> NDArray[Any]:
-    low, high = int(voxels.min()), int(voxels.max())
-    return voxels.astype(np.int16 if low >= -32768 and high <= 32767 else np.int32)
