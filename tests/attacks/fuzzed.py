@@ -163,7 +163,9 @@ def fuzzed_hospital(west: West) -> Iterator[Fuzzed]:
         patch.setattr(answers, "train_here", train)
         patch.setattr(answers, "score_here", evaluate)
         patch.setattr(answers, "survey_here", lambda site: own)
-        patch.setattr(answers, "_local_site", lambda asked: SimpleNamespace(name="WEST"))
+        patch.setattr(
+            answers, "_local_site", lambda asked: SimpleNamespace(name="WEST", patients=())
+        )
         patch.setattr(answers, "_keep_model", lambda asked, plain: None)
         patch.setattr(acceptance, "build_network", Tiny)
         patch.setattr("os.fsync", lambda descriptor: None)  # a thousand a second, on a slow disk
