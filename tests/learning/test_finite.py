@@ -9,7 +9,7 @@ from torch import nn
 
 from roundelay.errors import HandoverError, ModelError, VisitError
 from roundelay.files.toml_file import parse_toml
-from roundelay.learning import fit as fitting
+from roundelay.learning import deep_supervision
 from roundelay.learning.fit import Hooks, fit
 from roundelay.learning.loss import segmentation_loss
 from roundelay.learning.networks import build_network
@@ -51,7 +51,7 @@ def test_a_finite_loss_with_an_infinite_gradient_is_refused_where_it_arose(
     plan = toy(root, optimiser_state=state, **ONE_STEP)
     courier = open_here(plan, tmp_path / "sites")
     stop = lay(plan, courier.survey())[0].legs[1].stops[0]
-    monkeypatch.setattr(fitting, "segmentation_loss", steep)
+    monkeypatch.setattr(deep_supervision, "segmentation_loss", steep)
 
     with pytest.raises(VisitError) as caught:
         courier.train(start_baton(plan, 0), [stop])
@@ -77,7 +77,7 @@ def test_an_optimisers_memory_that_overflows_is_found_though_the_weights_are_fin
     def large(logits, masks, kind):
         return segmentation_loss(logits, masks, kind) + 1e25 * (logits - logits.detach()).sum()
 
-    monkeypatch.setattr(fitting, "segmentation_loss", large)
+    monkeypatch.setattr(deep_supervision, "segmentation_loss", large)
     with pytest.raises(VisitError, match=r"\(optimiser/exp_avg_sq/"):
         courier.train(start_baton(plan, 0), [stop])
 
@@ -155,7 +155,7 @@ def test_a_limit_above_the_norm_changes_no_bit_and_one_below_does(threads):
 
 
 def test_a_gradient_that_no_limit_can_clip_is_said_with_its_step(threads, monkeypatch):
-    monkeypatch.setattr(fitting, "segmentation_loss", steep)
+    monkeypatch.setattr(deep_supervision, "segmentation_loss", steep)
 
     with pytest.raises(VisitError, match=r"The gradient at NORTH .* became nan in step 1 of 1"):
         one_step(Recipe(gradient_clip=0.5))
