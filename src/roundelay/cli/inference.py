@@ -33,7 +33,7 @@ def evaluate(
     keep_freed_memory()
     with patients_watch(quiet=json_) as watch:
         found = evaluate_model(
-            model, data, format=format_, site=site, on_bad_exam=on_bad_exam,  # type: ignore[arg-type]
+            model, data, format=format_, site=site, on_bad_exam=on_bad_exam,
             device=device, on_found=watch.found, on_patient=watch.patient,
         )  # fmt: skip
     if json_:
@@ -62,7 +62,7 @@ def predict(
     with patients_watch(quiet=json_) as watch:
         sheets = predict_folder(
             model, data, out, format=format_, site=site, probabilities=probabilities,
-            on_bad_exam=on_bad_exam,  # type: ignore[arg-type]
+            on_bad_exam=on_bad_exam,
             device=device, on_found=watch.found, on_patient=watch.patient,
         )  # fmt: skip
     found = watch.looked_at

@@ -22,7 +22,6 @@ from roundelay.inference.patients import (
 from roundelay.learning.machine import find_machine
 from roundelay.learning.model_file import read_model
 from roundelay.learning.predict import predict
-from roundelay.study.data_section import OnBadExam
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +56,7 @@ def evaluate_model(
     format: str | None = None,
     site: Path | str | None = None,
     seed: int = 0,
-    on_bad_exam: OnBadExam = "refuse",
+    on_bad_exam: str = "refuse",
     device: str = "auto",
     on_found: OnFound = nobody_is_told,
     on_patient: OnPatient = nobody_watches,

@@ -57,16 +57,16 @@ def asked_of(
     settings: InferenceSettings,
     format: str | None,
     site: Path | str | None,
-    on_bad_exam: OnBadExam = "refuse",
+    on_bad_exam: str = "refuse",
 ) -> Asked:
     """What a model asks of a folder: its own format where none is named, its channels and regions,
     and what the file `site` says that the folder has otherwise. Raises StudyError."""
-    if on_bad_exam not in get_args(OnBadExam):
-        raise StudyError(
-            f"--on-bad-exam {on_bad_exam!r} is none of {', '.join(get_args(OnBadExam))}."
-        )
+    known: tuple[OnBadExam, ...] = get_args(OnBadExam)
+    chosen = next((one for one in known if one == on_bad_exam), None)
+    if chosen is None:
+        raise StudyError(f"--on-bad-exam {on_bad_exam!r} is none of {', '.join(known)}.")
     own = (header.get("images") or {}).get("format", "lgg")
-    found = replace(settings.images, on_bad_exam=on_bad_exam)
+    found = replace(settings.images, on_bad_exam=chosen)
     if site is not None:
         found = with_site(found, read_toml_file(SiteImages, Path(site), StudyError))
     return Asked(format or own, found, settings.preprocessing)

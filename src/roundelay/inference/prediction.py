@@ -33,7 +33,6 @@ from roundelay.learning.model_file import find_model, read_model
 from roundelay.learning.predict import predict_probabilities
 from roundelay.report.greys import grey_of, shown_channel
 from roundelay.report.overlays import draw_sheet, png
-from roundelay.study.data_section import OnBadExam
 
 
 def predict_folder(
@@ -44,7 +43,7 @@ def predict_folder(
     format: str | None = None,
     site: Path | str | None = None,
     probabilities: bool = False,
-    on_bad_exam: OnBadExam = "refuse",
+    on_bad_exam: str = "refuse",
     device: str = "auto",
     on_found: OnFound = nobody_is_told,
     on_patient: OnPatient = nobody_watches,
