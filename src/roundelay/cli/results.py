@@ -7,6 +7,9 @@ from typing import Any
 from roundelay.cli import show
 from roundelay.records.closing import head_of_run
 
+WIDEST = 12
+"""Hospitals that stand side by side in a table."""
+
 
 def ended(summary: dict[str, Any], place: Path, *, json_: bool) -> None:
     """What the end of a run says."""
@@ -36,8 +39,10 @@ def arms(summary: Mapping[str, Any]) -> None:
         show.line("  roundelay evaluate RUN DATA")
         return
     names = sorted({site for row in rows if row[split] for site in row[split]["by_site"]})
-    columns = ["arm", "seed", "Dice mean", "95 % over patients", "median", *names, "MB"]
-    shown = [_arm_row(row, split, names) for row in rows]
+    crowd = len(names) > WIDEST
+    at_sites = ["worst hospital", "best hospital"] if crowd else names
+    columns = ["arm", "seed", "Dice mean", "95 % over patients", "median", *at_sites, "MB"]
+    shown = [_arm_row(row, split, None if crowd else names) for row in rows]
     stamp = " of SYNTHETIC patients" if summary["synthetic"] else ""
     show.line("")
     show.table(f"Dice{stamp}, {split} patients, each as one volume", columns, shown)
@@ -115,16 +120,20 @@ def _comparisons(summary: Mapping[str, Any]) -> None:
         show.line(text)
 
 
-def _arm_row(row: Mapping[str, Any], split: str, names: Sequence[str]) -> list[str]:
+def _arm_row(row: Mapping[str, Any], split: str, names: Sequence[str] | None) -> list[str]:
+    """A row of the table of arms; without names the worst and the best hospital stand for all."""
     own = row["site"] or row["order"]
     name = row["arm"] + (f" {own}" if own else "")
     passed = megabytes(row["bytes_passed"])
     score = row[split]
     if not score:
-        return [name, str(row["seed"]), *["–"] * (3 + len(names)), passed]
-    by_site = [
-        f"{score['by_site'][n]['mean']:.3f}" if n in score["by_site"] else "–" for n in names
-    ]
+        return [name, str(row["seed"]), *["–"] * (5 if names is None else 3 + len(names)), passed]
+    means = {site: own["mean"] for site, own in score["by_site"].items()}
+    if names is None:
+        ends = (min(means, key=means.__getitem__), max(means, key=means.__getitem__))
+        by_site = [f"{site} {means[site]:.3f}" for site in ends]
+    else:
+        by_site = [f"{means[n]:.3f}" if n in means else "–" for n in names]
     return [
         name,
         str(row["seed"]),

@@ -18,7 +18,7 @@ from roundelay.plan.progress import OnStep
 from roundelay.relay.baton import Baton
 from roundelay.relay.courier import Scoring, Visit
 from roundelay.site.cohort import open_cohort
-from roundelay.site.evaluation import evaluate
+from roundelay.site.evaluation import opened_model, score_patients
 from roundelay.site.opening import LocalSite, open_local_site, survey
 from roundelay.site.visit import train
 from roundelay.study.study import Study
@@ -59,10 +59,14 @@ class HereCourier:
         return [train(self.local_site(stop.site), stop, baton, self._on_step) for stop in stops]
 
     def evaluate(self, baton: Baton, sites: Sequence[str], scoring: Scoring) -> list[PatientScore]:
+        if not sites:
+            return []
+        # All compute in this process: the model is opened once, however many sites there are.
+        model = opened_model(self.local_site(sites[0]), baton)
         return [
             score
             for site in sites
-            for score in evaluate(self.local_site(site), baton, scoring.split)
+            for score in score_patients(self.local_site(site), model, scoring.split)
         ]
 
     def opened(self, baton: Baton) -> Baton:

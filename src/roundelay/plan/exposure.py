@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from roundelay.data.survey import TRAIN, SiteSurvey
 from roundelay.plan.arms import Arm
 from roundelay.plan.itinerary import Leg
+from roundelay.study.names import few_names
 from roundelay.study.sections import PARALLEL, RELAYS
 
 
@@ -37,7 +38,7 @@ def _alone(sites: Sequence[str]) -> list[str]:
     if len(sites) > 1:
         return [
             f"{len(sites)} sites have one patient each, used for training: their own Dice can't be"
-            f" known ({', '.join(sites)})."
+            f" known ({few_names(sites)})."
         ]
     return [
         f"{site} has one patient, used for training: its own Dice can't be known." for site in sites

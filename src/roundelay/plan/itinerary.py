@@ -77,7 +77,8 @@ def open_legs(legs: Sequence[Leg], run: Collection[int]) -> tuple[Leg, ...]:
     `run` are the indices of those that were run. A site that is away may be put off to later in its
     round, never beyond it; a recalibration comes after all training, and one in turn in its order.
     """
-    left = [leg for leg in legs if leg.index not in run]
+    done = frozenset(run)
+    left = [leg for leg in legs if leg.index not in done]
     if left and left[0].task == IN_TURN:
         return (left[0],)
     return tuple(

@@ -11,6 +11,7 @@ from roundelay.records.resuming import RESUMED, told_of
 from roundelay.report.blocks import Block, Cell, Items, Section, Table, Text, cells
 from roundelay.report.figures import colour_of
 from roundelay.report.sentences import told_by_importance, told_by_sums
+from roundelay.study.names import few_names
 from roundelay.study.sections import PARALLEL, RELAYS
 
 SEALED = {
@@ -116,7 +117,7 @@ def protection_section(run: Run) -> Section:
     if methods:
         sites = list(dict.fromkeys(site for found in methods.values() for site in found))
         rows = [
-            [Cell(site, prose=True), *(Cell(", ".join(found.get(site) or ["–"]), prose=True)
+            [Cell(site, prose=True), *(Cell(few_names(found.get(site) or ["–"]), prose=True)
                                        for found in methods.values())]
             for site in sites
         ]  # fmt: skip
@@ -129,7 +130,7 @@ def protection_section(run: Run) -> Section:
     if few:
         blocks.append(
             Text(f"With fewer than {FEW} training patients, whose update says much of each of"
-                 f" them: {', '.join(few)}.")
+                 f" them: {few_names(few)}.")
         )  # fmt: skip
     return Section("protection", "What is protected, and what isn't", blocks)
 

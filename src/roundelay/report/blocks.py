@@ -6,6 +6,9 @@ from typing import ClassVar
 
 from roundelay.study.names import file_name
 
+LONG = 40
+"""Rows of a table that a screen holds."""
+
 
 @dataclass(frozen=True, slots=True)
 class Cell:
@@ -67,7 +70,8 @@ class Pictures:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows of cells; a plain string is a cell. A `folded` table opens on demand."""
+    """Rows of cells; a plain string is a cell. A `folded` table opens on demand, and so does one of
+    more rows than a screen holds."""
 
     kind: ClassVar[str] = "table"
     caption: str
@@ -75,6 +79,10 @@ class Table:
     rows: Sequence[Sequence[Cell]]
     folded: bool = False
     small: bool = False
+
+    @property
+    def closed(self) -> bool:
+        return self.folded or len(self.rows) > LONG
 
 
 Block = Text | Heading | Items | Figure | Pictures | Table

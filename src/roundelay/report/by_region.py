@@ -1,10 +1,15 @@
 """The section on regions: what the first table says of the main one, of each."""
 
+from collections.abc import Sequence
+
 from roundelay.evaluation.judgement import MethodResult
 from roundelay.evaluation.summary import Summary
 from roundelay.records.contents import Run
 from roundelay.report.blocks import Cell, Section, Table, Text
 from roundelay.report.figures import colour_of
+
+WIDEST = 12
+"""Hospitals that stand side by side in a table."""
 
 
 def regions_section(run: Run) -> Section:
@@ -15,7 +20,6 @@ def regions_section(run: Run) -> Section:
     unit = methods[0].summary.unit
     pairs = [(name, row) for name in names for row in methods]
     columns = ["region", "mean Dice", "95 %", "median", f"HD95, {unit}", "one mask empty"]
-    sites = sorted({site for row in methods for site in row.summary.by_site})
     labels = "; ".join(
         f"{name}: {', '.join(map(str, own))}" for name, own in run.study.data.regions.items()
     )
@@ -24,12 +28,7 @@ def regions_section(run: Run) -> Section:
         "By region",
         [
             Table(f"{run.split.capitalize()} patients", columns, [_row(run, *p) for p in pairs]),
-            Table(
-                "Mean Dice at each hospital",
-                ["region", *sites],
-                [_at_sites(run, *p, sites) for p in pairs],
-                small=True,
-            ),
+            _at_hospitals(run, pairs),
             Text(
                 f"Values of the masks: {labels}. All other tables and comparisons are of"
                 f" {names[0]}. The intervals are over patients, of each one's mean over seeds."
@@ -39,6 +38,19 @@ def regions_section(run: Run) -> Section:
             ),
         ],
     )
+
+
+def _at_hospitals(run: Run, pairs: Sequence[tuple[str, MethodResult]]) -> Table:
+    """A column a hospital, or a row where there are more than a page is wide."""
+    sites = sorted({site for _, row in pairs for site in row.summary.by_site})
+    rows = [_at_sites(run, *pair, sites) for pair in pairs]
+    columns: list[str] = ["region", *sites]
+    if len(sites) > WIDEST:
+        turned = [list(column) for column in zip(*rows, strict=True)]
+        names, *means = turned
+        columns = ["hospital", *(cell.text for cell in names)]
+        rows = [[Cell(site, prose=True), *own] for site, own in zip(sites, means, strict=True)]
+    return Table("Mean Dice at each hospital", columns, rows, small=True)
 
 
 def _named(run: Run, name: str, row: MethodResult) -> Cell:

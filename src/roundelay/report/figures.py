@@ -7,9 +7,9 @@ from typing import Any
 from roundelay.evaluation.forgetting import Validation
 from roundelay.evaluation.scores import PatientScore
 from roundelay.records.contents import ArmRun, Run
+from roundelay.report.crowds import WIDTH, draw_hospitals, draw_visits, is_crowd
 from roundelay.report.drawing import FAINT, INK, METHOD_COLOURS, PAPER, draw, short
 
-WIDTH = 9.2  # inches of a figure on the page
 MANY_HANDOVERS = 30  # from here on names and numbers would overlap
 
 
@@ -19,12 +19,17 @@ def colour_of(run: Run, method: str) -> str:
 
 
 def draw_itinerary(run: Run, arm: ArmRun) -> str:
-    """The itinerary: a lane for each hospital, a disc for each visit, time from left to right."""
-    lanes = {site: i for i, site in enumerate(arm_sites(run, arm))}
+    """The itinerary: a lane for each hospital, time from left to right."""
+    sites, colour = arm_sites(run, arm), colour_of(run, arm.method)
+    return (draw_visits if is_crowd(len(sites)) else draw_lanes)(arm, sites, colour)
+
+
+def draw_lanes(arm: ArmRun, sites: Sequence[str], colour: str) -> str:
+    """A disc for each visit in the lane of its hospital, lines for hand-overs."""
+    lanes = {site: i for i, site in enumerate(sites)}
     trained = [leg for leg in arm.legs if leg.task == "train"]
     largest = max(stop.slice_visits for leg in trained for stop in leg.stops)
     skipped = {receipt.stop for receipt in arm.receipts if receipt.task == "absent"}
-    colour = colour_of(run, arm.method)
     width = WIDTH if len(trained) > 6 else min(WIDTH, 3.0 + 0.8 * len(trained))
 
     def paint(axes: Any) -> None:
@@ -150,26 +155,34 @@ def draw_matrix(run: Run, arm: ArmRun) -> str | None:
         return None
     sites = [site for site in run.sites if site in arm.validations[0].dice]
     values = [[validation.dice[site] for validation in arm.validations] for site in sites]
-    many = len(arm.validations) > MANY_HANDOVERS
+    crowd = is_crowd(len(sites))
 
     def paint(axes: Any) -> None:
         axes.imshow(values, vmin=0, vmax=1, cmap="cividis", aspect="auto")
-        for y, row in enumerate(values):
-            for x, value in enumerate(row):
-                if not many:
-                    ink = "#101418" if value > 0.55 else "#f4f6f8"
-                    axes.text(x, y, f"{value:.2f}", ha="center", va="center", size=8, color=ink)
-                if sites[y] in arm.validations[x].visited:
-                    axes.add_patch(
-                        _border(x, y, "#101418" if value > 0.55 else "#f4f6f8")
-                    )  # fmt: skip
+        if crowd:
+            axes.set_ylabel(f"{len(sites)} hospitals")
+        else:
+            _mark_cells(axes, sites, arm.validations)
+            axes.set_yticks(range(len(sites)), [short(site) for site in sites])
         names = [_visited(validation) for validation in arm.validations]
-        axes.set_xticks(range(len(names)), names, rotation=45, ha="right", size=8)
-        axes.set_yticks(range(len(sites)), [short(site) for site in sites])
+        if len(names) <= MANY_HANDOVERS or not crowd:
+            axes.set_xticks(range(len(names)), names, rotation=45, ha="right", size=8)
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)
 
-    return draw(WIDTH, 1.1 + 0.36 * len(sites), paint)
+    return draw(WIDTH, 4.8 if crowd else 1.1 + 0.36 * len(sites), paint)
+
+
+def _mark_cells(axes: Any, sites: Sequence[str], validations: Sequence[Validation]) -> None:
+    """The number in each cell where there is room, and a frame at the hospital just visited."""
+    for x, validation in enumerate(validations):
+        for y, site in enumerate(sites):
+            value = validation.dice[site]
+            ink = "#101418" if value > 0.55 else "#f4f6f8"
+            if len(validations) <= MANY_HANDOVERS:
+                axes.text(x, y, f"{value:.2f}", ha="center", va="center", size=8, color=ink)
+            if site in validation.visited:
+                axes.add_patch(_border(x, y, ink))
 
 
 def _visited(validation: Validation) -> str:
@@ -190,6 +203,8 @@ def draw_patients(run: Run) -> str | None:
     if not methods:
         return None
     sites = sorted({score.site for scores in methods.values() for score in scores})
+    if is_crowd(len(sites)):
+        return draw_hospitals(methods, {method: colour_of(run, method) for method in methods})
 
     def paint(axes: Any) -> None:
         step = 0.8 / len(methods)

@@ -16,6 +16,7 @@ from roundelay.report.blocks import (
     Text,
     cells,
 )  # fmt: skip
+from roundelay.report.crowds import is_crowd
 from roundelay.report.greys import shown_channel
 
 
@@ -33,11 +34,19 @@ def patients_section(run: Run) -> Section:
     blocks: list[Block] = []
     if strips:
         blocks.append(
-            Figure("patients", strips, f"Dice of every {run.split} patient by hospital and"
-                   " method, the mean over seeds; a bar at each hospital's mean. local: the"
-                   " hospital's own model.")
-        )  # fmt: skip
+            Figure(
+                "patients",
+                strips,
+                f"Dice of every {run.split} patient by hospital and method, the mean over seeds;"
+                f" {'a line along' if is_crowd(_hospitals(run)) else 'a bar at'} each hospital's"
+                " mean. local: the hospital's own model.",
+            )
+        )
     return Section("patients", "Patient by patient", blocks)
+
+
+def _hospitals(run: Run) -> int:
+    return len({score.site for one in run.judgement.methods for score in one.scores})
 
 
 def samples_section(run: Run) -> Section:

@@ -18,6 +18,7 @@ from roundelay.report.blocks import (
     cells,
 )  # fmt: skip
 from roundelay.report.comparisons import comparison_blocks, seeds_awaited
+from roundelay.report.crowds import is_crowd
 from roundelay.report.sentences import full_name, median_of
 from roundelay.study.sections import RELAYS
 
@@ -87,14 +88,20 @@ def itinerary_section(run: Run) -> Section:
             Figure(
                 f"itinerary-{arm.label}",
                 figures.draw_itinerary(run, arm),
-                f"{arm.method}: {shape}{end}. A disc is a visit, as large as its share of slices;"
-                " a ring is still to come, a cross was skipped.",
+                f"{arm.method}: {shape}{end}. {_visits_drawn(run, arm)}",
             )
         )
     away = [f"{arm.label}: {sentence}" for arm in run.arms for sentence in arm.away]
     if away:
         blocks += [Heading("Hospitals that were away"), Items(away)]
     return Section("itinerary", "The model's itinerary", blocks)
+
+
+def _visits_drawn(run: Run, arm: ArmRun) -> str:
+    still = "a ring is still to come, a cross was skipped."
+    if is_crowd(len(figures.arm_sites(run, arm))):
+        return f"A point is a visit; {still}"
+    return f"A disc is a visit, as large as its share of slices; {still}"
 
 
 def curves_section(run: Run) -> Section:

@@ -6,7 +6,7 @@ A name is shown whole wherever people read it. As part of a path it stands as `f
 import hashlib
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import ClassVar, Self
 
 RESERVED = frozenset({"authority", "coordinator", "pooled", "server"})
@@ -152,3 +152,10 @@ def file_name(text: str) -> str:
     readable = re.sub(r"[^A-Za-z0-9-]+", "_", letters)[:SHOWN].strip("_-") or "name"
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:_DIGITS]
     return f"{readable}~{digest}"
+
+
+def few_names(names: Sequence[str], most: int = 12) -> str:
+    """Names after each other; of very many the first ones, and how many there are."""
+    if len(names) <= most:
+        return ", ".join(names)
+    return f"{', '.join(names[: most - 2])} and {len(names) - most + 2} more"
