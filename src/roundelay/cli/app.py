@@ -26,6 +26,7 @@ from roundelay.cli.options import (
     DeviceOption,
     FoldsOption,
     JsonOption,
+    SetOption,
     StudyArgument,
     at_home,
 )
@@ -130,13 +131,14 @@ def check(
         Path | None, typer.Option(help="Folder that the run will be in: is there room?")
     ] = None,
     folds: FoldsOption = None,
+    changes: SetOption = None,
     device: DeviceOption = "auto",
     json_: JsonOption = False,
 ) -> None:
     """Sites, splits, itinerary, bytes, time and memory expected; trains nothing."""
     from roundelay.study.file import read_study
 
-    found = read_study(study, data=data, folds=folds)
+    found = read_study(study, data=data, folds=folds, changes=changes or ())
     place = out or _free_folder(Path("RUN"))
     keep_freed_memory()
     if found.data.folds and found.data.test_fold is None:
@@ -163,15 +165,15 @@ def run(
         ),
     ] = False,
     folds: FoldsOption = None,
+    changes: SetOption = None,
     device: DeviceOption = "auto",
     json_: JsonOption = False,
 ) -> None:
     """The main job: run all arms of a study."""
     from roundelay.study.file import read_study
 
-    found = read_study(
-        study, data=data, folds=folds
-    )  # before torch: a broken study is answered at once
+    # Before torch: a broken study is answered at once.
+    found = read_study(study, data=data, folds=folds, changes=changes or ())
     keep_freed_memory()
     if leave_one_site_out:
         several.leave_out(found, out, resume=resume, device=device, json_=json_)

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from roundelay.cli import results, show
-from roundelay.cli.options import LAYOUTS, JsonOption, SiteOption
+from roundelay.cli.options import LAYOUTS, DeviceOption, JsonOption, SetOption, SiteOption
 from roundelay.cli.progress import Watch
 from roundelay.errors import NetworkError
 
@@ -61,12 +61,13 @@ def submit(
     kit: KitOption,
     out: Annotated[Path, typer.Option(help="Folder of the run.")],
     resume: Annotated[bool, typer.Option(help="Go on after the last finished visit.")] = False,
+    changes: SetOption = None,
     json_: JsonOption = False,
 ) -> None:
     """The main job between hospitals: the same study, over the network of a kit."""
     from roundelay.study.file import read_study
 
-    found = read_study(study, data=Path())
+    found = read_study(study, data=Path(), changes=changes or ())
     from roundelay.running.submit import submit_study
 
     with Watch(quiet=json_) as watch:
@@ -93,12 +94,13 @@ def start_site(
         Path | None, typer.Option(help="policy.toml: what this hospital takes part in.")
     ] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="Threads to compute with.")] = None,
+    device: DeviceOption = "auto",
 ) -> None:
     """Run a hospital's site until it is stopped."""
     from roundelay.network.flare.starting import prepare_site, start_kit
     from roundelay.network.wire.keys import fingerprint, own_keys
 
-    name, left_out = prepare_site(kit, data, format_, images, policy)
+    name, left_out = prepare_site(kit, data, format_, images, policy, device)
     home = kit / "roundelay"
     for one in left_out:
         show.notice(f"Note: {one}")

@@ -18,7 +18,13 @@ DataOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON alone on standard output.")]
 DeviceOption = Annotated[
-    str, typer.Option("--device", help="Where to compute: auto, cpu, cuda or mps.")
+    str, typer.Option("--device", help="Where to compute: auto, cpu, cuda, cuda:1 or mps.")
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", help="A key of the study in other words, as recipe.rounds=4; again for each."
+    ),
 ]
 FoldsOption = Annotated[
     int | None,

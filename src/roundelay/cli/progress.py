@@ -62,7 +62,7 @@ class Watch:
             "Step": self._step,
             "Waiting": self._waiting,
             "Noticed": self._noticed,
-        }[type(event).__name__](event)
+        }.get(type(event).__name__, _said_by_steps)(event)
 
     def _planned(self, event: Any) -> None:
         for told in event.notices:
@@ -111,6 +111,10 @@ class Watch:
         )
         if event.step == stop.steps and not ANIMATED:
             self.say(f"{where}  {detail}")
+
+
+def _said_by_steps(_: Any) -> None:
+    """Visits and validations: their steps were shown, and the rest is in the run's log."""
 
 
 OFTEN = 20.0

@@ -2,6 +2,7 @@
 
 import json
 import platform
+import re
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -22,6 +23,9 @@ from roundelay.learning.networks import build_network
 PROBE, PROBE_VERSION, TURNS = "probe.json", 2, 4
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
+
+NUMBERED = re.compile(r"cuda:(0|[1-9][0-9]?)")
+"""One of several GPUs of NVIDIA."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +50,7 @@ class Machine:
         device = values.pop("device", None)
         switches = ("bfloat16", "channels_last", "cpu_kernels")
         if (
-            device not in DEVICES[1:]
+            not (device in DEVICES[1:] or (isinstance(device, str) and NUMBERED.fullmatch(device)))
             or sorted(values) != sorted(switches)
             or not all(isinstance(switch, bool) for switch in values.values())
         ):
@@ -57,7 +61,8 @@ class Machine:
         return asdict(self)
 
     def autocast(self) -> torch.autocast:
-        return torch.autocast(self.device, dtype=torch.bfloat16, enabled=self.bfloat16)
+        kind = self.device.partition(":")[0]
+        return torch.autocast(kind, dtype=torch.bfloat16, enabled=self.bfloat16)
 
     @property
     def memory_format(self) -> torch.memory_format:
@@ -94,11 +99,15 @@ def machine_on(device: str, bfloat16: bool, channels_last: bool) -> Machine:
 
 def find_device(wanted: str) -> str:
     """The device of that name; for ``auto`` a GPU of NVIDIA where there is one, else the processor.
+    ``cuda:1`` is the second of several GPUs.
 
     Raises UserError where it isn't there.
     """
+    if NUMBERED.fullmatch(wanted):
+        return _numbered(wanted)
     if wanted not in DEVICES:
-        raise UserError(f"There is no device {wanted!r}. Choose one of {', '.join(DEVICES)}.")
+        names = f"{', '.join(DEVICES)}, or cuda:1 for the second GPU"
+        raise UserError(f"There is no device {wanted!r}. Choose one of {names}.")
     there = {
         "cpu": True,
         "cuda": torch.cuda.is_available(),
@@ -111,6 +120,19 @@ def find_device(wanted: str) -> str:
         raise UserError(
             f"The device {wanted} isn't there, as PyTorch {torch.__version__} sees this machine; it"
             f" finds: {found}. Choose another --device."
+        )
+    return wanted
+
+
+def _numbered(wanted: str) -> str:
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if int(wanted.removeprefix("cuda:")) >= count:
+        found = (
+            f"{count} GPU{'s' * (count != 1)} of NVIDIA, counted from cuda:0" if count else "none"
+        )
+        raise UserError(
+            f"The device {wanted} isn't there: PyTorch {torch.__version__} finds {found}. Choose"
+            " another --device."
         )
     return wanted
 
@@ -129,8 +151,9 @@ def find_machine(precision: str, *, deterministic: bool = False, device: str = "
         )
     if precision != "auto" or deterministic or found == "mps":
         return machine_on(found, precision == "bfloat16", precision == "bfloat16")
-    if found == "cuda":
-        return machine_on(found, torch.cuda.is_bf16_supported(), True)
+    if found.startswith("cuda"):
+        # Emulated, it is slower than float32.
+        return machine_on(found, torch.cuda.is_bf16_supported(including_emulation=False), True)
     return machine_on(found, *_probed())
 
 

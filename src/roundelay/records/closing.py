@@ -20,6 +20,8 @@ from roundelay.records.layout import (
     ARMS,
     CLOSING,
     FIGURES,
+    LOG,
+    METRICS,
     MODEL,
     PATIENTS,
     RECORD,
@@ -35,8 +37,8 @@ from roundelay.relay.ledger import Ledger
 
 ALWAYS = (SCORES, CURVE)
 OF_THE_RUN = (STUDY, RECORD, PATIENTS, SUMMARY)
-UNCLOSED = (REPORT, FIGURES, STAYING)
-"""What a run leaves behind without a digest: drawn anew from the rest, or of the sites' own."""
+UNCLOSED = (REPORT, FIGURES, STAYING, LOG, METRICS)
+"""What a run leaves behind without a digest: drawn or told from the rest, or of the sites' own."""
 
 
 def file_digest(path: Path) -> str:

@@ -28,6 +28,7 @@ ARMS, LEDGER = "arms", "ledger.jsonl"
 
 MODEL, SEALED_MODEL = "model.safetensors", "model.sealed"
 REPORT, FIGURES, STAYING = "report.html", "figures", "sites"
+LOG, METRICS = "log.txt", "metrics.jsonl"
 SAMPLES = Path("samples", "samples.json")
 """The list of what the pictures show: written after them."""
 

@@ -76,6 +76,11 @@ class Ledger:
     def receipts(self) -> list[Receipt]:
         return [Receipt(**receipt) for line in self.lines[1:] for receipt in line["receipts"]]
 
+    @property
+    def last_receipts(self) -> list[Receipt]:
+        """Those of the last leg that was run."""
+        return [Receipt(**receipt) for receipt in self.lines[-1].get("receipts", ())]
+
     def last_baton(self) -> Baton | None:
         """The baton of the last finished leg, or None where there is none."""
         return self.baton_of(self.legs_done - 1) if self.legs_done else None

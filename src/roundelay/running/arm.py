@@ -16,7 +16,7 @@ from roundelay.relay.courier import Courier, Scoring
 from roundelay.relay.ledger import Ledger
 from roundelay.relay.loop import relay
 from roundelay.report.refresh import Refresh
-from roundelay.running.events import ArmBegun, ArmDone, OnEvent
+from roundelay.running.events import ArmBegun, ArmDone, OnEvent, Validated, Visited
 from roundelay.running.run_plan import ArmPlan
 from roundelay.running.validation import ValidationMatrix
 from roundelay.study.study import Study
@@ -33,7 +33,7 @@ def run_arm(
     ledger = Ledger(place, plan.header, keep=plan.keep)
     on_event(ArmBegun(plan.arm, _steps_done(plan, ledger)))
     if not _is_done(plan, place, ledger):
-        chosen, baton = _train(plan, place, courier, ledger, refresh)
+        chosen, baton = _train(plan, place, courier, ledger, refresh, on_event)
         _write_model(plan.study, place, courier.opened(baton))
         scores = [
             score
@@ -50,15 +50,27 @@ def run_arm(
 
 
 def _train(
-    plan: ArmPlan, place: Path, courier: Courier, ledger: Ledger, refresh: Refresh
+    plan: ArmPlan,
+    place: Path,
+    courier: Courier,
+    ledger: Ledger,
+    refresh: Refresh,
+    on_event: OnEvent,
 ) -> tuple[int, Baton]:
     """The hand-over whose model is taken, and its baton."""
     arm, evaluation = plan.arm, plan.study.evaluation
     matrix = ValidationMatrix(place, arm, evaluation, courier, plan.validated)
     matrix.catch_up(arm, ledger)
+    for receipt in ledger.receipts:
+        on_event(Visited(arm.label, receipt, earlier=True))
+    for row in matrix.rows:
+        on_event(Validated(arm.label, row, earlier=True))
 
     def after_leg(number: int, leg: Leg, baton: Baton) -> None:
-        matrix.after_leg(number, leg, baton)
+        for receipt in ledger.last_receipts:
+            on_event(Visited(arm.label, receipt))
+        if found := matrix.after_leg(number, leg, baton):
+            on_event(Validated(arm.label, found))
         refresh.after_leg(arm, number)
 
     last = relay(plan.start, arm, courier, ledger, after_leg)

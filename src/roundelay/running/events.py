@@ -4,8 +4,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from roundelay.data.survey import SiteSurvey
+from roundelay.evaluation.forgetting import Validation
 from roundelay.plan.arms import Arm
 from roundelay.plan.progress import Step, Waiting
+from roundelay.relay.receipt import Receipt
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +35,30 @@ class ArmDone:
 
 
 @dataclass(frozen=True, slots=True)
+class Visited:
+    """A visit stands in the ledger of `arm`; `earlier`: since before this run went on."""
+
+    arm: str
+    receipt: Receipt
+    earlier: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Validated:
+    """Validation patients were scored after a hand-over of `arm`."""
+
+    arm: str
+    validation: Validation
+    earlier: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Noticed:
     """Something that the user should know and that stops nothing."""
 
     text: str
 
 
-Event = Planned | ArmBegun | ArmDone | Noticed | Step | Waiting
+Event = Planned | ArmBegun | ArmDone | Visited | Validated | Noticed | Step | Waiting
 
 OnEvent = Callable[[Event], None]

@@ -27,6 +27,7 @@ from roundelay.relay.courier import Courier
 from roundelay.report.refresh import Refresh, draw_or_say
 from roundelay.running.arm import run_arm
 from roundelay.running.events import Event, Noticed, OnEvent
+from roundelay.running.log import noted
 from roundelay.running.pictures import pictures_or_say
 from roundelay.running.prepare import CourierOf, prepared
 from roundelay.running.run_plan import RunPlan
@@ -57,6 +58,7 @@ def run_study(
     """
     if resume and not is_begun(out):
         on_event(Noticed(nothing_to_resume(out)))
+    on_event = noted(out, on_event)
     with ExitStack() as held:
         if resume and (out / RECORD).exists():
             held.enter_context(locked(out))  # before anything of it is read

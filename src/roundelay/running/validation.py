@@ -35,10 +35,10 @@ class ValidationMatrix:
         self._followed = followed(arm.legs, settings) if sites else frozenset()
         self.rows = read_validations(place)
 
-    def after_leg(self, number: int, leg: Leg, baton: Baton) -> None:
+    def after_leg(self, number: int, leg: Leg, baton: Baton) -> Validation | None:
         """Validate the model of a hand-over that the study follows, and write the matrix."""
         if number not in self._followed:
-            return
+            return None
         scores = self._courier.evaluate(
             goes_home(baton), self._sites, Scoring(self._arm, number, VALIDATION)
         )
@@ -69,6 +69,7 @@ class ValidationMatrix:
         )
         self.rows = [*(row for row in self.rows if row.leg < number), validation]
         write_json(self._path, [row.as_json() for row in self.rows])
+        return validation
 
     def catch_up(self, arm: Arm, ledger: Ledger) -> None:
         """Validate the last leg where a kill came between its ledger line and its row."""

@@ -1,6 +1,6 @@
 """study.toml <-> Study: every fault of the file at once, each with the nearest right key."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,15 +9,23 @@ import tomli_w
 from roundelay.errors import StudyError
 from roundelay.files.text import read_text
 from roundelay.files.toml_file import LARGEST, SHOWN, check, parse_toml
+from roundelay.study.changes import apply_changes
 from roundelay.study.preset import preset_names, preset_text
 from roundelay.study.renamed import RENAMED
 from roundelay.study.sections import TABLE, is_file, is_table
 from roundelay.study.study import Study
 
 
-def read_study(study: Path | str, *, data: Path | None = None, folds: int | None = None) -> Study:
+def read_study(
+    study: Path | str,
+    *,
+    data: Path | None = None,
+    folds: int | None = None,
+    changes: Sequence[str] = (),
+) -> Study:
     """Read a study file, or a preset by name; `data` takes the place of ``data.root``, `folds` of
-    ``data.folds``, with all of them to test in turn.
+    ``data.folds``, with all of them to test in turn, and `changes` (``recipe.rounds=4``) those of
+    the keys that they name.
 
     A relative path in it is relative to the study file. Raises StudyError naming every fault at
     once, or where a name is that of a preset and of a file.
@@ -30,7 +38,12 @@ def read_study(study: Path | str, *, data: Path | None = None, folds: int | None
                 " it for the preset."
             )
         return parse_study(
-            preset_text(str(study)), where=f"preset {study}", folder=Path(), data=data, folds=folds
+            preset_text(str(study)),
+            where=f"preset {study}",
+            folder=Path(),
+            data=data,
+            folds=folds,
+            changes=changes,
         )
     try:
         text = read_text(path, StudyError, limit=LARGEST)
@@ -39,7 +52,9 @@ def read_study(study: Path | str, *, data: Path | None = None, folds: int | None
             raise
         presets = f"Give a study file, or a preset: {', '.join(preset_names())}."
         raise StudyError(f"{error}\n{presets}") from error
-    return parse_study(text, where=str(path), folder=path.parent, data=data, folds=folds)
+    return parse_study(
+        text, where=str(path), folder=path.parent, data=data, folds=folds, changes=changes
+    )
 
 
 def parse_study(
@@ -49,9 +64,12 @@ def parse_study(
     folder: Path,
     data: Path | None = None,
     folds: int | None = None,
+    changes: Sequence[str] = (),
 ) -> Study:
     """Check the text of a study; `where` names it in errors, paths are relative to `folder`."""
     values = parse_toml(text, where, StudyError)
+    apply_changes(values, changes, where)
+    where += " with --set" if changes else ""
     given = {"root": data and str(data), "folds": folds}
     for key, value in given.items():
         if value is not None and isinstance(values.setdefault("data", {}), dict):

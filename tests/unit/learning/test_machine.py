@@ -41,6 +41,30 @@ def test_a_device_that_is_not_there_is_refused_with_those_that_are(devices):
         find_machine("float32", device="cuda")
 
 
+def test_one_of_several_gpus_is_taken_by_its_number(devices, monkeypatch):
+    devices("cuda")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert find_device("cuda:1") == "cuda:1"
+    with pytest.raises(UserError, match=r"cuda:2 isn't there: .* 2 GPUs of NVIDIA, counted from"):
+        find_device("cuda:2")
+    with pytest.raises(UserError, match="no device 'cuda:x'"):
+        find_device("cuda:x")
+    kept = machine_on("cuda:1", True, True)
+    assert Machine.from_json(kept.as_json()) == kept
+    asked = []
+    monkeypatch.setattr(torch, "autocast", lambda kind, **_: asked.append(kind))
+    kept.autocast()
+    assert asked == ["cuda"]  # a kind of device, without a number
+
+
+def test_bfloat16_that_is_only_emulated_is_not_taken(devices, monkeypatch):
+    devices("cuda")
+    monkeypatch.setattr(
+        torch.cuda, "is_bf16_supported", lambda including_emulation=True: including_emulation
+    )
+    assert not find_machine("auto").bfloat16
+
+
 def test_an_unknown_device_is_refused_with_the_known_ones():
     with pytest.raises(UserError, match=r"no device 'gpu'\. Choose one of auto, cpu, cuda, mps"):
         find_device("gpu")

@@ -7,7 +7,7 @@ import pytest
 
 from fakes import Footprints
 from roundelay.errors import LedgerError, RunFolderError, SiteError
-from roundelay.records.layout import locked
+from roundelay.records.layout import LOG, METRICS, locked
 from roundelay.records.verification import check_run, verify_run
 from roundelay.relay.chain import read_chain
 from roundelay.running.events import Noticed
@@ -60,8 +60,8 @@ def files(folder):
 
 
 def quoted(folder):
-    """What a run comes to, but for the lock and the curve's seconds."""
-    return {path: data for path, data in files(folder).items() if not path.name.startswith(".lock")}
+    """What a run comes to, but for the lock and the two files that hold the time of day."""
+    return {p: data for p, data in files(folder).items() if p.name not in (".lock", LOG, METRICS)}
 
 
 @pytest.mark.parametrize("visits", [0, 1, 4, 6, 7])

@@ -19,6 +19,7 @@ from roundelay.files.toml_file import read_toml_file
 from roundelay.files.writing import write_bytes, write_text
 from roundelay.network.flare.extra import flare
 from roundelay.network.flare.whole_kit import RESOURCES, TEMPLATE, read_template, refuse_damaged
+from roundelay.network.hospital.device import checked_device
 from roundelay.network.hospital.policy import read_policy
 from roundelay.network.hospital.store import POLICY, Settings, audit, policy_of, write_settings
 from roundelay.network.wire.keys import own_keys
@@ -44,13 +45,19 @@ ENDING = """The FLARE process ended by itself (code {code}). The last lines of {
 
 
 def prepare_site(
-    kit: Path, data: Path, format_: str, images: Path | None, policy: Path | None
+    kit: Path,
+    data: Path,
+    format_: str,
+    images: Path | None,
+    policy: Path | None,
+    device: str = "auto",
 ) -> tuple[str, tuple[LeftOut, ...]]:
     """Check the hospital's patients and policy, and note them in the kit; return the site's name,
     and what was left out of the folder of patients.
 
-    Raises NetworkError or DataError before anything is written.
+    Raises NetworkError, DataError or UserError before anything is written.
     """
+    checked_device(device)
     if (found := kit_role(kit)) != "site":
         raise NetworkError(f"{kit} is the kit of a {found}, not of a site.")
     refuse_damaged(kit, "site")
@@ -67,7 +74,7 @@ def prepare_site(
     if policy is not None:
         write_bytes(home / POLICY, policy.read_bytes())
     name = site_name(kit)
-    write_settings(home, Settings(name, str(data.resolve()), format_, own))
+    write_settings(home, Settings(name, str(data.resolve()), format_, own, device))
     audit(home, asked="start", patients=len(found_there.patients), policy=policy is not None)
     return name, found_there.left_out
 

@@ -191,7 +191,11 @@ def _surveyed_site(asked: AdmittedModel) -> LocalSite:
 def _local_site(asked: Admitted) -> LocalSite:
     hospital, study = asked.hospital, asked.proposal.study
     data = study.data.model_copy(update={"root": hospital.settings.root})
-    machine = find_machine(study.recipe.precision, deterministic=study.recipe.deterministic)
+    machine = find_machine(
+        study.recipe.precision,
+        deterministic=study.recipe.deterministic,
+        device=hospital.settings.device,
+    )
     return open_local_site(
         hospital.name,
         study.model_copy(update={"data": data}),

@@ -43,14 +43,19 @@ AS_STUDIED = SiteImages()
 """Nothing otherwise than a study says."""
 
 
+Device = Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:[0-9]{1,2})?)$")]
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Set by ``roundelay site start``; `images` are what the site's file says of them."""
+    """Set by ``roundelay site start``; `images` are what the site's file says of them, `device` is
+    where its visits compute."""
 
     name: str
     root: str
     format: str
     images: SiteImages = AS_STUDIED
+    device: Device = "auto"
 
 
 SETTINGS_SHAPE = TypeAdapter(Settings)
