@@ -38,7 +38,7 @@ def room_needed(
     all stay also those that were merged; the next one is written before another goes.
     """
     recipe = study.recipe
-    moments = 2 * model_bytes
+    moments = 2 * _in_full(study, model_bytes)
     plain = model_bytes + moments * (recipe.optimiser_state == "travel")
     plain += model_bytes * (recipe.average != "none") + SEALED * between_hospitals
     batons = [plain + _importance(study, arm.name, model_bytes) for arm in arms]
@@ -48,7 +48,7 @@ def room_needed(
         legs = len(arm.legs)
         stay = kept(kept_always(study, arm.legs), legs)
         needed += full * (len(stay) if stay is not None else legs + _merged(arm))
-        needed += full if sealed else model_bytes
+        needed += full if sealed else _in_full(study, model_bytes)
         if recipe.optimiser_state == "stay" and not between_hospitals:
             needed += 2 * moments * len({stop.site for leg in arm.legs for stop in leg.stops})
     return needed
@@ -56,7 +56,12 @@ def room_needed(
 
 def _importance(study: Study, name: str, model_bytes: int) -> int:
     """What the importance of each weight adds to a baton of an arm."""
-    return model_bytes * (study.recipe.importance_travels and name in RELAYS)
+    return _in_full(study, model_bytes) * (study.recipe.importance_travels and name in RELAYS)
+
+
+def _in_full(study: Study, model_bytes: int) -> int:
+    """The bytes of a model in float32, as nearly all of it is halved on the wire."""
+    return model_bytes * (2 if study.recipe.wire == "bfloat16" else 1)
 
 
 def cached_bytes(study: Study, surveys: Mapping[str, SiteSurvey]) -> int:
@@ -102,8 +107,8 @@ def planned_bytes(study: Study, name: str, legs: Sequence[Leg], model_bytes: int
     if name not in RELAYS + PARALLEL:
         return None
     recipe = study.recipe
-    extra = 2 * (recipe.optimiser_state == "travel") + (recipe.average == "ema")
-    full = model_bytes * (1 + extra)
+    full = model_bytes * (1 + (recipe.average == "ema"))
+    full += 2 * _in_full(study, model_bytes) * (recipe.optimiser_state == "travel")
     total = 0
     for leg in legs:
         bare = leg.index == 0 or (leg.task == IN_TURN and leg.stops[0].weight_before > 0)

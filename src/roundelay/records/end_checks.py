@@ -76,7 +76,7 @@ def check_model(arm: ArmEvidence) -> None:
     with safetensors.safe_open(arm.place / MODEL, framework="numpy") as file:
         metadata = file.metadata()
         arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    if digest_of_parts(model=arrays) != line["baton"]:
+    if digest_of_parts(study.recipe.wire, model=arrays) != line["baton"]:
         _compare_with_baton(arm, line["leg"], sealed_as(line), line["baton"], arrays)
     if metadata != model_metadata(study):
         if arm.run.older:

@@ -8,7 +8,7 @@ import numpy as np
 from roundelay.errors import VisitError
 from roundelay.files.arrays import Arrays
 from roundelay.plan.itinerary import Leg
-from roundelay.relay.baton import AVERAGE, MODEL, SUMS, Baton, join
+from roundelay.relay.baton import AVERAGE, MODEL, SUMS, Baton, join, part_of
 
 
 def aggregate(leg: Leg, baton: Baton, returned: Sequence[Baton]) -> Baton:
@@ -30,7 +30,8 @@ def averaged(batons: Sequence[Baton], weights: Sequence[int]) -> Baton:
     McMahan et al., AISTATS 2017, algorithm 1. All that travels is averaged: the weights,
     BatchNorm's running statistics, and the optimiser's moments where the study sends them.
     """
-    parts, total = [baton.arrays() for baton in batons], sum(weights)
+    opened, total = [baton.read() for baton in batons], sum(weights)
+    parts, wire = [arrays for arrays, _ in opened], opened[0][1]
     mean: Arrays = {}
     for name, first in parts[0].items():
         values = [part[name] for part in parts]
@@ -40,7 +41,7 @@ def averaged(batons: Sequence[Baton], weights: Sequence[int]) -> Baton:
             mean[name] = np.asarray(both, dtype=first.dtype)
         else:
             mean[name] = np.maximum.reduce(values)
-    return Baton.of(mean)
+    return Baton.of(mean, wire=wire)
 
 
 def recalibrated(baton: Baton, sums: Sequence[Arrays]) -> Baton:
@@ -50,7 +51,8 @@ def recalibrated(baton: Baton, sums: Sequence[Arrays]) -> Baton:
     ``<layer>.sum_of_squares`` (float64, one value a channel). The variance is the unbiased one, as
     PyTorch keeps it. Where an average travels, it is the model that is recalibrated and goes home.
     """
-    return join(model=with_statistics(final_model(baton), reduce(added, sums)))
+    arrays, wire = baton.read()
+    return join(wire, model=with_statistics(_final(arrays), reduce(added, sums)))
 
 
 def added(sums: Arrays, more: Arrays) -> Arrays:
@@ -90,9 +92,16 @@ def _as_float32(value: np.ndarray, name: str) -> np.ndarray:
 
 def goes_home(baton: Baton) -> Baton:
     """Only the weights that predict; an envelope stays as it is, for those who can open it."""
-    return baton if baton.sealed else join(model=final_model(baton))
+    if baton.sealed:
+        return baton
+    arrays, wire = baton.read()
+    return join(wire, model=_final(arrays))
 
 
 def final_model(baton: Baton) -> Arrays:
     """The weights that predict: the average where one travels, else the last hand-over's."""
-    return {**baton.part(MODEL), **baton.part(AVERAGE)}
+    return _final(baton.arrays())
+
+
+def _final(arrays: Arrays) -> Arrays:
+    return {**part_of(arrays, MODEL), **part_of(arrays, AVERAGE)}

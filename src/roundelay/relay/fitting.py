@@ -9,7 +9,8 @@ import numpy as np
 
 from roundelay.errors import LedgerError
 from roundelay.files.arrays import Arrays
-from roundelay.relay.baton import AVERAGE, IMPORTANCE, MODEL, OPTIMISER, SUMS, Baton
+from roundelay.relay.baton import AVERAGE, FULL, IMPORTANCE, MODEL, OPTIMISER, SUMS, Baton
+from roundelay.study.sections import Wire
 
 SLOTS = ("exp_avg", "exp_avg_sq", "step")
 """What Adam remembers of each weight."""
@@ -32,18 +33,25 @@ MEAN, VARIANCE = ".running_mean", ".running_var"
 
 
 def misfit(
-    baton: Baton, model: Arrays, trained: Collection[str] | None = None, *, sums: bool = False
+    baton: Baton,
+    model: Arrays,
+    trained: Collection[str] | None = None,
+    *,
+    wire: Wire = FULL,
+    sums: bool = False,
 ) -> str | None:
     """What about a baton does not fit a network with the arrays `model`; None where all does.
 
     Beside the model may stand, whole or not at all, an average of it, and of the weights `trained`,
     where they are known, the optimiser's memory and the importance. With `sums` those of a
-    recalibration in turn must stand there, else none may.
+    recalibration in turn must stand there, else none may. `wire` is the study's.
     """
     try:
-        arrays = baton.arrays()
+        arrays, came = baton.read()
     except LedgerError:
         return "these bytes are no baton"
+    if came != wire:
+        return f"its weights are in {came}, and the study sends {wire}"
     kinds = (MODEL, AVERAGE, OPTIMISER, IMPORTANCE, *([SUMS] if sums else []))
     parts = {part: _part(arrays, part) for part in kinds}
     if sum(map(len, parts.values())) != len(arrays):

@@ -18,7 +18,7 @@ def start_baton(study: Study, seed: int) -> Baton:
     """The weights that every arm of this seed begins with; no patient has been seen."""
     model = build_network(*study.network, seed=seed)
     load_encoder(model, study.model.weights, encoder=study.model.encoder)
-    return join(model=model_arrays(model))
+    return join(study.recipe.wire, model=model_arrays(model))
 
 
 def machine_for(

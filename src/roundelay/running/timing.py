@@ -19,8 +19,8 @@ from roundelay.learning.state import as_array, load_model, model_arrays
 from roundelay.plan.arms import Arm
 from roundelay.plan.cost import Cost
 from roundelay.plan.itinerary import Stop
-from roundelay.relay.baton import MODEL, digest_of_parts, join
-from roundelay.study.sections import Recipe
+from roundelay.relay.baton import MODEL, digest_of_parts, join, narrow_names
+from roundelay.study.sections import Recipe, Wire
 from roundelay.study.study import Study
 
 STEPS = 4
@@ -32,7 +32,7 @@ def measure(study: Study, arms: Sequence[Arm], machine: Machine) -> Cost:
     packing and unpacking; a few seconds."""
     recipe, size = study.recipe, study.data.size
     model = build_network(*study.network, seed=0)
-    baton_bytes = sum(t.numel() * t.element_size() for t in model.state_dict().values())
+    baton_bytes = _weight_bytes(model, recipe.wire)
     model = machine.place(model)
     optimiser = Adam(recipe, model)
     batch = (
@@ -68,6 +68,12 @@ def measure(study: Study, arms: Sequence[Arm], machine: Machine) -> Cost:
     return Cost(visits / rate + handovers, rate, peak, baton_bytes)
 
 
+def _weight_bytes(model: nn.Module, wire: Wire) -> int:
+    arrays = {f"{MODEL}{name}": array for name, array in model_arrays(model).items()}
+    narrow = narrow_names(arrays, wire)
+    return sum(a.nbytes // 2 if name in narrow else a.nbytes for name, a in arrays.items())
+
+
 def peak_memory() -> int:
     """Bytes of memory that this process held at most so far."""
     if sys.platform == "win32":
@@ -98,7 +104,8 @@ def _handover_seconds(
         "optimiser": optimiser_arrays(optimiser) if travels else {},
         "importance": {name: as_array(weight) for name, weight in weights},
     }
-    baton = join(model=model_arrays(model), **parts)
+    wire = study.recipe.wire
+    baton = join(wire, model=model_arrays(model), **parts)
     loaded = load_model(study.network, baton.part(MODEL))
-    _ = baton.digest, digest_of_parts(model=model_arrays(loaded), **parts)
+    _ = baton.digest, digest_of_parts(wire, model=model_arrays(loaded), **parts)
     return time.perf_counter() - begin

@@ -45,7 +45,7 @@ def recalibrate_in_turn(site: LocalSite, stop: Stop, baton: Baton) -> WorkDone:
     Of what travelled with the model only an average stays, in its place. Raises VisitError where
     the sums that came can't be those of the slices before, or where they aren't finite.
     """
-    parts = arrived(baton, stop)
+    parts, wire = arrived(baton, stop), site.study.recipe.wire
     model, received = _loaded(site, parts)
     sums = statistics_sums(model, batches_of(site, stop), site.machine)
     predicts, before = part_of(parts, MODEL) | part_of(parts, AVERAGE), part_of(parts, SUMS)
@@ -57,8 +57,8 @@ def recalibrate_in_turn(site: LocalSite, stop: Stop, baton: Baton) -> WorkDone:
     sums = added(before, sums) if before else sums
     refuse_infinite(stop, site.study.recipe, sums=sums)
     if stop.ends_schedule:
-        return WorkDone(received, join(model=with_statistics(predicts, sums)))
-    return WorkDone(received, join(model=predicts, sums=sums))
+        return WorkDone(received, join(wire, model=with_statistics(predicts, sums)))
+    return WorkDone(received, join(wire, model=predicts, sums=sums))
 
 
 def _loaded(site: LocalSite, parts: Arrays) -> tuple[nn.Module, str]:
@@ -74,6 +74,7 @@ def _loaded(site: LocalSite, parts: Arrays) -> tuple[nn.Module, str]:
         loaded = {name: now[name] for name in average}
     # From the loaded model, not the wire, as in training; what serves training is not loaded here.
     received = digest_of_parts(
+        site.study.recipe.wire,
         model=weights,
         optimiser=part_of(parts, OPTIMISER),
         average=loaded,

@@ -40,6 +40,7 @@ def train_model(site: LocalSite, stop: Stop, baton: Baton, on_step: OnStep) -> W
     del parts, stayed  # as large as all that was loaded from them
     # From the loaded model, not the wire: a site that keeps its own weights must not pass.
     received = digest_of_parts(
+        recipe.wire,
         model=model_arrays(model),
         optimiser=optimiser_arrays(optimiser) if travels else {},
         average=average.arrays(),
@@ -67,7 +68,7 @@ def train_model(site: LocalSite, stop: Stop, baton: Baton, on_step: OnStep) -> W
     refuse_infinite(stop, recipe, model=weights, optimiser=state, **beside)
     if recipe.optimiser_state == "stay":
         keep_state(site, stop, state)
-    returned = join(model=weights, optimiser=state if travels else {}, **beside)
+    returned = join(recipe.wire, model=weights, optimiser=state if travels else {}, **beside)
     return WorkDone(received, returned, loss)
 
 

@@ -30,6 +30,9 @@ Threshold = Annotated[float, Field(gt=0, lt=1)]
 
 Seal = Literal["sites", "owner", "none"]
 
+Wire = Literal["float32", "bfloat16"]
+"""In which numbers weights travel."""
+
 Absent = Literal["wait", "defer", "skip"]
 
 Fraction = Annotated[float, Field(ge=0, lt=1)]
@@ -105,6 +108,7 @@ class Recipe(Section):
     recalibrate_batchnorm: bool = False
     recalibration_slices: Many = 640
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    wire: Wire = "float32"
     deterministic: bool = False
 
     @model_validator(mode="after")
@@ -157,7 +161,7 @@ class Recipe(Section):
 
 NEWCOMERS: dict[str, Any] = {
     "gradient_clip": None, "dropped_together": (), "deep_supervision": 0.0, "mirror": "left-right",
-    "remember": "none",
+    "remember": "none", "wire": "float32",
 }  # fmt: skip
 """Keys of a recipe that came later, with what they are where a study says nothing."""
 

@@ -14,7 +14,7 @@ from roundelay.network.wire.replies import VisitReply, complaint, parsed_reply
 from roundelay.network.wire.sealed_baton import Place, absence, check_proof, passed_over, state
 from roundelay.plan.itinerary import Leg, Stop
 from roundelay.records.signatures import COORDINATOR
-from roundelay.relay.baton import MODEL, Baton
+from roundelay.relay.baton import MODEL, Baton, part_of
 from roundelay.relay.courier import Visit
 from roundelay.relay.fitting import misfit, misfit_of_sums
 from roundelay.relay.receipt import Receipt
@@ -47,10 +47,11 @@ def taken_visit(
 
 
 def _unfit(stop: Stop, returned: Baton, sent: Baton) -> str | None:
-    model = sent.part(MODEL)
+    arrays, wire = sent.read()
+    model = part_of(arrays, MODEL)
     if stop.task == "recalibrate":
         return misfit_of_sums(returned, model)
-    return misfit(returned, model)
+    return misfit(returned, model, wire=wire)
 
 
 def refuse_unlike_sums(leg: Leg, visits: Sequence[Visit]) -> None:

@@ -53,7 +53,7 @@ def _fault(
     encoder, recipe = study.model.encoder, study.recipe
     network = build_network(*study.network, seed=0)
     model, trained = model_arrays(network), [name for name, _ in network.named_parameters()]
-    if fault := misfit(baton, model, trained, sums=sums):
+    if fault := misfit(baton, model, trained, wire=recipe.wire, sums=sums):
         return f"{fault} (a U-Net with the encoder {encoder})"
     if baton.part(AVERAGE) and recipe.average == "none":
         return "an average of the weights came with it, which the study does not send"
@@ -63,7 +63,7 @@ def _fault(
         return "the importance of weights came with it, which the study does not send"
     if before is None:
         return None
-    if misfit(before, model, trained):
+    if misfit(before, model, trained, wire=recipe.wire):
         raise RefusedError(
             "The model that this hospital handed over last is damaged in its own kit"
             " (last.safetensors). Its operator can restore the file, or remove it: then the next"
@@ -84,14 +84,19 @@ def _fault(
 NEAR = 1e-4
 """Start weights differ by less between kinds of processors; the smallest are some 0.01 wide."""
 
+STEP = {"float32": 0.0, "bfloat16": 2.0**-7}
+"""By wire: the largest part of a weight between one number and the next, which near the middle of
+the two another processor may round to."""
+
 
 def is_start(baton: Baton, study: Study, seed: int) -> bool:
     """Whether these are the weights that a study without pretrained ones begins with."""
     arrays = baton.arrays()
     network = build_network(*study.network, seed=seed)
     own = {f"{MODEL}{name}": array for name, array in model_arrays(network).items()}
+    step = STEP[study.recipe.wire]
     return arrays.keys() == own.keys() and all(
-        arrays[name].shape == array.shape and np.allclose(arrays[name], array, rtol=0, atol=NEAR)
+        arrays[name].shape == array.shape and np.allclose(arrays[name], array, rtol=step, atol=NEAR)
         for name, array in own.items()
     )
 

@@ -96,7 +96,7 @@ def evaluate(asked: AdmittedScores) -> Answer:
     signer = scored_holder(asked.proposal, asked.arm.legs, number, before)
     plain, local_site = _opened(asked, before, signer), _surveyed_site(asked)
     _check_model(asked, None, plain, local_site)
-    plain = join(model=final_model(plain))
+    plain = join(asked.proposal.study.recipe.wire, model=final_model(plain))
     rows = [score.as_json() for score in _released(asked, score_here(local_site, plain, split))]
     if split == TEST:  # the end of an arm: the model that the hospitals trained is theirs
         _keep_model(asked, plain)

@@ -1,0 +1,82 @@
+"""Weights that travel in bfloat16: rounded once, as PyTorch rounds, and exact from there on."""
+
+import hashlib
+
+import numpy as np
+import pytest
+import safetensors.torch
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from roundelay.errors import LedgerError
+from roundelay.files.arrays import pieces, read_arrays
+from roundelay.relay.aggregation import averaged, goes_home
+from roundelay.relay.baton import MODEL, Baton, digest_of_parts, join
+from roundelay.relay.fitting import misfit
+
+RNG = np.random.default_rng(0)
+WEIGHTS = {
+    "conv.weight": RNG.normal(size=(4, 3, 3, 3)).astype(np.float32),
+    "bn.weight": RNG.normal(size=4).astype(np.float32),
+    "bn.running_var": RNG.uniform(size=4).astype(np.float32),
+    "bn.num_batches_tracked": np.asarray(7),
+}
+
+
+@given(st.lists(st.floats(width=32), min_size=1, max_size=20))
+def test_numbers_are_rounded_as_pytorch_rounds(values):
+    array = np.array(values, np.float32)
+    arrays, narrow = read_arrays(b"".join(pieces({"a": array}, narrow={"a"})))
+    oracle = torch.from_numpy(array).bfloat16().float().numpy()
+    assert narrow == {"a"}
+    np.testing.assert_array_equal(arrays["a"], oracle)
+
+
+def test_another_library_reads_the_same_weights():
+    sent = join("bfloat16", model=WEIGHTS)
+    found = safetensors.torch.load(sent.data)
+    assert found["model/conv.weight"].dtype == torch.bfloat16
+    assert found["model/bn.weight"].dtype == torch.float32
+    for name, array in sent.part(MODEL).items():
+        np.testing.assert_array_equal(array, found[f"model/{name}"].to(torch.float64).numpy())
+
+
+def test_what_is_opened_and_sent_on_is_what_came():
+    sent = join("bfloat16", model=WEIGHTS, optimiser={"exp_avg/conv.weight": WEIGHTS["bn.weight"]})
+    loaded = sent.part(MODEL)
+    assert loaded["conv.weight"].dtype == np.float32
+    again = join("bfloat16", model=loaded, optimiser=sent.part("optimiser/"))
+    assert again.data == sent.data
+    told = digest_of_parts("bfloat16", model=loaded, optimiser=sent.part("optimiser/"))
+    assert told == sent.digest == hashlib.sha256(sent.data).hexdigest()
+    np.testing.assert_array_equal(
+        sent.part("optimiser/")["exp_avg/conv.weight"], WEIGHTS["bn.weight"]
+    )
+
+
+def test_a_mean_of_such_batons_is_one_rounded_once_more():
+    values = (1.0, 1.0078125, 2.5)
+    batons = [join("bfloat16", model={"w": np.full((1, 2), v, np.float32)}) for v in values]
+    mean = averaged(batons, [1, 1, 2])
+    oracle = torch.tensor((1.0 + 1.0078125 + 2 * 2.5) / 4).bfloat16().float().item()
+    assert mean.read()[1] == "bfloat16"
+    assert mean.part(MODEL)["w"].tolist() == [[oracle, oracle]]
+    assert goes_home(mean).data == mean.data
+
+
+def test_a_baton_of_the_other_wire_does_not_fit_a_study():
+    rounded, full = join("bfloat16", model=WEIGHTS), join(model=WEIGHTS)
+    assert misfit(full, WEIGHTS) is None
+    assert misfit(rounded, WEIGHTS, wire="bfloat16") is None
+    assert "bfloat16, and the study sends float32" in str(misfit(rounded, WEIGHTS))
+    assert "float32, and the study sends bfloat16" in str(misfit(full, WEIGHTS, wire="bfloat16"))
+
+
+@pytest.mark.parametrize("narrow", [{"model/bn.weight"}, {"optimiser/a"}, {"model/a", "model/b"}])
+def test_arrays_that_no_wire_rounds_make_no_baton(narrow):
+    two = np.zeros((2, 2), np.float32)
+    arrays = {"model/a": two, "model/b": two, "model/c": two, "model/bn.weight": np.zeros(2, "f4"),
+              "optimiser/a": two}  # fmt: skip
+    with pytest.raises(LedgerError, match="no baton: some of its weights are in bfloat16"):
+        Baton(b"".join(pieces(arrays, narrow=narrow))).arrays()
