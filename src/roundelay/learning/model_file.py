@@ -20,20 +20,23 @@ from roundelay.study.network_shape import NetworkShape
 from roundelay.study.study import Study
 
 
-def inference_settings_of(study: Study) -> InferenceSettings:
-    """How this study's models read a patient."""
+def inference_settings_of(study: Study, thresholds: tuple[float, ...] = ()) -> InferenceSettings:
+    """How this study's models read a patient; `thresholds` by region, where they were chosen."""
     evaluation = study.evaluation
     return InferenceSettings(
         preprocessing_of(study.data),
-        evaluation.threshold,
+        thresholds or evaluation.given_threshold,
         evaluation.test_time_augmentation,
         settings_of(study.data),
     )
 
 
-def write_model(path: Path, arrays: Arrays, study: Study) -> None:
-    """Write weights and header. Equal weights of one study give equal bytes."""
-    metadata = model_metadata(study)
+def write_model(
+    path: Path, arrays: Arrays, study: Study, thresholds: tuple[float, ...] = ()
+) -> None:
+    """Write weights and header, with the `thresholds` by region where they were chosen. Equal
+    weights of one study give equal bytes."""
+    metadata = model_metadata(study, thresholds)
     write_bytes(path, safetensors.numpy.save(dict(sorted(arrays.items())), metadata))
 
 

@@ -1,9 +1,9 @@
 """What the header of model.safetensors says of a study; read and written without PyTorch."""
 
 import json
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import AliasChoices, Field, ValidationError
+from pydantic import AliasChoices, Field, ValidationError, model_validator
 
 from roundelay.data.image_settings import LGG_SETTINGS, ImageSettings
 from roundelay.files.toml_file import Section
@@ -54,7 +54,7 @@ class ModelHeader(Section):
     intensity: Intensity
     crop: Crop
     size: Side
-    threshold: Threshold
+    threshold: Threshold | Annotated[tuple[Threshold, ...], Field(min_length=1)]
     test_time_augmentation: bool = Field(
         validation_alias=AliasChoices("test_time_augmentation", "flips")
     )
@@ -64,6 +64,13 @@ class ModelHeader(Section):
     neighbours: Annotated[int, Field(ge=0, le=3)] = 0
     deep_supervision: bool = False
     weights: WeightsSource | None = None
+
+    @model_validator(mode="after")
+    def _a_threshold_each(self) -> Self:
+        regions = len(self.image_settings.regions)
+        if isinstance(self.threshold, tuple) and len(self.threshold) != regions:
+            raise ValueError(f"it has {len(self.threshold)} thresholds for {regions} regions")
+        return self
 
     @property
     def image_settings(self) -> ImageSettings:
@@ -85,15 +92,16 @@ def parse_header(text: str) -> ModelHeader:
         raise ValueError(f"{place}: {first['msg']}") from error
 
 
-def model_metadata(study: Study) -> dict[str, str]:
-    """The file's metadata: all that prediction needs to know of the study."""
+def model_metadata(study: Study, thresholds: tuple[float, ...] = ()) -> dict[str, str]:
+    """The file's metadata: all that prediction needs to know of the study, and the `thresholds` by
+    region where they were chosen for this model."""
     header: dict[str, Any] = {
         "format": FORMAT,
         "encoder": study.model.encoder,
         "intensity": study.data.intensity,
         "crop": study.data.crop,
         "size": study.data.size,
-        "threshold": study.evaluation.threshold,
+        "threshold": list(thresholds) or study.evaluation.given_threshold,
         "test_time_augmentation": study.evaluation.test_time_augmentation,
         "study": study.digest,
         "synthetic": study.data.format == "phantom",

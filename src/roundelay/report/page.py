@@ -11,7 +11,7 @@ from roundelay.files.writing import write_text
 from roundelay.records.contents import Run, read_run
 from roundelay.records.folds import read_folds, study_of_folds
 from roundelay.records.layout import FIGURES, REPORT
-from roundelay.report import account, by_region, people, sections
+from roundelay.report import account, by_region, people, sections, thresholds
 from roundelay.report.blocks import Figure, Page
 from roundelay.report.drawing import on_page
 from roundelay.report.folds import lay_folds
@@ -82,6 +82,7 @@ def lay_page(run: Run) -> Page:
         account.bytes_section(run),
         account.protection_section(run),
         account.other_scores_section(run),
+        thresholds.thresholds_section(run),
         account.provenance_section(run),
     ]
     return Page(

@@ -13,6 +13,7 @@ import torch
 from roundelay.data.left_out import LeftOut
 from roundelay.data.survey import TEST, VALIDATION, SiteSurvey, cohort_digest
 from roundelay.errors import StudyError
+from roundelay.evaluation.thresholds import CANDIDATES
 from roundelay.files.installed import installed_version
 from roundelay.learning.machine import Machine, processor
 from roundelay.learning.weights_source import source_of
@@ -146,6 +147,8 @@ def lay_run(study: Study, courier: Courier, machine: Machine) -> RunPlan:
     }
     if source := source_of(study.model):
         own["weights"] = source.model_dump()
+    if study.evaluation.chooses_threshold:
+        own["threshold_candidates"] = list(CANDIDATES)
     return RunPlan(study, surveys, arms, starts, machine, own | dict(facts))
 
 
@@ -158,7 +161,11 @@ def lay_arms(
     """
     arms = tuple(lay(study, surveys, sealed=sealed))
     evaluation = study.evaluation
-    wanted = {"choose": evaluation.choose != "last", "follow": evaluation.follow != "none"}
+    wanted = {
+        "choose": evaluation.choose != "last",
+        "follow": evaluation.follow != "none",
+        "threshold": evaluation.chooses_threshold,
+    }
     for key in (key for key, needs in wanted.items() if needs):
         if not any(survey.patients[VALIDATION] for survey in surveys.values()):
             raise StudyError(
@@ -173,6 +180,12 @@ def lay_arms(
 def _notices(plan: RunPlan) -> Iterator[str]:
     yield from map(str, plan.left_out)
     yield from weak_places(plan.arms, plan.surveys, folds=plan.study.data.folds is not None)
+    if plan.study.evaluation.chooses_threshold:
+        validate = sum(survey.patients[VALIDATION] for survey in plan.surveys.values())
+        yield (
+            f"Each model's threshold is chosen of {len(CANDIDATES)} by the {validate} validation"
+            " patients, who are predicted once more for it."
+        )
     if not any(survey.patients[TEST] for survey in plan.surveys.values()):
         pictures = " and no pictures" if plan.study.evaluation.samples else ""
         yield f"No site has a test patient: there will be no test scores{pictures}."

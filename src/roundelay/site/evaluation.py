@@ -1,37 +1,66 @@
 """A site scores a model on its own patients."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 
+from torch import nn
+
 from roundelay.data.formats.known import read_volume
+from roundelay.data.patients import Patient
+from roundelay.data.survey import VALIDATION
+from roundelay.data.volumes import Volume
 from roundelay.evaluation.scores import PatientScore, score_regions
+from roundelay.evaluation.thresholds import PatientDices, dices_at_candidates
 from roundelay.learning.model_file import inference_settings_of
-from roundelay.learning.predict import predict
+from roundelay.learning.predict import predict, predict_probabilities
 from roundelay.learning.state import load_model
 from roundelay.relay.baton import MODEL, Baton, part_of
 from roundelay.site.opening import LocalSite
 from roundelay.site.soundness import arrived
 
 
-def evaluate(site: LocalSite, baton: Baton, split: str) -> list[PatientScore]:
-    """Score this site's patients of one split."""
-    machine = site.machine
-    parts = arrived(baton, f"{site.name} (scores)")
-    model = load_model(site.study.network, part_of(parts, MODEL))
-    model = machine.place_to_predict(model)
-    settings = inference_settings_of(site.study)
+def evaluate(
+    site: LocalSite, baton: Baton, split: str, thresholds: tuple[float, ...] = ()
+) -> list[PatientScore]:
+    """Score this site's patients of one split, at the study's threshold or at those by region."""
+    model, settings = _model(site, baton), inference_settings_of(site.study, thresholds)
     scores = []
-    for patient in site.patients:
-        if patient.split == split:
-            volume = read_volume(patient)
-            marked = predict(model, volume, settings, machine)
-            score = score_regions(
-                patient.id,
-                patient.site,
-                split,
-                marked,
+    for patient, volume in _patients(site, split):
+        marked = predict(model, volume, settings, site.machine)
+        score = score_regions(
+            patient.id,
+            patient.site,
+            split,
+            marked,
+            volume.reference,
+            patient.settings.region_names,
+            volume.spacing,
+        )
+        scores.append(replace(score, attributes=patient.attributes))
+    return scores
+
+
+def threshold_dices(site: LocalSite, baton: Baton) -> list[PatientDices]:
+    """This site's validation patients' Dice at each threshold that can be chosen."""
+    model, settings = _model(site, baton), inference_settings_of(site.study)
+    return [
+        PatientDices(
+            patient.id,
+            patient.site,
+            dices_at_candidates(
+                predict_probabilities(model, volume, settings, site.machine),
                 volume.reference,
                 patient.settings.region_names,
-                volume.spacing,
-            )
-            scores.append(replace(score, attributes=patient.attributes))
-    return scores
+            ),
+        )
+        for patient, volume in _patients(site, VALIDATION)
+    ]
+
+
+def _model(site: LocalSite, baton: Baton) -> nn.Module:
+    parts = arrived(baton, f"{site.name} (scores)")
+    return site.machine.place_to_predict(load_model(site.study.network, part_of(parts, MODEL)))
+
+
+def _patients(site: LocalSite, split: str) -> Iterator[tuple[Patient, Volume]]:
+    return ((one, read_volume(one)) for one in site.patients if one.split == split)

@@ -28,6 +28,8 @@ Side = Annotated[int, Field(ge=32, le=1024, multiple_of=32)]
 
 Threshold = Annotated[float, Field(gt=0, lt=1)]
 
+PLAIN_THRESHOLD = 0.5
+
 Seal = Literal["sites", "owner", "none"]
 
 Absent = Literal["wait", "defer", "skip"]
@@ -166,9 +168,19 @@ class Evaluation(Section):
     choose: Literal["last", "best", "worst-site"] = "last"
     follow: Literal["none", "round", "visit"] = "none"
     leave_out: Site | None = None
-    threshold: Threshold = 0.5
+    threshold: Literal["validation"] | Threshold = PLAIN_THRESHOLD
     test_time_augmentation: bool = False
     samples: bool = True
+
+    @property
+    def chooses_threshold(self) -> bool:
+        """Whether each model's own is chosen, by validation patients."""
+        return self.threshold == "validation"
+
+    @property
+    def given_threshold(self) -> float:
+        """The one that masks are cut at where none was chosen yet: the study's number."""
+        return PLAIN_THRESHOLD if self.threshold == "validation" else self.threshold
 
 
 class CourierSettings(Section):
