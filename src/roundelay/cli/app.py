@@ -17,7 +17,7 @@ from roundelay.cli import (
     network,
     phantom,
     results,
-    several,
+    run,
     show,
     stopping,
 )
@@ -149,43 +149,7 @@ def check(
     check_study(found, out=place, device=device, json_=json_)
 
 
-@app.command()
-def run(
-    study: StudyArgument,
-    out: Annotated[Path, typer.Option(help="Folder of the run.")],
-    data: DataOption = None,
-    resume: Annotated[bool, typer.Option(help="Go on after the last finished visit.")] = False,
-    leave_one_site_out: Annotated[
-        bool,
-        typer.Option(
-            "--leave-one-site-out",
-            help="A run for each site, into OUT/SITE, with that site left out of training.",
-        ),
-    ] = False,
-    folds: FoldsOption = None,
-    device: DeviceOption = "auto",
-    json_: JsonOption = False,
-) -> None:
-    """The main job: run all arms of a study."""
-    from roundelay.study.file import read_study
-
-    found = read_study(
-        study, data=data, folds=folds
-    )  # before torch: a broken study is answered at once
-    keep_freed_memory()
-    if leave_one_site_out:
-        several.leave_out(found, out, resume=resume, device=device, json_=json_)
-        return
-    if found.data.folds and found.data.test_fold is None:
-        several.cross_validate(found, out, resume=resume, device=device, json_=json_)
-        return
-    from roundelay.running.run import run_study
-
-    with Watch(quiet=json_) as watch:
-        result = run_study(found, out, resume=resume, device=device, on_event=watch.event)
-    results.ended(result.as_json(), out, json_=json_)
-
-
+app.command()(run.run)
 app.command()(inference.evaluate)
 app.command()(inference.predict)
 

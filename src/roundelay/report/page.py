@@ -15,7 +15,7 @@ from roundelay.report import account, by_region, people, sections, thresholds
 from roundelay.report.blocks import Figure, Page
 from roundelay.report.drawing import on_page
 from roundelay.report.folds import lay_folds
-from roundelay.report.sentences import answer
+from roundelay.report.sentences import answer, told_of_run_before
 from roundelay.report.several import lay_side_by_side
 
 OnNotice = Callable[[str], None]
@@ -87,7 +87,7 @@ def lay_page(run: Run) -> Page:
     ]
     return Page(
         title=f"{run.study.name}: {len(run.sites)} hospitals, one travelling model",
-        answer=answer(run),
+        answer=[*answer(run), *told_of_run_before(run)],
         sections=[part for part in parts if part.blocks],
         problems=run.problems,
         synthetic=run.synthetic,

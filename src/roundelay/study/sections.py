@@ -75,6 +75,16 @@ def is_file(weights: str) -> bool:
 class Model(Section):
     encoder: Line = "resnext50_32x4d"
     weights: Annotated[str, Field(min_length=1)] = "none"
+    goes_on_from: Annotated[str, Field(pattern="^([0-9a-f]{64})?$")] = ""
+    """The head of a finished run whose models are the first weights."""
+
+    @model_serializer(mode="wrap")
+    def _without_newcomers(self, found: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """As in `Recipe`."""
+        values: dict[str, Any] = found(self)
+        if not self.goes_on_from:
+            values.pop("goes_on_from", None)
+        return values
 
 
 class Recipe(Section):

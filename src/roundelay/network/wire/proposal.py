@@ -60,6 +60,11 @@ def propose(study: Study, roster: Roster) -> Proposal:
 def refuse_unfit_study(study: Study) -> None:
     """Raise NetworkError where the study can't be run between hospitals as it stands."""
     _refuse_one_folder(study)
+    if study.model.goes_on_from:
+        raise NetworkError(
+            "The study goes on from the models of a finished run (goes_on_from in [model]), which"
+            " hospitals don't have. Take it out."
+        )
     if study.evaluation.chooses_threshold:
         raise NetworkError(NO_THRESHOLD)
     _refuse_unfit_arms(study)
