@@ -16,6 +16,7 @@ from roundelay.cli import (
     ledger,
     network,
     phantom,
+    pretrain,
     results,
     run,
     show,
@@ -198,6 +199,7 @@ def watch(
 
 
 app.command()(phantom.phantom)
+app.command()(pretrain.pretrain)
 app.command()(cache.cache)
 app.command()(network.submit)
 

@@ -1,13 +1,14 @@
 """What the header of model.safetensors says of a study; read and written without PyTorch."""
 
 import json
+from collections.abc import Mapping
 from typing import Annotated, Any, Self
 
 from pydantic import AliasChoices, Field, ValidationError, model_validator
 
 from roundelay.data.image_settings import LGG_SETTINGS, ImageSettings
 from roundelay.files.toml_file import Section
-from roundelay.learning.weights_source import WeightsSource, source_of
+from roundelay.learning.weights_source import WeightsSource
 from roundelay.study.data_section import (
     MOST_CHANNELS,
     MOST_REGIONS,
@@ -92,9 +93,12 @@ def parse_header(text: str) -> ModelHeader:
         raise ValueError(f"{place}: {first['msg']}") from error
 
 
-def model_metadata(study: Study, thresholds: tuple[float, ...] = ()) -> dict[str, str]:
-    """The file's metadata: all that prediction needs to know of the study, and the `thresholds` by
-    region where they were chosen for this model."""
+def model_metadata(
+    study: Study, thresholds: tuple[float, ...] = (), weights: Mapping[str, Any] | None = None
+) -> dict[str, str]:
+    """The file's metadata: all that prediction needs to know of the study, the `thresholds` by
+    region where they were chosen for this model, and what is known of the encoder's first
+    `weights`."""
     header: dict[str, Any] = {
         "format": FORMAT,
         "encoder": study.model.encoder,
@@ -110,8 +114,8 @@ def model_metadata(study: Study, thresholds: tuple[float, ...] = ()) -> dict[str
         header["deep_supervision"] = True
     if study.data.neighbours:
         header["neighbours"] = study.data.neighbours
-    if source := source_of(study.model):
-        header["weights"] = source.model_dump()
+    if weights:
+        header["weights"] = dict(weights)
     if not study.data.is_lgg:
         header["images"] = _images_of(study.data)
     # One key alone: safetensors doesn't promise the order of several.

@@ -80,7 +80,8 @@ def check_model(arm: ArmEvidence) -> None:
     if digest_of_parts(model=arrays) != line["baton"]:
         _compare_with_baton(arm, line["leg"], sealed_as(line), line["baton"], arrays)
     choice = arm.known_thresholds
-    if metadata != model_metadata(study, choice.by_region if choice else ()):
+    weights = arm.run.record.get("weights")
+    if metadata != model_metadata(study, choice.by_region if choice else (), weights):
         if arm.run.older:
             raise CantBeChecked("an older version wrote the model's header otherwise")
         raise LedgerError(f"The header of {arm.place / MODEL} is not what the study says.")

@@ -6,6 +6,7 @@ from roundelay.data.survey import TEST, VALIDATION
 from roundelay.errors import LedgerError
 from roundelay.files.writing import write_bytes
 from roundelay.learning.model_file import write_model
+from roundelay.learning.model_header import model_metadata
 from roundelay.plan.itinerary import Leg
 from roundelay.records.arm import write_curve, write_scores
 from roundelay.records.closing import all_written, close_arm
@@ -20,7 +21,6 @@ from roundelay.report.refresh import Refresh
 from roundelay.running.events import ArmBegun, ArmDone, OnEvent
 from roundelay.running.run_plan import ArmPlan
 from roundelay.running.validation import ValidationMatrix
-from roundelay.study.study import Study
 
 
 def run_arm(
@@ -36,7 +36,7 @@ def run_arm(
     if not _is_done(plan, place, ledger):
         chosen, baton = _train(plan, place, courier, ledger, refresh)
         thresholds = _thresholds(plan, place, courier, baton)
-        _write_model(plan.study, place, courier.opened(baton), thresholds)
+        _write_model(plan, place, courier.opened(baton), thresholds)
         scores = [
             score
             for split in (VALIDATION, TEST)
@@ -98,8 +98,9 @@ def _thresholds(plan: ArmPlan, place: Path, courier: Courier, baton: Baton) -> t
     ).by_region
 
 
-def _write_model(study: Study, place: Path, baton: Baton, thresholds: tuple[float, ...]) -> None:
+def _write_model(plan: ArmPlan, place: Path, baton: Baton, thresholds: tuple[float, ...]) -> None:
     if baton.sealed:  # for the sites alone: each keeps what it could open
         write_bytes(place / SEALED_MODEL, baton.data)
     else:
-        write_model(place / MODEL, final_model(baton), study, thresholds)
+        metadata = model_metadata(plan.study, thresholds, plan.weights)
+        write_model(place / MODEL, final_model(baton), metadata)

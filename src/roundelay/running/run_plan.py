@@ -34,12 +34,14 @@ from roundelay.study.study import Study
 
 @dataclass(frozen=True)
 class ArmPlan:
-    """One arm, the weights that it begins with, and the sites that take part."""
+    """One arm, the weights that it begins with, and the sites that take part; `weights` says where
+    the encoder's come from."""
 
     study: Study
     arm: Arm
     start: Baton
     surveys: Mapping[str, SiteSurvey]
+    weights: Mapping[str, Any] | None = None
 
     @property
     def chooses(self) -> bool:
@@ -92,7 +94,7 @@ class RunPlan:
         """The plan of one of its arms."""
         going_on = self.going_on
         start = going_on.start(arm.label) if going_on else self.starts[arm.seed]
-        return ArmPlan(self.study, arm, start, self.surveys)
+        return ArmPlan(self.study, arm, start, self.surveys, self.facts.get("weights"))
 
     @property
     def baton_bytes(self) -> int:
@@ -155,7 +157,7 @@ def lay_run(
         "sites": [survey.as_json() for survey in surveys.values()],
     }
     if source := source_of(study.model):
-        own["weights"] = source.model_dump()
+        own["weights"] = source.as_json()
     if study.evaluation.chooses_threshold:
         own["threshold_candidates"] = list(CANDIDATES)
     if going_on is not None:

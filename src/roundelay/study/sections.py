@@ -56,6 +56,8 @@ Line = Annotated[str, AfterValidator(one_line)]
 
 Site = Annotated[str, AfterValidator(SiteName)]
 
+NoneOrDigest = Annotated[str, Field(pattern="^([0-9a-f]{64})?$")]
+
 TABLE = "table:"
 
 NO_FILES = ("none", "imagenet")
@@ -75,15 +77,24 @@ def is_file(weights: str) -> bool:
 class Model(Section):
     encoder: Line = "resnext50_32x4d"
     weights: Annotated[str, Field(min_length=1)] = "none"
-    goes_on_from: Annotated[str, Field(pattern="^([0-9a-f]{64})?$")] = ""
+    weights_sha256: NoneOrDigest = ""
+    """Of the file of weights: another one is refused."""
+    goes_on_from: NoneOrDigest = ""
     """The head of a finished run whose models are the first weights."""
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        if self.weights_sha256 and not is_file(self.weights):
+            raise ValueError("weights_sha256 belongs to weights that are a file")
+        return self
 
     @model_serializer(mode="wrap")
     def _without_newcomers(self, found: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """As in `Recipe`."""
         values: dict[str, Any] = found(self)
-        if not self.goes_on_from:
-            values.pop("goes_on_from", None)
+        for key in ("weights_sha256", "goes_on_from"):
+            if not getattr(self, key):
+                values.pop(key, None)
         return values
 
 

@@ -17,6 +17,7 @@ from roundelay.inference.evaluation import evaluate_model
 from roundelay.inference.prediction import predict_folder
 from roundelay.learning.machine import Machine
 from roundelay.learning.model_file import write_model
+from roundelay.learning.model_header import model_metadata
 from roundelay.phantom.cohort import make_toy
 from roundelay.relay.aggregation import final_model
 from roundelay.running.starting import start_baton
@@ -47,7 +48,9 @@ def model(module_path):
         model={"encoder": "resnet18_quarter"},
         evaluation={"threshold": 0.45},
     )
-    write_model(module_path / "model.safetensors", final_model(start_baton(plan, 0)), plan)
+    write_model(
+        module_path / "model.safetensors", final_model(start_baton(plan, 0)), model_metadata(plan)
+    )
     return module_path / "model.safetensors"
 
 
@@ -292,7 +295,9 @@ def test_only_the_same_model_and_patients_are_gone_on_with(model, cohort, tmp_pa
     path = sorted((tmp_path / "more").glob("*/*_2.tif"))[0]
     Image.fromarray(255 - np.asarray(Image.open(path))).save(path)
     plan = study(model={"encoder": "resnet18_quarter"}, data={"size": 64})
-    write_model(tmp_path / "another.safetensors", final_model(start_baton(plan, 0)), plan)
+    write_model(
+        tmp_path / "another.safetensors", final_model(start_baton(plan, 0)), model_metadata(plan)
+    )
 
     predict_folder(tmp_path / "other.safetensors", cohort, out)  # the same bytes elsewhere
     with pytest.raises(RunFolderError, match="differ in patients"):

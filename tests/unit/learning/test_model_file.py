@@ -11,6 +11,7 @@ from roundelay.data.volumes import Volume
 from roundelay.errors import ModelError
 from roundelay.learning.machine import Machine
 from roundelay.learning.model_file import KEY, inference_settings_of, read_model, write_model
+from roundelay.learning.model_header import model_metadata
 from roundelay.learning.networks import build_network
 from roundelay.learning.predict import marked_by, predict, predict_probabilities
 from roundelay.learning.state import model_arrays
@@ -36,7 +37,7 @@ def rewritten(path, arrays, change):
 
 
 def test_weights_and_settings_come_back_as_they_were(tmp_path, arrays):
-    write_model(tmp_path / "model.safetensors", arrays, PLAN)
+    write_model(tmp_path / "model.safetensors", arrays, model_metadata(PLAN))
 
     network, settings, header = read_model(tmp_path / "model.safetensors")
 
@@ -48,7 +49,7 @@ def test_weights_and_settings_come_back_as_they_were(tmp_path, arrays):
 
 
 def test_thresholds_that_were_chosen_travel_in_the_file_one_for_each_region(tmp_path, arrays):
-    write_model(tmp_path / "model.safetensors", arrays, PLAN, (0.7,))
+    write_model(tmp_path / "model.safetensors", arrays, model_metadata(PLAN, (0.7,)))
 
     _, settings, header = read_model(tmp_path / "model.safetensors")
 
@@ -57,7 +58,7 @@ def test_thresholds_that_were_chosen_travel_in_the_file_one_for_each_region(tmp_
 
 
 def test_thresholds_for_other_regions_than_it_has_are_refused(tmp_path, arrays):
-    write_model(tmp_path / "model.safetensors", arrays, PLAN, (0.7, 0.4))
+    write_model(tmp_path / "model.safetensors", arrays, model_metadata(PLAN, (0.7, 0.4)))
 
     with pytest.raises(ModelError, match="2 thresholds for 1 regions"):
         read_model(tmp_path / "model.safetensors")
@@ -87,8 +88,8 @@ def test_masks_are_cut_where_the_probabilities_are(arrays):
 
 
 def test_equal_weights_of_one_study_give_equal_bytes(tmp_path, arrays):
-    write_model(tmp_path / "a", arrays, PLAN)
-    write_model(tmp_path / "b", dict(reversed(arrays.items())), PLAN)
+    write_model(tmp_path / "a", arrays, model_metadata(PLAN))
+    write_model(tmp_path / "b", dict(reversed(arrays.items())), model_metadata(PLAN))
 
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
@@ -99,7 +100,7 @@ def test_a_model_of_the_first_format_is_read(tmp_path, arrays):
         header["flips"] = header.pop("test_time_augmentation")
 
     path = tmp_path / "model.safetensors"
-    write_model(path, arrays, PLAN)
+    write_model(path, arrays, model_metadata(PLAN))
     rewritten(path, arrays, back)
 
     assert read_model(path)[1] == inference_settings_of(PLAN)
@@ -120,7 +121,7 @@ def test_a_header_beyond_what_a_study_may_say_is_refused(tmp_path, arrays, key, 
     if (key, value) == ("synthetic", True):
         return
     path = tmp_path / "model.safetensors"
-    write_model(path, arrays, PLAN)
+    write_model(path, arrays, model_metadata(PLAN))
     rewritten(path, arrays, lambda header: header.update({key: value}))
 
     with pytest.raises(ModelError, match="not a model of Roundelay"):
@@ -130,7 +131,7 @@ def test_a_header_beyond_what_a_study_may_say_is_refused(tmp_path, arrays, key, 
 @pytest.mark.parametrize("key", ["format", "size", "threshold", "synthetic"])
 def test_a_header_that_lacks_a_key_is_refused(tmp_path, arrays, key):
     path = tmp_path / "model.safetensors"
-    write_model(path, arrays, PLAN)
+    write_model(path, arrays, model_metadata(PLAN))
     rewritten(path, arrays, lambda header: header.pop(key))
 
     with pytest.raises(ModelError, match=f"not a model of Roundelay.*{key}"):
