@@ -25,6 +25,11 @@ MOST = 10_000
 """Rounds of a study."""
 
 
+def counted_rounds(rounds: int) -> str:
+    """So many rounds, in words."""
+    return f"{rounds:,} round{'s' * (rounds > 1)}"
+
+
 class ArmBefore(BaseModel):
     """An arm that is gone on with: the head of its ledger, its model's file, and the baton that the
     model's weights make."""

@@ -11,7 +11,7 @@ from roundelay.files.writing import write_text
 from roundelay.records.contents import Run, read_run
 from roundelay.records.folds import read_folds, study_of_folds
 from roundelay.records.layout import FIGURES, REPORT
-from roundelay.report import account, by_region, people, sections, thresholds
+from roundelay.report import account, by_region, people, rounds, sections, thresholds
 from roundelay.report.blocks import Figure, Page
 from roundelay.report.drawing import on_page
 from roundelay.report.folds import lay_folds
@@ -75,6 +75,7 @@ def lay_page(run: Run) -> Page:
         by_region.regions_section(run),
         sections.itinerary_section(run),
         sections.curves_section(run),
+        rounds.choice_section(run),
         sections.forgetting_section(run),
         people.patients_section(run),
         people.samples_section(run),

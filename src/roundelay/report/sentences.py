@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from roundelay.evaluation.comparison import Comparison
 from roundelay.evaluation.judgement import MethodResult
 from roundelay.records.contents import FULL_NAMES, Run
-from roundelay.records.going_on import run_before
+from roundelay.records.going_on import counted_rounds, run_before
 from roundelay.report.comparisons import reasons, seeds_awaited
 from roundelay.study.sections import Recipe
 
@@ -85,8 +85,8 @@ def told_of_run_before(run: Run) -> list[str]:
     label, most = max(visits.items(), key=lambda item: item[1])
     return [
         f"Every model goes on from that of the run {before.folder} (head {before.head[:12]}) after"
-        f" its {before.rounds} rounds, with {run.study.recipe.rounds} rounds of a schedule of their"
-        f" own. Slice-visits, bytes and time are those of these rounds alone; before them {label}"
+        f" its {counted_rounds(before.rounds)}, with {counted_rounds(run.study.recipe.rounds)} of a"
+        f" schedule of their own. Slice-visits, bytes and time are those of these rounds alone; before them {label}"
         f" had {most:,} slice-visits."
     ]
 

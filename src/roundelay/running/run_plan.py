@@ -22,7 +22,7 @@ from roundelay.plan.cost import room_needed
 from roundelay.plan.exposure import weak_places
 from roundelay.plan.itinerary import digest
 from roundelay.plan.keeping import kept_always
-from roundelay.records.going_on import GOES_ON, GoingOn
+from roundelay.records.going_on import GOES_ON, GoingOn, counted_rounds
 from roundelay.records.layout import FORMAT, arm_folder
 from roundelay.relay.baton import Baton
 from roundelay.relay.courier import Courier
@@ -205,8 +205,8 @@ def _notices(plan: RunPlan) -> Iterator[str]:
     if plan.going_on:
         yield (
             f"Every model goes on from that of {plan.going_on.before.folder}, with"
-            f" {plan.study.recipe.rounds} rounds of a schedule of their own: no optimiser's memory,"
-            " average or importance comes with it."
+            f" {counted_rounds(plan.study.recipe.rounds)} of a schedule of their own: no"
+            " optimiser's memory, average or importance comes with it."
         )
     yield from map(str, plan.left_out)
     yield from weak_places(plan.arms, plan.surveys, folds=plan.study.data.folds is not None)

@@ -139,7 +139,7 @@ def test_the_page_says_what_it_goes_on_from(both):
 
     head = check_run(both[0]).head
     assert any(f"the run {both[0].name} (head {head[:12]}) after its 2 rounds" in s and
-               "with 1 rounds of a schedule of their own" in s for s in page.answer)  # fmt: skip
+               "with 1 round of a schedule of their own" in s for s in page.answer)  # fmt: skip
 
 
 def test_it_is_another_study_and_draws_otherwise(both):
