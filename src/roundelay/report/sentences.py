@@ -86,8 +86,8 @@ def told_of_run_before(run: Run) -> list[str]:
     return [
         f"Every model goes on from that of the run {before.folder} (head {before.head[:12]}) after"
         f" its {counted_rounds(before.rounds)}, with {counted_rounds(run.study.recipe.rounds)} of a"
-        f" schedule of their own. Slice-visits, bytes and time are those of these rounds alone; before them {label}"
-        f" had {most:,} slice-visits."
+        " schedule of their own. Slice-visits, bytes and time are those of these rounds alone;"
+        f" before them {label} had {most:,} slice-visits."
     ]
 
 

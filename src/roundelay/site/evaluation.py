@@ -6,6 +6,7 @@ from dataclasses import replace
 from torch import nn
 
 from roundelay.data.formats.known import read_volume
+from roundelay.data.missing import told_of_missing
 from roundelay.data.patients import Patient
 from roundelay.data.survey import VALIDATION
 from roundelay.data.volumes import Volume
@@ -36,7 +37,9 @@ def evaluate(
             patient.settings.region_names,
             volume.spacing,
         )
-        scores.append(replace(score, attributes=patient.attributes))
+        scores.append(
+            replace(score, attributes={**patient.attributes, **told_of_missing(patient, volume)})
+        )
     return scores
 
 

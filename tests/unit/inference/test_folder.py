@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from roundelay.cli import results
 from roundelay.data.formats import lgg
 from roundelay.errors import DataError, DiskFullError, ModelError, RunFolderError, StudyError
 from roundelay.evaluation.scores import score_patient
@@ -89,6 +90,23 @@ def test_every_patient_has_a_sheet_and_is_told_of_once(cohort, predicted):
     assert sheets == [out / f"{patient.folder}.png" for patient in patients]
     assert names(out, "*.png") == {sheet.name for sheet in sheets}
     assert told == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_patients_who_lack_a_sequence_are_told_of_apart(model, cohort, tmp_path, capsys):
+    shutil.copytree(cohort, tmp_path / "data")
+    folder = next((tmp_path / "data").rglob("*EAST*"))
+    for path in folder.glob("*[0-9].tif"):
+        image = np.array(Image.open(path))
+        image[..., 2] = image[..., 1]
+        Image.fromarray(image).save(path)
+
+    found = evaluate_model(model, tmp_path / "data")
+
+    counts = {name: count for name, (count, _) in found.by_sequences.items()}
+    assert counts == {"all there": 2, "without post": 1}
+    assert evaluate_model(model, cohort).by_sequences == {}
+    results.sequences(found.by_sequences)
+    assert "without post" in capsys.readouterr().out
 
 
 def test_scores_are_those_of_the_masks_that_are_written(model, cohort, predicted):
