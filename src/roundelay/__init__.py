@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from roundelay.records.result import ArmResult, RunResult
     from roundelay.records.verification import Verification
     from roundelay.records.verification import verify_run as verify
-    from roundelay.running.api import run, run_folds
+    from roundelay.running.api import run, run_folds, run_more_rounds
     from roundelay.study.file import read_study
     from roundelay.study.study import Study
 
@@ -37,6 +37,7 @@ __all__ = [
     "read_study",
     "run",
     "run_folds",
+    "run_more_rounds",
     "verify",
 ]
 
@@ -52,6 +53,7 @@ _HOMES = {
     "read_study": ("study.file", "read_study"),
     "run": ("running.api", "run"),
     "run_folds": ("running.api", "run_folds"),
+    "run_more_rounds": ("running.api", "run_more_rounds"),
     "verify": ("records.verification", "verify_run"),
 }
 

@@ -12,6 +12,7 @@ import torch
 
 from roundelay.couriers import open_courier
 from roundelay.errors import CourierError, DataError
+from roundelay.evaluation.thresholds import CANDIDATES
 from roundelay.learning.machine import Machine
 from roundelay.phantom.cohort import make_toy
 from roundelay.plan.arms import lay
@@ -121,6 +122,24 @@ def test_a_courier_surveys_trains_and_evaluates_to_the_same_bytes(kind, root, op
     assert (surveys, digests, scores) == expected
     assert len(set(digests)) == len(digests)
     assert {step.stop.site for step in steps} >= {"EAST", "NORTH", "pooled"}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_dices_at_thresholds_are_those_that_patients_score_at_them(kind, root, opened):
+    plan = toy(root, kind)
+    split = plan.data.split.model_copy(update={"validation": 0.34})
+    plan = plan.model_copy(update={"data": plan.data.model_copy(update={"split": split})})
+    courier, start = opened(kind, plan), start_baton(plan, 0)
+    sites = tuple(courier.survey())
+
+    found = courier.threshold_dices(start, sites)
+
+    for number, candidate in enumerate(CANDIDATES):
+        scoring = Scoring("cwt-0", 0, "validation", (candidate,))
+        scores = courier.evaluate(start, sites, scoring)
+        wanted = [(s.site, s.patient, s.dice) for s in scores]
+        assert [(one.site, one.patient, one.dice["tumour"][number]) for one in found] == wanted
+    assert found and len({d for one in found for d in one.dice["tumour"]}) > 1
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -16,8 +16,9 @@ from roundelay.cli import (
     ledger,
     network,
     phantom,
+    pretrain,
     results,
-    several,
+    run,
     show,
     stopping,
 )
@@ -151,43 +152,7 @@ def check(
     check_study(found, out=place, device=device, json_=json_)
 
 
-@app.command()
-def run(
-    study: StudyArgument,
-    out: Annotated[Path, typer.Option(help="Folder of the run.")],
-    data: DataOption = None,
-    resume: Annotated[bool, typer.Option(help="Go on after the last finished visit.")] = False,
-    leave_one_site_out: Annotated[
-        bool,
-        typer.Option(
-            "--leave-one-site-out",
-            help="A run for each site, into OUT/SITE, with that site left out of training.",
-        ),
-    ] = False,
-    folds: FoldsOption = None,
-    changes: SetOption = None,
-    device: DeviceOption = "auto",
-    json_: JsonOption = False,
-) -> None:
-    """The main job: run all arms of a study."""
-    from roundelay.study.file import read_study
-
-    # Before torch: a broken study is answered at once.
-    found = read_study(study, data=data, folds=folds, changes=changes or ())
-    keep_freed_memory()
-    if leave_one_site_out:
-        several.leave_out(found, out, resume=resume, device=device, json_=json_)
-        return
-    if found.data.folds and found.data.test_fold is None:
-        several.cross_validate(found, out, resume=resume, device=device, json_=json_)
-        return
-    from roundelay.running.run import run_study
-
-    with Watch(quiet=json_) as watch:
-        result = run_study(found, out, resume=resume, device=device, on_event=watch.event)
-    results.ended(result.as_json(), out, json_=json_)
-
-
+app.command()(run.run)
 app.command()(inference.evaluate)
 app.command()(inference.predict)
 
@@ -236,6 +201,7 @@ def watch(
 
 
 app.command()(phantom.phantom)
+app.command()(pretrain.pretrain)
 app.command()(cache.cache)
 app.command()(network.submit)
 

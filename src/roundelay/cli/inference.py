@@ -40,6 +40,7 @@ def evaluate(
         show.json_line(found.as_json())
     else:
         results.scores(found.summary.as_json(), synthetic=found.synthetic)
+        results.sequences(found.by_sequences)
 
 
 def predict(

@@ -59,12 +59,18 @@ def _arms(run: Path) -> dict[str, Path]:
 
 
 @app.command("verify")
-def verify_ledger(run: RunArgument, json_: JsonOption = False) -> None:
+def verify_ledger(
+    run: RunArgument,
+    before: Annotated[
+        Path | None, typer.Option("--from", help="The run that it goes on from: is it that one?")
+    ] = None,
+    json_: JsonOption = False,
+) -> None:
     """Look at all that a run claims: one line each, checked or not, and why."""
     from roundelay.errors import LedgerError
     from roundelay.records.verification import check_run
 
-    found = check_run(run)
+    found = check_run(run, before=before)
     if json_:
         show.json_line({"verified": not found.failed, **asdict(found)})
     else:

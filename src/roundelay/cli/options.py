@@ -34,6 +34,14 @@ FoldsOption = Annotated[
         " patient tests once. In the place of data.folds.",
     ),
 ]
+MoreRoundsOption = Annotated[
+    int | None,
+    typer.Option(
+        "--more-rounds",
+        help="STUDY is a finished run: go on from its models, into OUT, with so many rounds of a"
+        " schedule of their own.",
+    ),
+]
 LAYOUTS = "lgg, nifti, nnunet, datalist, dicom"
 """By name, without loading what reads them."""
 

@@ -145,6 +145,14 @@ def _arm_row(row: Mapping[str, Any], split: str, names: Sequence[str] | None) ->
     ]
 
 
+def sequences(found: Mapping[str, tuple[int, float]]) -> None:
+    """Mean Dice by the sequences that exams lack, where some do."""
+    if found:
+        rows = [[name, str(count), f"{mean:.3f}"] for name, (count, mean) in found.items()]
+        show.line("")
+        show.table(None, ["sequences", "patients", "Dice mean"], rows)
+
+
 def scores(summary: Mapping[str, Any], *, synthetic: bool) -> None:
     """One model's scores: the main figures, then by site."""
     if synthetic:

@@ -1,4 +1,4 @@
-"""``roundelay run`` where a study is several runs: every hospital left out in turn, or folds."""
+"""``roundelay run`` beside one study in one run: hospitals left out in turn, folds, more rounds."""
 
 from pathlib import Path
 
@@ -26,6 +26,29 @@ def leave_out(study: Study, out: Path, *, resume: bool, device: str, json_: bool
         else:
             results.left_out(summary)
             show.line(f"\nThe report:  {out / 'report.html'}")
+
+
+def go_on(
+    before: Path,
+    out: Path,
+    rounds: int,
+    *,
+    data: Path | None,
+    resume: bool,
+    device: str,
+    json_: bool,
+) -> None:
+    """More rounds from the models of a finished run."""
+    from roundelay.running.api import run_more_rounds
+
+    with Watch(quiet=json_) as watch:
+        result = run_more_rounds(
+            before, out, rounds=rounds, data=data, resume=resume, device=device,
+            on_event=watch.event,
+        )  # fmt: skip
+    results.ended(result.as_json(), out, json_=json_)
+    if not json_:
+        show.line(f"Both runs together:  roundelay ledger verify {out} --from {before}")
 
 
 def cross_validate(study: Study, out: Path, *, resume: bool, device: str, json_: bool) -> None:

@@ -11,6 +11,7 @@ from roundelay.data.split import refuse_leak
 from roundelay.data.survey import SiteSurvey
 from roundelay.errors import DataError
 from roundelay.evaluation.scores import PatientScore
+from roundelay.evaluation.thresholds import PatientDices
 from roundelay.learning.machine import Machine
 from roundelay.learning.model_file import inference_settings_of
 from roundelay.plan.itinerary import Leg, Stop
@@ -18,7 +19,7 @@ from roundelay.plan.progress import OnStep
 from roundelay.relay.baton import Baton
 from roundelay.relay.courier import Scoring, Visit
 from roundelay.site.cohort import open_cohort
-from roundelay.site.evaluation import opened_model, score_patients
+from roundelay.site.evaluation import opened_model, score_patients, threshold_dices
 from roundelay.site.opening import LocalSite, open_local_site, survey
 from roundelay.site.visit import train
 from roundelay.study.study import Study
@@ -66,8 +67,16 @@ class HereCourier:
         return [
             score
             for site in sites
-            for score in score_patients(self.local_site(site), model, scoring.split)
+            for score in score_patients(
+                self.local_site(site), model, scoring.split, scoring.thresholds
+            )
         ]
+
+    def threshold_dices(self, baton: Baton, sites: Sequence[str]) -> list[PatientDices]:
+        if not sites:
+            return []
+        model = opened_model(self.local_site(sites[0]), baton)
+        return [one for site in sites for one in threshold_dices(self.local_site(site), model)]
 
     def opened(self, baton: Baton) -> Baton:
         return baton

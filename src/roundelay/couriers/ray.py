@@ -24,6 +24,7 @@ from roundelay.data.split import refuse_leak
 from roundelay.data.survey import POOLED, SiteSurvey
 from roundelay.errors import CourierError, MissingExtraError
 from roundelay.evaluation.scores import PatientScore
+from roundelay.evaluation.thresholds import PatientDices
 from roundelay.learning.machine import Machine, find_device
 from roundelay.plan.itinerary import Leg, Stop
 from roundelay.plan.progress import OnStep, Step
@@ -89,8 +90,14 @@ class ClusterCourier:
 
     def evaluate(self, baton: Baton, sites: Sequence[str], scoring: Scoring) -> list[PatientScore]:
         sent = self._ray.put(baton.data)
-        answers = self._all([Call(site, "evaluate", (sent, scoring.split)) for site in sites])
+        asked = (sent, scoring.split, scoring.thresholds)
+        answers = self._all([Call(site, "evaluate", asked) for site in sites])
         return [score for scores in answers for score in scores]
+
+    def threshold_dices(self, baton: Baton, sites: Sequence[str]) -> list[PatientDices]:
+        sent = self._ray.put(baton.data)
+        answers = self._all([Call(site, "threshold_dices", (sent,)) for site in sites])
+        return [one for found in answers for one in found]
 
     def opened(self, baton: Baton) -> Baton:
         return baton

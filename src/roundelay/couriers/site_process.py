@@ -17,7 +17,7 @@ from roundelay.learning.process import set_up_process
 from roundelay.plan.itinerary import Stop
 from roundelay.plan.progress import Step
 from roundelay.relay.baton import Baton
-from roundelay.site.evaluation import evaluate
+from roundelay.site.evaluation import evaluate, opened_model, threshold_dices
 from roundelay.site.opening import LocalSite, open_local_site, survey
 from roundelay.site.visit import train
 from roundelay.study.study import Study
@@ -71,8 +71,13 @@ class SiteProcess:
 
         return self._answer(visit)
 
-    def evaluate(self, data: bytes, split: str) -> Answer:
-        return self._answer(lambda local_site: evaluate(local_site, Baton(data), split))
+    def evaluate(self, data: bytes, split: str, thresholds: tuple[float, ...]) -> Answer:
+        return self._answer(lambda local_site: evaluate(local_site, Baton(data), split, thresholds))
+
+    def threshold_dices(self, data: bytes) -> Answer:
+        return self._answer(
+            lambda local_site: threshold_dices(local_site, opened_model(local_site, Baton(data)))
+        )
 
     def _answer(self, work: Callable[[LocalSite], Any]) -> Answer:
         site, study, sites = self._open

@@ -9,6 +9,7 @@ from roundelay.data.formats.dicom_labels import values_in
 from roundelay.data.formats.known import Format
 from roundelay.data.formats.nifti_names import FAMILIES
 from roundelay.data.image_settings import ANY, ImageSettings
+from roundelay.data.missing import missing_by_file
 from roundelay.data.patients import Patient
 from roundelay.data.regions import BACKGROUND
 from roundelay.errors import DataError
@@ -33,7 +34,7 @@ class Inventory:
 def inventory_of(patients: Sequence[Patient]) -> Inventory:
     """Of a site's exams that were opened for a study; there is at least one."""
     usable = [patient for patient in patients if not patient.fault]
-    lacking = Counter(name for patient in usable for name in _lacking(patient))
+    lacking = Counter(name for patient in usable for name in missing_by_file(patient))
     channels = patients[0].settings.channels if _are_named(patients) else ()
     return Inventory(
         len(usable),
@@ -73,15 +74,6 @@ def inventory_in(layout: Format, root: Path, settings: ImageSettings) -> Invento
 def _are_named(exams: Sequence[Patient]) -> bool:
     """Lists of files say of no channel which one it is."""
     return exams[0].format != "datalist"
-
-
-def _lacking(patient: Patient) -> Iterator[str]:
-    """Channels in whose place nothing stands, or another."""
-    there = dict(zip(patient.settings.channels, patient.channels, strict=True))
-    other = patient.settings.missing.partition(":")[2]
-    for name, source in there.items():
-        if source is None or (name != other and source == there.get(other)):
-            yield name
 
 
 def _found(layout: Format, root: Path, settings: ImageSettings) -> tuple[Patient, ...]:

@@ -20,13 +20,17 @@ ATTRIBUTES: Mapping[str, tuple[str, ...]] = {
 """What a group is called, and the columns of a cohort's table in which it is looked for,
 in any case."""
 
+MISSING, SEQUENCES = "missing_sequences", "sequences"
+"""The attribute of a patient whose exam lacks some, and what such groups are called."""
+
 SEX = {"1": "female", "2": "male", "f": "female", "m": "male"}
 GRADE = {"1": "II", "2": "III"}
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Patients who share something: `kind` is hospital, sex, age, grade or tumour size."""
+    """Patients who share something: `kind` is hospital, sex, age, grade, tumour size or, where some
+    exam lacks one, sequences."""
 
     kind: str
     name: str
@@ -70,6 +74,8 @@ def groups(
         "tumour size": lambda score: sizes(score.reference_volume),
         **{kind: partial(attribute, kind=kind) for kind in ATTRIBUTES},
     }
+    if any(score.attributes.get(MISSING) for score in scores):
+        kinds[SEQUENCES] = sequences_of
     if not by_patient(scores):  # a row of a whole hospital belongs to no other group
         kinds = {"hospital": kinds["hospital"]}
     for kind, name_of in kinds.items():
@@ -94,8 +100,10 @@ def _group(
 
 
 def gap(found: Sequence[Group]) -> Gap | None:
-    """Best and worst hospital; None for a single one."""
-    hospitals = sorted((g for g in found if g.kind == "hospital"), key=lambda g: g.mean)
+    """Best and worst hospital of those with more than one patient; None below two of them."""
+    hospitals = sorted(
+        (g for g in found if g.kind == "hospital" and g.patients > 1), key=lambda g: g.mean
+    )
     return Gap(hospitals[-1], hospitals[0]) if len(hospitals) > 1 else None
 
 
@@ -121,6 +129,14 @@ def attribute(score: PatientScore, kind: str) -> str | None:
             return None
         return "under 40" if age < 40 else "40 to 59" if age < 60 else "60 and over"
     return None
+
+
+def sequences_of(score: PatientScore) -> str:
+    """Which sequences a patient's exam has: all that the study names, or without which."""
+    lacks = [name.strip() for name in score.attributes.get(MISSING, "").split(",") if name.strip()]
+    if not lacks:
+        return "all there"
+    return f"without {' and '.join(lacks)}"
 
 
 def size_names(volumes: Sequence[float]) -> Callable[[float], str]:

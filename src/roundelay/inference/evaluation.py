@@ -1,13 +1,16 @@
 """Score a finished model on a folder of patients."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from roundelay.data.formats.known import read_volume
 from roundelay.data.left_out import LeftOut
+from roundelay.data.missing import told_of_missing
 from roundelay.data.split import refuse_leak
+from roundelay.evaluation.fairness import sequences_of
 from roundelay.evaluation.scores import PatientScore, score_regions
 from roundelay.evaluation.summary import Summary, summarize
 from roundelay.inference.patients import (
@@ -38,6 +41,16 @@ class EvaluationResult:
     def synthetic(self) -> bool:
         """Whether the model was trained on synthetic patients."""
         return bool(self.model["synthetic"])
+
+    @property
+    def by_sequences(self) -> dict[str, tuple[int, float]]:
+        """Patients and mean Dice by the sequences that exams lack; empty where none lacks any."""
+        found: dict[str, list[float]] = {}
+        for score in self.scores:
+            found.setdefault(sequences_of(score), []).append(score.dice)
+        if len(found) == 1 and not any(score.attributes for score in self.scores):
+            return {}
+        return {name: (len(own), fmean(own)) for name, own in sorted(found.items())}
 
     def as_json(self) -> dict[str, Any]:
         """What ``roundelay evaluate --json`` prints."""
@@ -83,6 +96,6 @@ def evaluate_model(
         score = score_regions(
             patient.id, patient.site, "outside", marked, volume.reference, names, volume.spacing
         )
-        scores.append(score)
+        scores.append(replace(score, attributes=told_of_missing(patient, volume)))
         on_patient(number, len(found.patients))
     return EvaluationResult(header, summarize(scores, seed=seed), tuple(scores), found.left_out)

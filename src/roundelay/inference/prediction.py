@@ -30,7 +30,7 @@ from roundelay.inference.patients import (
 )
 from roundelay.learning.machine import find_machine
 from roundelay.learning.model_file import find_model, read_model
-from roundelay.learning.predict import predict_probabilities
+from roundelay.learning.predict import marked_by, predict_probabilities
 from roundelay.report.greys import grey_of, shown_channel
 from roundelay.report.overlays import draw_sheet, png
 
@@ -89,7 +89,7 @@ def predict_folder(
                 volume = read_volume(patient)
                 likely = predict_probabilities(network, volume, settings, machine)
                 files = probability_files(patient, volume, likely) if probabilities else {}
-                _write(out, patient, volume, likely > settings.threshold, files)
+                _write(out, patient, volume, marked_by(likely, settings), files)
             on_patient(number, total)
     return sheets
 

@@ -1,6 +1,7 @@
 """model.safetensors: the weights that predict, and in its header what prediction needs."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,28 +14,27 @@ from roundelay.errors import ModelError
 from roundelay.files.arrays import Arrays
 from roundelay.files.regular import refuse_special
 from roundelay.files.writing import write_bytes
-from roundelay.learning.model_header import KEY, model_metadata, parse_header
+from roundelay.learning.model_header import KEY, parse_header
 from roundelay.learning.predict import InferenceSettings
 from roundelay.learning.state import load_model
 from roundelay.study.network_shape import NetworkShape
 from roundelay.study.study import Study
 
 
-def inference_settings_of(study: Study) -> InferenceSettings:
-    """How this study's models read a patient."""
+def inference_settings_of(study: Study, thresholds: tuple[float, ...] = ()) -> InferenceSettings:
+    """How this study's models read a patient; `thresholds` by region, where they were chosen."""
     evaluation = study.evaluation
     return InferenceSettings(
         preprocessing_of(study.data),
-        evaluation.threshold,
+        thresholds or evaluation.given_threshold,
         evaluation.test_time_augmentation,
         settings_of(study.data),
     )
 
 
-def write_model(path: Path, arrays: Arrays, study: Study) -> None:
-    """Write weights and header. Equal weights of one study give equal bytes."""
-    metadata = model_metadata(study)
-    write_bytes(path, safetensors.numpy.save(dict(sorted(arrays.items())), metadata))
+def write_model(path: Path, arrays: Arrays, metadata: Mapping[str, str]) -> None:
+    """Write weights and header, as `model_metadata` gives it. Equal ones give equal bytes."""
+    write_bytes(path, safetensors.numpy.save(dict(sorted(arrays.items())), dict(metadata)))
 
 
 def read_model(path: Path) -> tuple[nn.Module, InferenceSettings, dict[str, Any]]:

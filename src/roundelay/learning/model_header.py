@@ -1,13 +1,14 @@
 """What the header of model.safetensors says of a study; read and written without PyTorch."""
 
 import json
-from typing import Annotated, Any
+from collections.abc import Mapping
+from typing import Annotated, Any, Self
 
-from pydantic import AliasChoices, Field, ValidationError
+from pydantic import AliasChoices, Field, ValidationError, model_validator
 
 from roundelay.data.image_settings import LGG_SETTINGS, ImageSettings
 from roundelay.files.toml_file import Section
-from roundelay.learning.weights_source import WeightsSource, source_of
+from roundelay.learning.weights_source import WeightsSource
 from roundelay.study.data_section import (
     MOST_CHANNELS,
     MOST_REGIONS,
@@ -54,7 +55,7 @@ class ModelHeader(Section):
     intensity: Intensity
     crop: Crop
     size: Side
-    threshold: Threshold
+    threshold: Threshold | Annotated[tuple[Threshold, ...], Field(min_length=1)]
     test_time_augmentation: bool = Field(
         validation_alias=AliasChoices("test_time_augmentation", "flips")
     )
@@ -64,6 +65,13 @@ class ModelHeader(Section):
     neighbours: Annotated[int, Field(ge=0, le=3)] = 0
     deep_supervision: bool = False
     weights: WeightsSource | None = None
+
+    @model_validator(mode="after")
+    def _a_threshold_each(self) -> Self:
+        regions = len(self.image_settings.regions)
+        if isinstance(self.threshold, tuple) and len(self.threshold) != regions:
+            raise ValueError(f"it has {len(self.threshold)} thresholds for {regions} regions")
+        return self
 
     @property
     def image_settings(self) -> ImageSettings:
@@ -85,15 +93,19 @@ def parse_header(text: str) -> ModelHeader:
         raise ValueError(f"{place}: {first['msg']}") from error
 
 
-def model_metadata(study: Study) -> dict[str, str]:
-    """The file's metadata: all that prediction needs to know of the study."""
+def model_metadata(
+    study: Study, thresholds: tuple[float, ...] = (), weights: Mapping[str, Any] | None = None
+) -> dict[str, str]:
+    """The file's metadata: all that prediction needs to know of the study, the `thresholds` by
+    region where they were chosen for this model, and what is known of the encoder's first
+    `weights`."""
     header: dict[str, Any] = {
         "format": FORMAT,
         "encoder": study.model.encoder,
         "intensity": study.data.intensity,
         "crop": study.data.crop,
         "size": study.data.size,
-        "threshold": study.evaluation.threshold,
+        "threshold": list(thresholds) or study.evaluation.given_threshold,
         "test_time_augmentation": study.evaluation.test_time_augmentation,
         "study": study.digest,
         "synthetic": study.data.format == "phantom",
@@ -102,8 +114,8 @@ def model_metadata(study: Study) -> dict[str, str]:
         header["deep_supervision"] = True
     if study.data.neighbours:
         header["neighbours"] = study.data.neighbours
-    if source := source_of(study.model):
-        header["weights"] = source.model_dump()
+    if weights:
+        header["weights"] = dict(weights)
     if not study.data.is_lgg:
         header["images"] = _images_of(study.data)
     # One key alone: safetensors doesn't promise the order of several.

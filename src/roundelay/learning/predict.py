@@ -24,10 +24,13 @@ MIRRORED: tuple[list[int], ...] = ([], [-1], [-2], [-1, -2])
 
 @dataclass(frozen=True, slots=True)
 class InferenceSettings:
-    """What prediction needs beside the weights; travels in the model file."""
+    """What prediction needs beside the weights; travels in the model file.
+
+    `threshold` is one for all regions, or where it was chosen one for each.
+    """
 
     preprocessing: Preprocessing
-    threshold: float
+    threshold: float | tuple[float, ...]
     test_time_augmentation: bool
     images: ImageSettings = LGG_SETTINGS
 
@@ -42,10 +45,24 @@ def predict(
     and its mirror images along either axis and both.
     """
     found = [
-        (part > settings.threshold).cpu().numpy()
+        (part > _threshold(settings, part)).cpu().numpy()
         for part in _probabilities(model, volume, settings, machine)
     ]
     return np.moveaxis(np.concatenate(found), 1, 0)
+
+
+def _threshold(settings: InferenceSettings, part: torch.Tensor) -> float | torch.Tensor:
+    """What probabilities ``[slices, regions, row, column]`` are held against."""
+    if isinstance(settings.threshold, float):
+        return settings.threshold
+    return torch.tensor(settings.threshold, dtype=part.dtype, device=part.device)[:, None, None]
+
+
+def marked_by(likely: NDArray[np.float32], settings: InferenceSettings) -> NDArray[np.bool_]:
+    """What of probabilities ``[region, slice, row, column]`` lies above the threshold."""
+    if isinstance(settings.threshold, float):
+        return likely > settings.threshold
+    return likely > np.array(settings.threshold, np.float32)[:, None, None, None]
 
 
 def predict_probabilities(

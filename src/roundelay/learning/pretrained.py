@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from roundelay.errors import ModelError
 from roundelay.learning.imagenet import imagenet_weights
+from roundelay.learning.weights_source import sha256_of
 
 WRAPPERS = ("state_dict", "model_state_dict", "model")
 
@@ -23,13 +24,14 @@ TOPS = {"efficientnet_lite0": ("conv_head.", "bn2.", "classifier.")}
 SHOWN = 3
 
 
-def load_encoder(model: nn.Module, weights: str, *, encoder: str) -> None:
+def load_encoder(model: nn.Module, weights: str, *, encoder: str, sha256: str = "") -> None:
     """Put `weights` into the encoder of `model`: all of them, or none and an error.
 
     ``none``: nothing. ``imagenet``: through an extra. Else a ``.safetensors`` or ``.pth`` file
     with the keys of torchvision, timm or smp (``fc.*`` and a decoder's keys are passed over).
-    Raises ModelError for a file that can't be read or doesn't fit to the last key, shape and
-    finite value, MissingExtraError without the extra.
+    Raises ModelError for a file that can't be read, has another digest than `sha256` where that is
+    given, or doesn't fit to the last key, shape and finite value, MissingExtraError without the
+    extra.
     """
     if weights == "none":
         return
@@ -39,6 +41,7 @@ def load_encoder(model: nn.Module, weights: str, *, encoder: str) -> None:
         loaded = imagenet_weights(encoder, _channels(target))
     else:
         loaded = _read(Path(weights))
+        _refuse_another(Path(weights), sha256)
     found, faults = _named(loaded, wanted, (*PASSED_OVER, *TOPS.get(encoder, ())))
     faults += _misfits(found, wanted)
     if faults:
@@ -49,6 +52,14 @@ def load_encoder(model: nn.Module, weights: str, *, encoder: str) -> None:
         )
     counters = {key: value for key, value in wanted.items() if _is_counter(key)}
     target.load_state_dict({**counters, **found})
+
+
+def _refuse_another(path: Path, wanted: str) -> None:
+    if wanted and (found := sha256_of(path)) != wanted:
+        raise ModelError(
+            f"'{path}' is not the file of weights that the study means: its SHA-256 begins with"
+            f" {found[:12]}, weights_sha256 with {wanted[:12]}. Nothing was loaded."
+        )
 
 
 def _channels(encoder: nn.Module) -> int:

@@ -28,6 +28,8 @@ from roundelay.records.end_checks import (
     check_validations,
 )
 from roundelay.records.evidence import ArmEvidence, RunEvidence
+from roundelay.records.threshold_checks import check_thresholds
+from roundelay.records.thresholds import THRESHOLDS
 from roundelay.relay.chain import read_chain
 from roundelay.study.sections import PARALLEL
 
@@ -115,6 +117,9 @@ def _one_rows(arm: ArmEvidence) -> None:
 
 def claims_on_end(arm: ArmEvidence) -> list[Claim]:
     """What its model, choice and scores show."""
+    thresholds = [
+        ("the thresholds are those that the validation patients choose", check_thresholds)
+    ]
     several = [("what several sites returned was merged as the study says", _merged)]
     return [
         tried(arm.label, text, partial(check, arm))
@@ -126,6 +131,7 @@ def claims_on_end(arm: ArmEvidence) -> list[Claim]:
             ("validation.json has the patients and hand-overs that it must have",
              check_validations),
             ("its row of that hand-over is what the patients' scores come to", check_chosen_row),
+            *thresholds * _chooses_threshold(arm),
             ("every patient is scored, and each patient's Dice is that of counted pixels",
              check_scores),
             ("curve.csv holds what the receipts state", check_curve),
@@ -133,6 +139,15 @@ def claims_on_end(arm: ArmEvidence) -> list[Claim]:
             ("the counted pixels are those of model and images", _from_images),
         )
     ]  # fmt: skip
+
+
+def _chooses_threshold(arm: ArmEvidence) -> bool:
+    """Whether there is a choice of thresholds to look at, or ought to be."""
+    try:
+        asked = arm.run.study.evaluation.chooses_threshold
+    except (CantBeChecked, LedgerError):
+        asked = False
+    return asked or (arm.place / THRESHOLDS).exists()
 
 
 def _legs(arm: ArmEvidence) -> tuple[Leg, ...]:

@@ -33,6 +33,7 @@ from roundelay.records.layout import (
     STUDY,
     SUMMARY,
 )
+from roundelay.records.thresholds import THRESHOLDS
 from roundelay.relay.ledger import Ledger
 
 ALWAYS = (SCORES, CURVE)
@@ -51,8 +52,8 @@ def file_digest(path: Path) -> str:
 def arm_files(place: Path) -> list[str]:
     """The files of a finished arm that its ledger's last line names."""
     model = SEALED_MODEL if (place / SEALED_MODEL).exists() else MODEL
-    validation = [VALIDATIONS] if (place / VALIDATIONS).exists() else []
-    return sorted([model, *ALWAYS, *validation])
+    beside = [name for name in (VALIDATIONS, THRESHOLDS) if (place / name).exists()]
+    return sorted([model, *ALWAYS, *beside])
 
 
 def all_written(place: Path) -> bool:

@@ -24,6 +24,7 @@ from roundelay.records.layout import (
     study_of,
 )
 from roundelay.records.samples import read_samples
+from roundelay.records.thresholds import ThresholdChoice, read_thresholds
 from roundelay.records.traffic import passed_bytes
 from roundelay.relay.chain import read_chain
 from roundelay.relay.receipt import Receipt, absence_statements
@@ -49,7 +50,8 @@ class ArmRun:
 
     `legs` stand as they were run, then as they are planned; `away` says which sites weren't there
     at their turn. `scores` are of its test patients, or of its validation patients where none test;
-    `every_score` of both. Empty while it runs.
+    `every_score` of both. Empty while it runs. `thresholds` are those of its model, where
+    validation patients chose them.
     """
 
     place: Path
@@ -67,6 +69,7 @@ class ArmRun:
     scores: tuple[PatientScore, ...]
     every_score: tuple[PatientScore, ...]
     head: str
+    thresholds: ThresholdChoice | None = None
 
     @property
     def done(self) -> bool:
@@ -192,6 +195,7 @@ def _read_arm(place: Path, label: str, split: str) -> ArmRun:
         scores=tuple(score for score in every_score if score.split == split),
         every_score=every_score,
         head=chain.head,
+        thresholds=read_thresholds(place),
     )
 
 

@@ -20,6 +20,7 @@ from roundelay.records.claims import CantBeChecked
 from roundelay.records.closing import arm_files, refuse_other_files, refuse_strangers
 from roundelay.records.evidence import OLDER, ArmEvidence
 from roundelay.records.layout import LEDGER, MODEL, SCORES, SEALED_MODEL
+from roundelay.records.threshold_checks import SAME, given_means
 from roundelay.relay.aggregation import final_model
 from roundelay.relay.baton import digest_of_parts
 from roundelay.relay.ledger import file_name, read_baton, sealed_as
@@ -78,7 +79,9 @@ def check_model(arm: ArmEvidence) -> None:
         arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     if digest_of_parts(study.recipe.wire, model=arrays) != line["baton"]:
         _compare_with_baton(arm, line["leg"], sealed_as(line), line["baton"], arrays)
-    if metadata != model_metadata(study):
+    choice = arm.known_thresholds
+    weights = arm.run.record.get("weights")
+    if metadata != model_metadata(study, choice.by_region if choice else (), weights):
         if arm.run.older:
             raise CantBeChecked("an older version wrote the model's header otherwise")
         raise LedgerError(f"The header of {arm.place / MODEL} is not what the study says.")
@@ -131,16 +134,15 @@ def check_validations(arm: ArmEvidence) -> None:
             raise LedgerError(f"{arm.place / 'validation.json'} holds a Dice that is none.")
 
 
-SAME = 0.01
-"""Two scorings of one model on one machine's patients differ by less, where a GPU rounds."""
-
-
 def check_chosen_row(arm: ArmEvidence) -> None:
     """What validation.json says of the hand-over that was taken is what the scores say."""
     rows = {row.leg: row for row in arm.validations}
     if (row := rows.get(arm.known_choice)) is None:
         raise CantBeChecked("the study follows no hand-over that was taken")
-    means = site_means([s for s in arm.known_scores if s.split == VALIDATION])
+    choice = arm.known_thresholds
+    own = [s for s in arm.known_scores if s.split == VALIDATION]
+    # Rounds are validated at the given threshold, scores stand at the chosen one.
+    means = given_means(choice) if choice else site_means(own)
     for site, dice in row.dice.items():
         if site not in means or not isclose(means[site][1], dice, abs_tol=SAME):
             raise LedgerError(

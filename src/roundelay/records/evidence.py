@@ -24,6 +24,7 @@ from roundelay.records.layout import (
     read_record,
     study_of,
 )
+from roundelay.records.thresholds import THRESHOLDS, ThresholdChoice, read_thresholds
 from roundelay.relay.chain import Chain, read_chain
 from roundelay.study.study import Study
 
@@ -217,6 +218,23 @@ class ArmEvidence:
         if type(chosen) is not int or not 0 <= chosen < len(self.finished_chain.legs):
             raise LedgerError(f"{self.place / SCORES} names hand-over {chosen!r}, which isn't one.")
         return chosen
+
+    @cached_property
+    def thresholds(self) -> ThresholdChoice | None:
+        """What chose the model's thresholds. Raises LedgerError where it is there without need,
+        or isn't."""
+        self.must_be_done()
+        found, wanted = read_thresholds(self.place), self.run.known_study.evaluation
+        if (found is not None) != wanted.chooses_threshold:
+            raise LedgerError(
+                f"{self.place / THRESHOLDS} is {'missing' if found is None else 'there'}, but the"
+                f" study has threshold = {wanted.threshold!r}."
+            )
+        return found
+
+    @property
+    def known_thresholds(self) -> ThresholdChoice | None:
+        return needed(lambda: self.thresholds, f"what chose the thresholds of {self.label}")
 
     @cached_property
     def validations(self) -> list[Validation]:

@@ -1,6 +1,6 @@
 """What a finished run comes to, as values: what summary.json holds and `roundelay.run` returns."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,8 @@ class ArmResult:
     """One model: its place in the study, what it took, its digests and its scores.
 
     `seconds` are of work at all sites together; `head` is the digest of the ledger's last line;
-    `test` and `validation` are None where no patient was scored.
+    `test` and `validation` are None where no patient was scored; `thresholds` has those of the
+    regions that validation patients chose, None where the study gives one.
     """
 
     label: str
@@ -47,11 +48,15 @@ class ArmResult:
     model: str
     test: Summary | None
     validation: Summary | None
+    thresholds: Mapping[str, float] | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """A row of summary.json."""
+        """A row of summary.json; nothing is said of thresholds that nobody chose."""
         scored = {"test": self.test, "validation": self.validation}
-        return {**asdict(self), **{key: one and one.as_json() for key, one in scored.items()}}
+        values = {**asdict(self), **{key: one and one.as_json() for key, one in scored.items()}}
+        if self.thresholds is None:
+            del values["thresholds"]
+        return values
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +158,7 @@ def _arm_result(run: Run, arm: ArmRun) -> ArmResult:
         model=arm.model_digest,
         test=_summary(arm.every_score, TEST),
         validation=_summary(arm.every_score, VALIDATION),
+        thresholds=dict(arm.thresholds.chosen) if arm.thresholds else None,
     )
 
 

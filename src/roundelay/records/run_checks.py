@@ -12,6 +12,7 @@ from roundelay.records.closing import (
     run_files,
 )
 from roundelay.records.evidence import OLDER, RunEvidence
+from roundelay.records.going_on_checks import check_first_weights
 from roundelay.records.layout import CLOSING, SAMPLES, STUDY
 from roundelay.records.resuming import RESUMED, told_of
 from roundelay.records.samples import is_picture, read_samples
@@ -71,7 +72,10 @@ def check_plan(run: RunEvidence) -> None:
 
 
 def check_starts(run: RunEvidence) -> None:
-    """All arms of a seed begin with the same weights."""
+    """All arms of a seed begin with the same weights; each with its own where a run goes on."""
+    check_first_weights(run)
+    if run.known_study.model.goes_on_from:
+        return
     starts: dict[int, str] = {}
     for own in (run.arm(label) for label in run.record["arms"]):
         if not own.there:

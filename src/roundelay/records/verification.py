@@ -17,6 +17,8 @@ from roundelay.records.folds_claims import (
     check_who_tests,
     fold_number,
 )
+from roundelay.records.going_on import GOES_ON
+from roundelay.records.going_on_checks import check_run_before
 from roundelay.records.layout import ARMS, LEDGER, SAMPLES, read_record
 from roundelay.records.left_out_claims import (
     check_left_out_sites,
@@ -37,9 +39,12 @@ from roundelay.records.run_checks import (
 )
 from roundelay.records.signatures import check_signatures, check_survey_signatures
 
+DRAWN = (
+    "the first weights are those that the study's seed gives",
+    "that needs PyTorch, and the file of weights where the study names one",
+)
+
 NEVER_CHECKED = (
-    ("the first weights are those that the study's seed gives",
-     "that needs PyTorch, and the file of weights where the study names one"),
     ("the pictures in samples show the patients that they name", "that needs the images"),
     ("report.html and figures show these figures",
      "they are drawn anew from the run folder: roundelay report RUN"),
@@ -76,29 +81,31 @@ class Verification:
         return tuple(claim for claim in self.claims if claim.outcome == "failed")
 
 
-def verify_run(out: Path | str) -> Verification:
+def verify_run(out: Path | str, *, before: Path | str | None = None) -> Verification:
     """Look at all claims of a run folder, all of its arms, and between hospitals the signatures.
+
+    `before` is the run that it goes on from, where it goes on from one: looked at too.
 
     Raises LedgerError naming every claim that failed, RunFolderError where `out` is no run.
     """
-    found = check_run(Path(out))
+    found = check_run(Path(out), before=None if before is None else Path(before))
     if found.failed:
         raise LedgerError("\n".join(str(claim) for claim in found.failed))
     return found
 
 
-def check_run(out: Path) -> Verification:
+def check_run(out: Path, *, before: Path | None = None) -> Verification:
     """As `verify_run`, with what failed among the claims."""
     for path in out.rglob("*"):
         if not (path.is_file() or path.is_dir()):
             raise LedgerError(f"{path} is neither a file nor a folder: nothing there was read.")
-    if runs := runs_below(out):
+    if (runs := runs_below(out)) and before is None:
         several = any(fold_number(run) is not None for run in runs)
         return (_check_folds if several else _check_left_out)(out, runs)
     read_record(out)  # else it is no run
     if not (out / ARMS).is_dir():
         raise LedgerError(f"{out} holds no ledger ({ARMS}/*/{LEDGER}). Give a run folder.")
-    return _check_one(RunEvidence(out))
+    return _check_one(RunEvidence(out), before)
 
 
 def _check_left_out(out: Path, runs: Sequence[RunEvidence]) -> Verification:
@@ -136,8 +143,10 @@ def _with_runs(runs: Sequence[RunEvidence], *claims_on_all: Claim) -> Verificati
     return Verification(heads, sum(one.signed_receipts for one in found.values()), tuple(claims))
 
 
-def _check_one(run: RunEvidence) -> Verification:
+def _check_one(run: RunEvidence, before: Path | None = None) -> Verification:
     claims, heads, signed = _claims_on_run(run), {}, 0
+    if before is not None or GOES_ON in run.record:
+        claims.append(_claim_on_before(run, before))
     for label in run.record["arms"]:
         arm = run.arm(label)
         if not arm.there:
@@ -149,10 +158,22 @@ def _check_one(run: RunEvidence) -> Verification:
         if run.network is not None:
             claim, count = _signatures(run, arm)
             claims, signed = [*claims, claim], signed + count
-    claims += [Claim("", text, "unchecked", why) for text, why in NEVER_CHECKED]
+    never = NEVER_CHECKED if GOES_ON in run.record else (DRAWN, *NEVER_CHECKED)
+    claims += [Claim("", text, "unchecked", why) for text, why in never]
     if run.network is not None:
         claims += [Claim("", text, "unchecked", why) for text, why in NEVER_BETWEEN_HOSPITALS]
     return Verification(heads, signed, tuple(claims), head_of_run(run.out))
+
+
+def _claim_on_before(run: RunEvidence, folder: Path | None) -> Claim:
+    """Of the run that it goes on from, all claims are looked at; that one's own predecessor is for
+    another look."""
+
+    def check() -> None:
+        failed = check_run(folder).failed if folder is not None else ()
+        check_run_before(run, folder, [str(claim) for claim in failed])
+
+    return tried("", "its first weights are the models of the run that it goes on from", check)
 
 
 def verify_arm(out: Path, label: str) -> str:

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from roundelay.data.survey import SiteSurvey
 from roundelay.evaluation.scores import PatientScore
+from roundelay.evaluation.thresholds import PatientDices
 from roundelay.plan.itinerary import Leg, Stop
 from roundelay.relay.baton import Baton
 from roundelay.relay.receipt import Receipt
@@ -22,11 +23,13 @@ class Visit:
 @dataclass(frozen=True, slots=True)
 class Scoring:
     """Which model is scored on which patients: that of an arm (by its label) after so many
-    hand-overs (`number`, counted from 0), on the patients of one split."""
+    hand-overs (`number`, counted from 0), on the patients of one split; at the `thresholds` of its
+    regions where they were chosen, else at the study's."""
 
     arm: str
     number: int
     split: str
+    thresholds: tuple[float, ...] = ()
 
 
 class Courier(Protocol):
@@ -47,6 +50,9 @@ class Courier(Protocol):
 
     def evaluate(self, baton: Baton, sites: Sequence[str], scoring: Scoring) -> list[PatientScore]:
         """Scores of the patients of one split, site by site; of a site that keeps them, none."""
+
+    def threshold_dices(self, baton: Baton, sites: Sequence[str]) -> list[PatientDices]:
+        """Validation patients' Dice at each threshold that can be chosen, site by site."""
 
     def opened(self, baton: Baton) -> Baton:
         """The baton as whoever runs the study may read it: itself, or opened; else still sealed."""

@@ -7,6 +7,7 @@ from roundelay.learning.weights_source import WeightsSource
 from roundelay.plan.exposure import THE_COORDINATOR, subtractors
 from roundelay.records.closing import head_of_run
 from roundelay.records.contents import ArmRun, Run
+from roundelay.records.going_on import RunBefore, run_before
 from roundelay.records.resuming import RESUMED, told_of
 from roundelay.report.blocks import Block, Cell, Items, Section, Table, Text, cells
 from roundelay.report.figures import colour_of
@@ -203,6 +204,8 @@ def provenance_section(run: Run) -> Section:
     ]  # fmt: skip
     if source := record.get("weights"):
         facts.append(("first weights", str(WeightsSource.model_validate(source))))
+    if before := run_before(record):
+        facts.append(("goes on from", f"{before.folder}, study {before.study}, head {before.head}"))
     facts += [("resumed", told_of(entry)) for entry in record.get(RESUMED, [])]
     if run.study.evaluation.leave_out:
         facts.append(("left out", f"{run.study.evaluation.leave_out}: it never trained"))
@@ -223,9 +226,14 @@ def provenance_section(run: Run) -> Section:
                   ["hospital", "train", "validation", "test"], sites),
             Table("Heads of the ledgers", ["arm", "digest"], _in_prose(heads.items()), folded=True,
                   small=True),
-            Text("Check the ledgers:  roundelay ledger verify RUN", soft=True),
+            Text(_how_to_check(before), soft=True),
         ],
     )  # fmt: skip
+
+
+def _how_to_check(before: RunBefore | None) -> str:
+    both = " --from THE_RUN_BEFORE" if before else ""
+    return f"Check the ledgers:  roundelay ledger verify RUN{both}"
 
 
 def _in_prose(rows: Iterable[tuple[str, str]]) -> list[list[Cell]]:

@@ -11,11 +11,11 @@ from roundelay.files.writing import write_text
 from roundelay.records.contents import Run, read_run
 from roundelay.records.folds import read_folds, study_of_folds
 from roundelay.records.layout import FIGURES, REPORT
-from roundelay.report import account, by_region, people, sections
+from roundelay.report import account, by_region, people, rounds, sections, thresholds
 from roundelay.report.blocks import Figure, Page
 from roundelay.report.drawing import on_page
 from roundelay.report.folds import lay_folds
-from roundelay.report.sentences import answer
+from roundelay.report.sentences import answer, told_of_run_before
 from roundelay.report.several import lay_side_by_side
 
 OnNotice = Callable[[str], None]
@@ -75,6 +75,7 @@ def lay_page(run: Run) -> Page:
         by_region.regions_section(run),
         sections.itinerary_section(run),
         sections.curves_section(run),
+        rounds.choice_section(run),
         sections.forgetting_section(run),
         people.patients_section(run),
         people.samples_section(run),
@@ -82,11 +83,12 @@ def lay_page(run: Run) -> Page:
         account.bytes_section(run),
         account.protection_section(run),
         account.other_scores_section(run),
+        thresholds.thresholds_section(run),
         account.provenance_section(run),
     ]
     return Page(
         title=f"{run.study.name}: {len(run.sites)} hospitals, one travelling model",
-        answer=answer(run),
+        answer=[*answer(run), *told_of_run_before(run)],
         sections=[part for part in parts if part.blocks],
         problems=run.problems,
         synthetic=run.synthetic,

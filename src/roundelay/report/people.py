@@ -1,8 +1,9 @@
 """The sections on patients: each as a point, samples as pictures, and groups of them."""
 
 from base64 import b64encode
+from collections.abc import Sequence
 
-from roundelay.evaluation.fairness import gap
+from roundelay.evaluation.fairness import SEQUENCES, Group, gap
 from roundelay.records.contents import Run
 from roundelay.records.samples import read_picture
 from roundelay.report import figures
@@ -16,6 +17,7 @@ from roundelay.report.blocks import (
     Text,
     cells,
 )  # fmt: skip
+from roundelay.report.by_sequence import sequences_blocks
 from roundelay.report.crowds import is_crowd
 from roundelay.report.greys import shown_channel
 
@@ -94,6 +96,7 @@ def fairness_section(run: Run) -> Section:
             f"{group.interval.low:.3f}–{group.interval.high:.3f}" if group.interval else "–",
         )
         for group in found
+        if group.kind != SEQUENCES
     ]
     blocks: list[Block] = [
         Table(
@@ -105,9 +108,8 @@ def fairness_section(run: Run) -> Section:
     if distance := gap(found):
         blocks.insert(
             0,
-            Text(f"Best at {distance.best.name} ({distance.best.mean:.3f}), worst at"
-                 f" {distance.worst.name} ({distance.worst.mean:.3f}): a gap of"
-                 f" {distance.size:.3f}."),
+            Text(f"Best at {_told(distance.best)}, worst at {_told(distance.worst)}: a gap of"
+                 f" {distance.size:.3f}.{_alone(found)}"),
         )  # fmt: skip
     missing = [kind for kind in ("sex", "age", "grade") if kind not in kinds]
     text = (
@@ -116,4 +118,14 @@ def fairness_section(run: Run) -> Section:
     )
     if missing:
         text += f" The cohort says nothing of its patients' {' or '.join(missing)}."
-    return Section("fairness", "For whom it works", [*blocks, Text(text, soft=True)])
+    blocks += [Text(text, soft=True), *sequences_blocks(run)]
+    return Section("fairness", "For whom it works", blocks)
+
+
+def _told(group: Group) -> str:
+    return f"{group.name} ({group.mean:.3f}, {group.patients} patients)"
+
+
+def _alone(found: Sequence[Group]) -> str:
+    names = [group.name for group in found if group.kind == "hospital" and group.patients == 1]
+    return f" Hospitals of one patient are neither: {', '.join(names)}." if names else ""

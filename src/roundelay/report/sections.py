@@ -19,6 +19,7 @@ from roundelay.report.blocks import (
 )  # fmt: skip
 from roundelay.report.comparisons import comparison_blocks, seeds_awaited
 from roundelay.report.crowds import is_crowd
+from roundelay.report.rounds import progress_blocks
 from roundelay.report.sentences import full_name, median_of
 from roundelay.study.sections import RELAYS
 
@@ -117,6 +118,7 @@ def curves_section(run: Run) -> Section:
             Figure("validation", validations, "Dice of validation patients after hand-overs, mean"
                    " over hospitals, first seed.")
         )  # fmt: skip
+    blocks += progress_blocks(run)
     return Section("curves", "Over the hand-overs", blocks)
 
 

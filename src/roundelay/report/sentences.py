@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from roundelay.evaluation.comparison import Comparison
 from roundelay.evaluation.judgement import MethodResult
 from roundelay.records.contents import FULL_NAMES, Run
+from roundelay.records.going_on import counted_rounds, run_before
 from roundelay.report.comparisons import reasons, seeds_awaited
 from roundelay.study.sections import Recipe
 
@@ -73,6 +74,21 @@ def _patients(run: Run, row: MethodResult) -> str:
 
 def _list(parts: Sequence[str]) -> str:
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+
+
+def told_of_run_before(run: Run) -> list[str]:
+    """What a run goes on from, where it goes on from another one."""
+    before = run_before(run.record)
+    if before is None:
+        return []
+    visits = {label: arm.slice_visits for label, arm in before.arms.items()}
+    label, most = max(visits.items(), key=lambda item: item[1])
+    return [
+        f"Every model goes on from that of the run {before.folder} (head {before.head[:12]}) after"
+        f" its {counted_rounds(before.rounds)}, with {counted_rounds(run.study.recipe.rounds)} of a"
+        " schedule of their own. Slice-visits, bytes and time are those of these rounds alone;"
+        f" before them {label} had {most:,} slice-visits."
+    ]
 
 
 def told_by_importance(recipe: Recipe) -> list[str]:

@@ -1,9 +1,12 @@
-"""`roundelay.run` and `roundelay.run_folds`: the main job from Python."""
+"""`roundelay.run` and its like for several folds and more rounds: the main job from Python."""
 
 from pathlib import Path
 
+from roundelay.errors import LedgerError
 from roundelay.records.folds import CrossValidation
+from roundelay.records.going_on import finished_run, study_of_more
 from roundelay.records.result import RunResult
+from roundelay.records.verification import verify_run
 from roundelay.running.events import OnEvent
 from roundelay.running.folds import nobody_counts, run_all_folds
 from roundelay.running.run import nobody_watches, run_study
@@ -32,6 +35,43 @@ def run(
     if not isinstance(study, Study):
         study = read_study(study, data=None if data is None else Path(data))
     return run_study(study, Path(out), resume=resume, device=device, on_event=on_event)
+
+
+def run_more_rounds(
+    before: Path | str,
+    out: Path | str,
+    *,
+    rounds: int,
+    data: Path | str | None = None,
+    resume: bool = False,
+    device: str = "auto",
+    on_event: OnEvent = nobody_watches,
+) -> RunResult:
+    """Go on from every model of a finished run, for so many rounds of a schedule of their own, into
+    the folder `out`; the run folder `before` stays as it is.
+
+    The study is that of the run, `data` in the place of its ``data.root``; all else is as for
+    `run`. Raises LedgerError where the run is not what it was when it was written.
+    """
+    going_on = finished_run(Path(before))
+    _refuse_changed(going_on.folder)
+    study = study_of_more(going_on, rounds)
+    if data is not None:
+        study = study.model_copy(
+            update={"data": study.data.model_copy(update={"root": str(Path(data).resolve())})}
+        )
+    return run_study(
+        study, Path(out), resume=resume, device=device, on_event=on_event, going_on=going_on
+    )
+
+
+def _refuse_changed(folder: Path) -> None:
+    try:
+        verify_run(folder)
+    except LedgerError as error:
+        raise LedgerError(
+            f"{folder} is not what it was when it was written: nothing goes on from it.\n{error}"
+        ) from error
 
 
 def run_folds(

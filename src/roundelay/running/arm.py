@@ -6,10 +6,12 @@ from roundelay.data.survey import TEST, VALIDATION
 from roundelay.errors import LedgerError
 from roundelay.files.writing import write_bytes
 from roundelay.learning.model_file import write_model
+from roundelay.learning.model_header import model_metadata
 from roundelay.plan.itinerary import Leg
 from roundelay.records.arm import write_curve, write_scores
 from roundelay.records.closing import all_written, close_arm
 from roundelay.records.layout import MODEL, SCORES, SEALED_MODEL, begin_arm, is_finished
+from roundelay.records.thresholds import write_thresholds
 from roundelay.relay.aggregation import final_model, goes_home
 from roundelay.relay.baton import Baton
 from roundelay.relay.courier import Courier, Scoring
@@ -19,7 +21,6 @@ from roundelay.report.refresh import Refresh
 from roundelay.running.events import ArmBegun, ArmDone, OnEvent, Validated, Visited
 from roundelay.running.run_plan import ArmPlan
 from roundelay.running.validation import ValidationMatrix
-from roundelay.study.study import Study
 
 
 def run_arm(
@@ -34,12 +35,15 @@ def run_arm(
     on_event(ArmBegun(plan.arm, _steps_done(plan, ledger)))
     if not _is_done(plan, place, ledger):
         chosen, baton = _train(plan, place, courier, ledger, refresh, on_event)
-        _write_model(plan.study, place, courier.opened(baton))
+        thresholds = _thresholds(plan, place, courier, baton)
+        _write_model(plan, place, courier.opened(baton), thresholds)
         scores = [
             score
             for split in (VALIDATION, TEST)
             for score in courier.evaluate(
-                goes_home(baton), plan.scored_at(split), Scoring(plan.arm.label, chosen, split)
+                goes_home(baton),
+                plan.scored_at(split),
+                Scoring(plan.arm.label, chosen, split, thresholds),
             )
         ]
         write_curve(place, ledger.receipts)
@@ -96,8 +100,19 @@ def _is_done(plan: ArmPlan, place: Path, ledger: Ledger) -> bool:
     return True
 
 
-def _write_model(study: Study, place: Path, baton: Baton) -> None:
+def _thresholds(plan: ArmPlan, place: Path, courier: Courier, baton: Baton) -> tuple[float, ...]:
+    """Those of the model's regions, chosen by validation patients; none where the study gives
+    one."""
+    if not plan.study.evaluation.chooses_threshold:
+        return ()
+    return write_thresholds(
+        place, courier.threshold_dices(goes_home(baton), plan.validated)
+    ).by_region
+
+
+def _write_model(plan: ArmPlan, place: Path, baton: Baton, thresholds: tuple[float, ...]) -> None:
     if baton.sealed:  # for the sites alone: each keeps what it could open
         write_bytes(place / SEALED_MODEL, baton.data)
     else:
-        write_model(place / MODEL, final_model(baton), study)
+        metadata = model_metadata(plan.study, thresholds, plan.weights)
+        write_model(place / MODEL, final_model(baton), metadata)

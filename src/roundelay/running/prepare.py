@@ -11,6 +11,7 @@ from roundelay.errors import StudyError
 from roundelay.learning.process import computing
 from roundelay.plan.cost import check_room
 from roundelay.plan.progress import OnStep
+from roundelay.records.going_on import GoingOn
 from roundelay.records.layout import STAYING, is_finished, open_run
 from roundelay.relay.courier import Courier
 from roundelay.running.run_plan import RunPlan, lay_run
@@ -39,6 +40,16 @@ def refuse_all_folds(study: Study) -> None:
         )
 
 
+def _refuse_without_models(study: Study, going_on: GoingOn | None) -> None:
+    """Raise StudyError for a study that goes on from a run which isn't at hand."""
+    if study.model.goes_on_from and going_on is None:
+        raise StudyError(
+            "The study goes on from the models of a run with the head"
+            f" {study.model.goes_on_from[:12]}: give that run's folder,  roundelay run RUN"
+            f" --more-rounds {study.recipe.rounds} --out OUT, or take goes_on_from out of [model]."
+        )
+
+
 @contextmanager
 def prepared(
     study: Study,
@@ -49,6 +60,7 @@ def prepared(
     on_step: OnStep,
     courier_of: CourierOf = open_courier,
     alike: Mapping[str, Any] | None = None,
+    going_on: GoingOn | None = None,
 ) -> Iterator[Prepared]:
     """Parse study, folder, sites and first weights, and lay the arms; write nothing.
 
@@ -57,12 +69,13 @@ def prepared(
     user can mend it.
     """
     refuse_all_folds(study)
+    _refuse_without_models(study, going_on)
     with computing(study.courier.threads, deterministic=study.recipe.deterministic):
         record = open_run(study, out, resume=resume)
         machine = machine_for(study, record or alike, device)
         opened = courier_of(study, home=out / STAYING, machine=machine, on_step=on_step)
         with closing(opened) as courier:
-            plan = lay_run(study, courier, machine)
+            plan = lay_run(study, courier, machine, going_on)
             if record is None or not is_finished(out):
                 check_room(out, plan.room_needed)
             yield Prepared(plan, courier, record)

@@ -12,6 +12,7 @@ from roundelay.errors import LedgerError
 from roundelay.files.mishap import explained
 from roundelay.records.closing import close_run, refuse_changed_end
 from roundelay.records.contents import Run, read_run
+from roundelay.records.going_on import GoingOn
 from roundelay.records.layout import (
     RECORD,
     begin_run,
@@ -47,12 +48,14 @@ def run_study(
     on_event: OnEvent = nobody_watches,
     courier_of: CourierOf = open_courier,
     alike: Mapping[str, Any] | None = None,
+    going_on: GoingOn | None = None,
 ) -> RunResult:
     """Run all arms of a study into the folder `out`.
 
     With `resume`, go on after the last finished visit: the same final bytes as a run that was
     never stopped. `courier_of` opens the courier; a new run computes in the numbers and on the
-    device that `alike` names, the record of another run. Raises UserError before anything is
+    device that `alike` names, the record of another run, and begins with the models of the one that
+    it is `going_on` from. Raises UserError before anything is
     written where the user can mend it, and SiteError where a site failed. Threads and deterministic
     mode of the process are as found afterwards.
     """
@@ -71,6 +74,7 @@ def run_study(
                 on_step=on_event,
                 courier_of=courier_of,
                 alike=alike,
+                going_on=going_on,
             )
         )
         if ready.record is None:

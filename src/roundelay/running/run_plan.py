@@ -12,7 +12,8 @@ import torch
 
 from roundelay.data.left_out import LeftOut
 from roundelay.data.survey import TEST, VALIDATION, SiteSurvey, cohort_digest
-from roundelay.errors import StudyError
+from roundelay.errors import DataError, StudyError
+from roundelay.evaluation.thresholds import CANDIDATES
 from roundelay.files.installed import installed_version
 from roundelay.learning.machine import Machine, processor
 from roundelay.learning.weights_source import source_of
@@ -21,6 +22,7 @@ from roundelay.plan.cost import room_needed
 from roundelay.plan.exposure import weak_places
 from roundelay.plan.itinerary import digest
 from roundelay.plan.keeping import kept_always
+from roundelay.records.going_on import GOES_ON, GoingOn, counted_rounds
 from roundelay.records.layout import FORMAT, arm_folder
 from roundelay.relay.baton import Baton
 from roundelay.relay.courier import Courier
@@ -32,12 +34,14 @@ from roundelay.study.study import Study
 
 @dataclass(frozen=True)
 class ArmPlan:
-    """One arm, the weights that it begins with, and the sites that take part."""
+    """One arm, the weights that it begins with, and the sites that take part; `weights` says where
+    the encoder's come from."""
 
     study: Study
     arm: Arm
     start: Baton
     surveys: Mapping[str, SiteSurvey]
+    weights: Mapping[str, Any] | None = None
 
     @property
     def chooses(self) -> bool:
@@ -73,7 +77,10 @@ class ArmPlan:
 
 @dataclass(frozen=True)
 class RunPlan:
-    """A whole run; `starts` are the first weights by seed, `facts` what run.json records."""
+    """A whole run; `starts` are the first weights by seed, `facts` what run.json records.
+
+    One that is `going_on` from another run begins each arm with that one's model instead.
+    """
 
     study: Study
     surveys: Mapping[str, SiteSurvey]
@@ -81,10 +88,13 @@ class RunPlan:
     starts: Mapping[int, Baton]
     machine: Machine
     facts: Mapping[str, Any]
+    going_on: GoingOn | None = None
 
     def of(self, arm: Arm) -> ArmPlan:
         """The plan of one of its arms."""
-        return ArmPlan(self.study, arm, self.starts[arm.seed], self.surveys)
+        going_on = self.going_on
+        start = going_on.start(arm.label) if going_on else self.starts[arm.seed]
+        return ArmPlan(self.study, arm, start, self.surveys, self.facts.get("weights"))
 
     @property
     def baton_bytes(self) -> int:
@@ -119,7 +129,9 @@ class RunPlan:
         return Planned(self.arms, self.surveys, self.notices)
 
 
-def lay_run(study: Study, courier: Courier, machine: Machine) -> RunPlan:
+def lay_run(
+    study: Study, courier: Courier, machine: Machine, going_on: GoingOn | None = None
+) -> RunPlan:
     """Ask the sites for their numbers and lay every arm.
 
     Raises DataError or StudyError for all that could only be found out after training otherwise.
@@ -145,8 +157,23 @@ def lay_run(study: Study, courier: Courier, machine: Machine) -> RunPlan:
         "sites": [survey.as_json() for survey in surveys.values()],
     }
     if source := source_of(study.model):
-        own["weights"] = source.model_dump()
-    return RunPlan(study, surveys, arms, starts, machine, own | dict(facts))
+        own["weights"] = source.as_json()
+    if study.evaluation.chooses_threshold:
+        own["threshold_candidates"] = list(CANDIDATES)
+    if going_on is not None:
+        _refuse_other_cohort(going_on, own)
+        own[GOES_ON] = going_on.before.model_dump()
+    return RunPlan(study, surveys, arms, starts, machine, own | dict(facts), going_on)
+
+
+def _refuse_other_cohort(going_on: GoingOn, facts: Mapping[str, Any]) -> None:
+    """Raise DataError where a model might have trained on patients who test now."""
+    for key, what in (("cohort", "patients, images or splits"), ("arms", "arms")):
+        if facts[key] != going_on.record.get(key):
+            raise DataError(
+                f"The {what} are others than those of {going_on.folder}: its models can't go on"
+                " with them. Restore them, or begin anew."
+            )
 
 
 def lay_arms(
@@ -158,7 +185,11 @@ def lay_arms(
     """
     arms = tuple(lay(study, surveys, sealed=sealed))
     evaluation = study.evaluation
-    wanted = {"choose": evaluation.choose != "last", "follow": evaluation.follow != "none"}
+    wanted = {
+        "choose": evaluation.choose != "last",
+        "follow": evaluation.follow != "none",
+        "threshold": evaluation.chooses_threshold,
+    }
     for key in (key for key, needs in wanted.items() if needs):
         if not any(survey.patients[VALIDATION] for survey in surveys.values()):
             raise StudyError(
@@ -171,8 +202,20 @@ def lay_arms(
 
 
 def _notices(plan: RunPlan) -> Iterator[str]:
+    if plan.going_on:
+        yield (
+            f"Every model goes on from that of {plan.going_on.before.folder}, with"
+            f" {counted_rounds(plan.study.recipe.rounds)} of a schedule of their own: no"
+            " optimiser's memory, average or importance comes with it."
+        )
     yield from map(str, plan.left_out)
     yield from weak_places(plan.arms, plan.surveys, folds=plan.study.data.folds is not None)
+    if plan.study.evaluation.chooses_threshold:
+        validate = sum(survey.patients[VALIDATION] for survey in plan.surveys.values())
+        yield (
+            f"Each model's threshold is chosen of {len(CANDIDATES)} by the {validate} validation"
+            " patients, who are predicted once more for it."
+        )
     if not any(survey.patients[TEST] for survey in plan.surveys.values()):
         pictures = " and no pictures" if plan.study.evaluation.samples else ""
         yield f"No site has a test patient: there will be no test scores{pictures}."

@@ -17,7 +17,8 @@ from roundelay.study.study import Study
 def start_baton(study: Study, seed: int) -> Baton:
     """The weights that every arm of this seed begins with; no patient has been seen."""
     model = build_network(*study.network, seed=seed)
-    load_encoder(model, study.model.weights, encoder=study.model.encoder)
+    weights, sha256 = study.model.weights, study.model.weights_sha256
+    load_encoder(model, weights, encoder=study.model.encoder, sha256=sha256)
     return join(study.recipe.wire, model=model_arrays(model))
 
 

@@ -26,7 +26,7 @@ class WorkDone:
 
 def batches_of(site: LocalSite, stop: Stop) -> Iterable[Batch]:
     """The batches of a stop: all of their randomness comes from the stop."""
-    study, seed = site.study, _seed_of(stop)
+    study, seed = site.study, _seed_of(site, stop)
     draws = _draws(site, stop, visits=stop.slice_visits, steps=stop.steps, seed=seed)
     names = study.data.channel_names
     augmentation = Augmentation(
@@ -47,13 +47,15 @@ def batches_of(site: LocalSite, stop: Stop) -> Iterable[Batch]:
 def single_slices(site: LocalSite, stop: Stop) -> Iterable[Batch]:
     """Some of a stop's slices, drawn as for training, one by one and not augmented."""
     count = min(SLICES, stop.slice_visits)
-    seed = _seed_of(stop, "importance")
+    seed = _seed_of(site, stop, "importance")
     draws = _draws(site, stop, visits=count, steps=count, seed=seed)
     return prepared(draws, site.patients, site.cache, None, torch.Generator())
 
 
-def _seed_of(stop: Stop, *what: str) -> int:
-    return seed_of(stop.seed, stop.arm, stop.site, stop.index, *what)
+def _seed_of(site: LocalSite, stop: Stop, *what: str) -> int:
+    """Of a stop; where a run goes on from another one, other draws than that one's."""
+    before = [site.study.model.goes_on_from] if site.study.model.goes_on_from else []
+    return seed_of(stop.seed, stop.arm, stop.site, stop.index, *what, *before)
 
 
 def _draws(

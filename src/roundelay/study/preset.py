@@ -10,7 +10,7 @@ from roundelay.errors import StudyError
 
 PRESETS = resources.files("roundelay") / "study" / "presets"
 
-_KEPT = re.compile(r"(split|intensity|crop|size|train_slices|slices) = ")
+_KEPT = re.compile(r"(split|intensity|crop|neighbours|size|train_slices|slices) = ")
 
 _LGG_CHANNELS = re.compile(r"(?m)^dropped_together = .*\n")
 

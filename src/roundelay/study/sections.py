@@ -28,6 +28,8 @@ Side = Annotated[int, Field(ge=32, le=1024, multiple_of=32)]
 
 Threshold = Annotated[float, Field(gt=0, lt=1)]
 
+PLAIN_THRESHOLD = 0.5
+
 Seal = Literal["sites", "owner", "none"]
 
 Wire = Literal["float32", "bfloat16"]
@@ -57,6 +59,8 @@ Line = Annotated[str, AfterValidator(one_line)]
 
 Site = Annotated[str, AfterValidator(SiteName)]
 
+NoneOrDigest = Annotated[str, Field(pattern="^([0-9a-f]{64})?$")]
+
 TABLE = "table:"
 
 NO_FILES = ("none", "imagenet")
@@ -76,6 +80,25 @@ def is_file(weights: str) -> bool:
 class Model(Section):
     encoder: Line = "resnext50_32x4d"
     weights: Annotated[str, Field(min_length=1)] = "none"
+    weights_sha256: NoneOrDigest = ""
+    """Of the file of weights: another one is refused."""
+    goes_on_from: NoneOrDigest = ""
+    """The head of a finished run whose models are the first weights."""
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        if self.weights_sha256 and not is_file(self.weights):
+            raise ValueError("weights_sha256 belongs to weights that are a file")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_newcomers(self, found: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """As in `Recipe`."""
+        values: dict[str, Any] = found(self)
+        for key in ("weights_sha256", "goes_on_from"):
+            if not getattr(self, key):
+                values.pop(key, None)
+        return values
 
 
 class Recipe(Section):
@@ -170,9 +193,19 @@ class Evaluation(Section):
     choose: Literal["last", "best", "worst-site"] = "last"
     follow: Literal["none", "round", "visit"] = "none"
     leave_out: Site | None = None
-    threshold: Threshold = 0.5
+    threshold: Literal["validation"] | Threshold = PLAIN_THRESHOLD
     test_time_augmentation: bool = False
     samples: bool = True
+
+    @property
+    def chooses_threshold(self) -> bool:
+        """Whether each model's own is chosen, by validation patients."""
+        return self.threshold == "validation"
+
+    @property
+    def given_threshold(self) -> float:
+        """The one that masks are cut at where none was chosen yet: the study's number."""
+        return PLAIN_THRESHOLD if self.threshold == "validation" else self.threshold
 
 
 class CourierSettings(Section):

@@ -61,6 +61,8 @@ class Study(Section):
                 "evaluation.leave_out and data.folds contradict each other: at the site left out"
                 " all patients test, in folds each patient once. Take one of them out"
             )
+        if self.evaluation.chooses_threshold and not validates:
+            raise ValueError('threshold = "validation" needs validation patients, who choose it')
         self._agree_on_images()
         self._agree_on_arms()
         self._agree_on_absence()

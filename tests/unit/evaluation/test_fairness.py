@@ -52,12 +52,25 @@ def test_a_group_of_several_seeds_has_an_interval_over_seeds_and_patients():
     assert whole.interval.high - whole.interval.low > 3 * (alone.interval.high - alone.interval.low)
 
 
-def test_the_gap_is_between_the_best_and_the_worst_hospital():
-    found = gap(groups(SCORES))
+def test_the_gap_is_between_the_best_and_the_worst_hospital_none_of_one_patient():
+    more = [*SCORES, patient("d", 0.3, site="EAST"), patient("e", 1.0, site="WEST")]
+
+    found = gap(groups(more))
 
     assert (found.best.name, found.worst.name) == ("NORTH", "EAST")
-    assert found.size == pytest.approx(0.3)
-    assert gap(groups(SCORES[:1])) is None
+    assert found.size == pytest.approx(0.4)
+    assert gap(groups(SCORES)) is None and gap(groups(SCORES[:1])) is None
+
+
+def test_patients_are_grouped_by_the_sequences_that_they_lack_where_any_does():
+    lacks = {"missing_sequences": "pre, post"}
+    more = [*SCORES, patient("d", 0.3, attributes=lacks), patient("e", 0.2, attributes=lacks)]
+    more += [patient("f", 0.4, attributes={"missing_sequences": "post"})]
+
+    assert members(groups(more), "sequences") == {
+        "all there": (3, 0.7), "without post": (1, 0.4), "without pre and post": (2, 0.25),
+    }  # fmt: skip
+    assert not members(groups(SCORES), "sequences")
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from roundelay.cli import results
 from roundelay.data.formats import lgg
 from roundelay.errors import DataError, DiskFullError, ModelError, RunFolderError, StudyError
 from roundelay.evaluation.scores import score_patient
@@ -17,6 +18,7 @@ from roundelay.inference.evaluation import evaluate_model
 from roundelay.inference.prediction import predict_folder
 from roundelay.learning.machine import Machine
 from roundelay.learning.model_file import write_model
+from roundelay.learning.model_header import model_metadata
 from roundelay.phantom.cohort import make_toy
 from roundelay.relay.aggregation import final_model
 from roundelay.running.starting import start_baton
@@ -47,7 +49,9 @@ def model(module_path):
         model={"encoder": "resnet18_quarter"},
         evaluation={"threshold": 0.45},
     )
-    write_model(module_path / "model.safetensors", final_model(start_baton(plan, 0)), plan)
+    write_model(
+        module_path / "model.safetensors", final_model(start_baton(plan, 0)), model_metadata(plan)
+    )
     return module_path / "model.safetensors"
 
 
@@ -86,6 +90,23 @@ def test_every_patient_has_a_sheet_and_is_told_of_once(cohort, predicted):
     assert sheets == [out / f"{patient.folder}.png" for patient in patients]
     assert names(out, "*.png") == {sheet.name for sheet in sheets}
     assert told == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_patients_who_lack_a_sequence_are_told_of_apart(model, cohort, tmp_path, capsys):
+    shutil.copytree(cohort, tmp_path / "data")
+    folder = next((tmp_path / "data").rglob("*EAST*"))
+    for path in folder.glob("*[0-9].tif"):
+        image = np.array(Image.open(path))
+        image[..., 2] = image[..., 1]
+        Image.fromarray(image).save(path)
+
+    found = evaluate_model(model, tmp_path / "data")
+
+    counts = {name: count for name, (count, _) in found.by_sequences.items()}
+    assert counts == {"all there": 2, "without post": 1}
+    assert evaluate_model(model, cohort).by_sequences == {}
+    results.sequences(found.by_sequences)
+    assert "without post" in capsys.readouterr().out
 
 
 def test_scores_are_those_of_the_masks_that_are_written(model, cohort, predicted):
@@ -292,7 +313,9 @@ def test_only_the_same_model_and_patients_are_gone_on_with(model, cohort, tmp_pa
     path = sorted((tmp_path / "more").glob("*/*_2.tif"))[0]
     Image.fromarray(255 - np.asarray(Image.open(path))).save(path)
     plan = study(model={"encoder": "resnet18_quarter"}, data={"size": 64})
-    write_model(tmp_path / "another.safetensors", final_model(start_baton(plan, 0)), plan)
+    write_model(
+        tmp_path / "another.safetensors", final_model(start_baton(plan, 0)), model_metadata(plan)
+    )
 
     predict_folder(tmp_path / "other.safetensors", cohort, out)  # the same bytes elsewhere
     with pytest.raises(RunFolderError, match="differ in patients"):

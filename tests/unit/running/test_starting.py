@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import roundelay
-from roundelay.cli import app, inference
+from roundelay.cli import app, inference, run
 from roundelay.errors import RunFolderError, UserError
 from roundelay.learning.cpu.heap import keep_freed_memory
 from roundelay.learning.machine import Machine
@@ -87,7 +87,7 @@ def test_a_run_that_fails_leaves_it_so_too(plan, found, tmp_path):
 
 def test_the_command_line_keeps_what_training_frees(plan, tmp_path, monkeypatch):
     kept = []
-    for commands in (app, inference):
+    for commands in (app, run, inference):
         monkeypatch.setattr(commands, "keep_freed_memory", lambda: kept.append(True))
     file = tmp_path / "study.toml"
     file.write_text(f'name = "toy"\n[data]\nroot = "{plan.data.root}"\n')

@@ -148,6 +148,15 @@ def test_the_papers_presets_are_the_papers():
     assert swt.data.train_slices == 80
 
 
+def test_the_full_preset_is_the_benchmark_for_longer_with_neighbours():
+    full, short = (read_study(name, data="somewhere") for name in ("full", "benchmark"))
+
+    assert full.recipe.rounds * 5 * full.recipe.steps * full.recipe.batch == 30_000
+    assert full.recipe.model_copy(update={"rounds": 20}) == short.recipe
+    assert full.data.neighbours == 1
+    assert full.data.model_copy(update={"neighbours": 0}) == short.data
+
+
 @pytest.mark.parametrize(
     ("section", "line", "today"),
     [

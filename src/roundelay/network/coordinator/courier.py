@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from roundelay.data.survey import SiteSurvey, cohort_digest
-from roundelay.errors import CourierError, RefusedError, SiteAbsentError
+from roundelay.errors import CourierError, NetworkError, RefusedError, SiteAbsentError
 from roundelay.evaluation.scores import PatientScore
+from roundelay.evaluation.thresholds import PatientDices
 from roundelay.network.coordinator.exchange import ask
 from roundelay.network.coordinator.surveys import (
     introduced,
@@ -28,7 +29,13 @@ from roundelay.network.coordinator.visits import (
 from roundelay.network.wire.keys import own_keys
 from roundelay.network.wire.messages import Message, pack
 from roundelay.network.wire.parsing import shown
-from roundelay.network.wire.proposal import Roster, propose, refuse_too_long, refuse_unfit_study
+from roundelay.network.wire.proposal import (
+    NO_THRESHOLD,
+    Roster,
+    propose,
+    refuse_too_long,
+    refuse_unfit_study,
+)
 from roundelay.network.wire.replies import (
     ScoresReply,
     checked_scores,
@@ -124,6 +131,10 @@ class HospitalsCourier:
         about = f"the scores of its {scoring.split} patients"
         replies = self._ask(heads, about, payloads)
         return [score for site in sites for score in self._scores(site, replies[site], scoring)]
+
+    def threshold_dices(self, baton: Baton, sites: Sequence[str]) -> list[PatientDices]:
+        """Raises NetworkError: hospitals do not give them, and such a study was refused."""
+        raise NetworkError(NO_THRESHOLD)
 
     def opened(self, baton: Baton) -> Baton:
         if not baton.sealed or self._study.courier.seal != "owner":

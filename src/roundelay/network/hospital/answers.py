@@ -12,7 +12,9 @@ from roundelay.evaluation.summary import site_means
 from roundelay.evaluation.whole_site import as_one
 from roundelay.learning.machine import find_machine
 from roundelay.learning.model_file import inference_settings_of, write_model
+from roundelay.learning.model_header import model_metadata
 from roundelay.learning.unet import ENCODERS
+from roundelay.learning.weights_source import packaged_source
 from roundelay.network.hospital.acceptance import check_incoming, is_start
 from roundelay.network.hospital.admission import (
     Admitted,
@@ -161,7 +163,10 @@ def _still_released(asked: Admitted, rows: list[PatientScore]) -> list[dict[str,
 
 def _keep_model(asked: Admitted, plain: Baton) -> None:
     name = f"{asked.proposal.study.digest[:12]}-{plain.digest[:12]}.safetensors"
-    write_model(asked.hospital.home / "models" / name, plain.part(MODEL), asked.proposal.study)
+    study = asked.proposal.study
+    source = packaged_source(study.model)  # what comes as a path is another machine's
+    metadata = model_metadata(study, weights=source.as_json() if source else None)
+    write_model(asked.hospital.home / "models" / name, plain.part(MODEL), metadata)
 
 
 def _opened(asked: AdmittedModel, before: int, signer: str) -> Baton:

@@ -60,6 +60,13 @@ def propose(study: Study, roster: Roster) -> Proposal:
 def refuse_unfit_study(study: Study) -> None:
     """Raise NetworkError where the study can't be run between hospitals as it stands."""
     _refuse_one_folder(study)
+    if study.model.goes_on_from:
+        raise NetworkError(
+            "The study goes on from the models of a finished run (goes_on_from in [model]), which"
+            " hospitals don't have. Take it out."
+        )
+    if study.evaluation.chooses_threshold:
+        raise NetworkError(NO_THRESHOLD)
     _refuse_unfit_arms(study)
 
 
@@ -80,6 +87,12 @@ def _refuse_one_folder(study: Study) -> None:
             "The study says what the images of single sites have otherwise ([sites.NAME]). Between"
             " hospitals each says it itself:  roundelay site start --site site.toml."
         )
+
+
+NO_THRESHOLD = (
+    'threshold = "validation" needs validation patients\' Dice at several thresholds, numbers that'
+    " hospitals do not give. Between hospitals write a number, as in threshold = 0.5."
+)
 
 
 def _refuse_unfit_arms(study: Study) -> None:

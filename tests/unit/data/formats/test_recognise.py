@@ -177,7 +177,8 @@ def test_init_writes_a_study_that_can_be_read_and_says_why(tmp_path, capsys, pre
     before["recipe"].pop("dropped_together", None)  # it names LGG's channels
     after = tomllib.loads(text)
     assert all(after[key] == before[key] for key in before if key != "data")
-    assert all(after["data"][key] == before["data"][key] for key in ("split", "size", "intensity"))
+    kept = [k for k in ("split", "size", "intensity", "neighbours") if k in before["data"]]
+    assert all(after["data"][key] == before["data"][key] for key in kept) and len(kept) >= 3
     assert "# Values met in the masks of 5 of 5 exams: 0, 1, 2, 4." in text
     new = {*text.splitlines()} - {*preset_text(preset).splitlines()}
     assert all(len(line) <= 100 for line in new if str(tmp_path) not in line)

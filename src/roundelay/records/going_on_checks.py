@@ -1,0 +1,45 @@
+"""The first weights of a run that goes on from another one, held against both; no torch."""
+
+from pathlib import Path
+
+from roundelay.errors import LedgerError
+from roundelay.records.claims import CantBeChecked
+from roundelay.records.evidence import RunEvidence
+from roundelay.records.going_on import finished_run, run_before
+
+
+def check_first_weights(run: RunEvidence) -> None:
+    """Every arm begins with what run.json names, and the study names the same run."""
+    before = run_before(run.record)
+    wanted = run.known_study.model.goes_on_from
+    if (before.head if before else "") != wanted:
+        raise LedgerError(
+            f"{run.out / 'run.json'} and the study don't name the same run to go on from."
+        )
+    if before is None:
+        return
+    for label in run.record["arms"]:
+        arm = run.arm(label)
+        if label not in before.arms:
+            raise LedgerError(f"{run.out / 'run.json'} doesn't say what {label} goes on from.")
+        if arm.there and arm.known_chain.lines[0]["start"] != before.arms[label].start:
+            raise LedgerError(f"{label} began with other weights than run.json names.")
+
+
+def check_run_before(run: RunEvidence, folder: Path | None, faults: list[str]) -> None:
+    """The run that it goes on from is the one in `folder`, whose own claims failed at `faults`."""
+    if folder is None:
+        raise CantBeChecked(
+            f"that needs the run itself: roundelay ledger verify {run.out} --from THAT_RUN"
+        )
+    if faults:
+        raise LedgerError(f"{folder} doesn't verify: {faults[0]}")
+    before, found = run_before(run.record), finished_run(folder).before
+    if before is None:
+        raise LedgerError(f"{run.out} goes on from no run.")
+    stated = before.model_copy(update={"folder": found.folder})  # it may be called otherwise by now
+    if stated != found:
+        raise LedgerError(
+            f"{folder} is not the run that {run.out} goes on from, or was changed: its head is"
+            f" {found.head[:12]}, {before.head[:12]} was noted."
+        )
