@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -84,6 +85,7 @@ def test_every_table_has_every_region(place):
         assert float(row["core_reference_volume"]) == pytest.approx(voxel * counted)
     page = (place / "RUN" / "report.html").read_text()
     assert "By region" in page and "enhancing" in page
+    assert re.search(r"Dice whole [01]\.\d{3}, core [01]\.\d{3}, enhancing [01]\.\d{3}", page)
 
 
 def test_the_run_is_verified_and_a_changed_region_is_found(place, tmp_path):
