@@ -16,7 +16,7 @@ from roundelay.relay.courier import Courier, Scoring
 from roundelay.relay.ledger import Ledger
 from roundelay.relay.loop import relay
 from roundelay.report.refresh import Refresh
-from roundelay.running.events import ArmBegun, ArmDone, OnEvent
+from roundelay.running.events import ArmBegun, ArmDone, OnEvent, Working
 from roundelay.running.run_plan import ArmPlan
 from roundelay.running.validation import ValidationMatrix
 from roundelay.study.study import Study
@@ -35,6 +35,7 @@ def run_arm(
     if not _is_done(plan, place, ledger):
         chosen, baton = _train(plan, place, courier, ledger, refresh)
         _write_model(plan.study, place, courier.opened(baton))
+        on_event(Working(_scoring(plan)))
         scores = [
             score
             for split in (VALIDATION, TEST)
@@ -66,6 +67,15 @@ def _train(
         return len(arm.legs) - 1, last
     chosen = matrix.best_leg(arm, evaluation.choose)
     return chosen, ledger.baton_of(chosen)
+
+
+def _scoring(plan: ArmPlan) -> str:
+    count = sum(
+        plan.surveys[site].patients[split]
+        for split in (VALIDATION, TEST)
+        for site in plan.scored_at(split)
+    )
+    return f"{plan.arm.label}: trained; its model is scored on {count} patients."
 
 
 def _steps_done(plan: ArmPlan, ledger: Ledger) -> int:

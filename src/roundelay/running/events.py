@@ -33,12 +33,19 @@ class ArmDone:
 
 
 @dataclass(frozen=True, slots=True)
+class Working:
+    """A part of a run begins that may take long and tells nothing before it ends."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Noticed:
     """Something that the user should know and that stops nothing."""
 
     text: str
 
 
-Event = Planned | ArmBegun | ArmDone | Noticed | Step | Waiting
+Event = Planned | ArmBegun | ArmDone | Working | Noticed | Step | Waiting
 
 OnEvent = Callable[[Event], None]
