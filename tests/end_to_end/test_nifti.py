@@ -2,7 +2,9 @@
 
 import csv
 import json
+import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import nibabel as nib
@@ -17,6 +19,7 @@ from nifti_files import write_head
 from roundelay.cli.app import app
 from roundelay.data.formats.known import read_volume
 from roundelay.data.formats.nifti import find_patients
+from roundelay.inference import prediction
 from roundelay.learning.machine import find_machine
 from roundelay.learning.model_file import read_model
 from roundelay.learning.predict import predict
@@ -82,6 +85,7 @@ def test_every_table_has_every_region(place):
         assert float(row["core_reference_volume"]) == pytest.approx(voxel * counted)
     page = (place / "RUN" / "report.html").read_text()
     assert "By region" in page and "enhancing" in page
+    assert re.search(r"Dice whole [01]\.\d{3}, core [01]\.\d{3}, enhancing [01]\.\d{3}", page)
 
 
 def test_the_run_is_verified_and_a_changed_region_is_found(place, tmp_path):
@@ -117,6 +121,38 @@ def test_scores_are_those_of_monai_on_the_masks_that_predict_writes(place, tmp_p
                 *pair, include_background=True, percentile=95, spacing=(1.0, 1.5, 5.0)
             )
             assert own.hd95 == pytest.approx(float(distance), abs=1e-4)
+
+
+@pytest.mark.parametrize("spacing", [0.8, 1.3])
+def test_a_model_that_sees_another_spacing_puts_its_masks_where_the_tumour_is(
+    place, tmp_path, monkeypatch, spacing
+):
+    """A network that answers with the picture itself: what it marks is what is bright."""
+
+    def read(path):
+        _network, settings, header = read_model(path)
+        seen = replace(settings.preprocessing, spacing=spacing, size=64)
+        return Bright(), replace(settings, preprocessing=seen), header
+
+    monkeypatch.setattr(prediction, "read_model", read)
+    roundelay.predict(place / "RUN", place / "data", tmp_path / "OUT")
+
+    own, exam = tmp_path / "OUT" / "EAST-0.nii.gz", place / "data" / "EAST-0"
+    greys = np.asanyarray(nib.load(exam / "EAST-0_t1ce.nii.gz").dataobj).astype(float)
+    head = greys[greys > 0]
+    bright = greys > head.mean() + 2 * head.std()
+    marked = np.asanyarray(nib.load(own).dataobj) > 0
+    assert bright.any()
+    middles = [np.argwhere(mask).mean(axis=0) for mask in (marked, bright)]
+    assert np.allclose(*middles, atol=0.25)
+    assert 2 * (marked & bright).sum() / (marked.sum() + bright.sum()) > 0.8
+
+
+class Bright(torch.nn.Module):
+    """Marks where the first channel is brighter than two deviations."""
+
+    def forward(self, images):
+        return (images[:, :1] - 2.0).repeat(1, len(REGIONS), 1, 1) * 50
 
 
 def rotated(degrees: float):

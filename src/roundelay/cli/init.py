@@ -1,12 +1,16 @@
 """``roundelay init``: a commented study file for a folder of patients."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from roundelay.cli import results, show
 from roundelay.study.preset import kept_lines, preset_names, preset_text, with_data, with_root
+
+if TYPE_CHECKING:
+    from roundelay.data.formats.seen import Seen
+    from roundelay.site.cohort import Cohort
 
 
 def init(
@@ -16,10 +20,8 @@ def init(
 ) -> None:
     """Look at a folder, find format and sites, write a commented study.toml."""
     from roundelay.data.formats.recognise import recognise
-    from roundelay.errors import RunFolderError, StudyError
+    from roundelay.errors import DataError, RunFolderError, StudyError
     from roundelay.files.writing import write_text
-    from roundelay.site.cohort import open_cohort
-    from roundelay.study.file import parse_study
 
     if preset not in preset_names():
         raise StudyError(
@@ -28,12 +30,16 @@ def init(
     if out.exists():
         raise RunFolderError(f"{out} is there already. Choose another --out.")
     root = data.expanduser().resolve()
-    text, seen = preset_text(preset), recognise(root)
-    if seen is not None:
-        text = with_data(text, seen.as_toml(kept_lines(text)))
-    text = with_root(text, root)
-    study = parse_study(text, where=f"preset {preset}", folder=Path())
-    cohort = open_cohort(study)
+    seen = recognise(root)
+    try:
+        text, cohort = _opened(preset, root, seen)
+    except DataError as error:
+        if seen is None:
+            raise
+        try:
+            text, cohort = _opened(preset, root, seen.leaving_out())
+        except DataError:  # nothing is left, or it is no matter of single exams
+            raise error from None
     write_text(out, text)
     if seen is not None:
         show.line(f"Found {seen.said} Values of masks: {out} says which were met.")
@@ -41,3 +47,15 @@ def init(
     for one in cohort.left_out:
         show.notice(f"Note: {one}")
     show.line(f"Wrote {out}. Next:  roundelay check {out}")
+
+
+def _opened(preset: str, root: Path, seen: "Seen | None") -> "tuple[str, Cohort]":
+    """The text of a study of what was seen, and its patients. Raises DataError."""
+    from roundelay.site.cohort import open_cohort
+    from roundelay.study.file import parse_study
+
+    text = preset_text(preset)
+    if seen is not None:
+        text = with_data(text, seen.as_toml(kept_lines(text)))
+    text = with_root(text, root)
+    return text, open_cohort(parse_study(text, where=f"preset {preset}", folder=Path()))

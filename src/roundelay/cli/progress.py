@@ -62,6 +62,7 @@ class Watch:
             "Step": self._step,
             "Waiting": self._waiting,
             "Noticed": self._noticed,
+            "Working": self._working,
         }.get(type(event).__name__, _said_by_steps)(event)
 
     def _planned(self, event: Any) -> None:
@@ -93,6 +94,12 @@ class Watch:
 
     def _noticed(self, event: Any) -> None:
         self.say(f"Note: {event.text}")
+
+    def _working(self, event: Any) -> None:
+        if ANIMATED:
+            self._bar.update(self._task, description=event.text, detail="")
+        else:
+            self.say(event.text)
 
     def _arm_done(self, event: Any) -> None:
         self.say(f"{event.arm.label}: done.")

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from roundelay.data.head import head_of
 from roundelay.data.levels import FAR, far_voxels
 from roundelay.data.patients import Patient
-from roundelay.data.preprocessing import Preprocessing, square_of
+from roundelay.data.preprocessing import Preprocessing, in_pixels, square_of
 from roundelay.data.volumes import Volume
 
 FAR_AWAY = (
@@ -54,7 +54,7 @@ def _cut_off(volume: Volume, inside: NDArray[np.bool_], seen: Preprocessing | No
     if seen is None or volume.tumour is None:
         return 0
     pixel = volume.spacing[1:] if volume.spacing else (1.0, 1.0)
-    top, left, height, width = square_of(inside, seen, pixel)
+    top, left, height, width = in_pixels(square_of(inside, seen, pixel))
     shown = volume.tumour[:, max(top, 0) : top + height, max(left, 0) : left + width]
     return int(np.count_nonzero(volume.tumour)) - int(np.count_nonzero(shown))
 

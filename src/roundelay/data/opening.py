@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from roundelay.data.duplicates import as_one_person
 from roundelay.data.folds import place_in_fold
 from roundelay.data.formats.known import read_volume
 from roundelay.data.left_out import refuse
@@ -34,10 +35,16 @@ MOST, NEARLY_ALL = 0.5, 0.75
 
 def open_patients(patients: Sequence[Patient], data: Data) -> tuple[Patient, ...]:
     """Read, check and split the patients of one site. Raises DataError naming every faulty file."""
-    opened = read_patients(patients, preprocessing_of(data))
+    opened = read_for_study(patients, data)
     if data.test_fold is not None:
         return place_in_fold(opened, data, data.test_fold)
     return split_patients(opened, data.split, data.split_seed)
+
+
+def read_for_study(patients: Sequence[Patient], data: Data) -> tuple[Patient, ...]:
+    """Open the files of one site for a study. Raises DataError naming every faulty file."""
+    opened = read_patients(patients, preprocessing_of(data))
+    return as_one_person(opened) if data.duplicates == "one-split" else opened
 
 
 def read_patients(

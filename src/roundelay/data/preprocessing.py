@@ -14,6 +14,7 @@ from PIL import Image
 
 from roundelay.data.head import head_of, inner_of
 from roundelay.data.levels import levels_of
+from roundelay.data.resampling import Square, centred, pixels_of, resized
 from roundelay.data.volumes import Volume
 from roundelay.study.data_section import Data
 
@@ -54,7 +55,9 @@ def preprocessing_of(data: Data) -> Preprocessing:
 @dataclass(frozen=True)
 class CropGeometry:
     """A patient's square (top, left, height, width in the image's pixels; it may reach over the
-    edge, and is no square in pixels where these are none) and scale, by channel."""
+    edge, and is no square in pixels where these are none) and scale, by channel. Where millimetres
+    a pixel are asked for, the square is seldom of whole pixels: `exact` says where it lies then,
+    and the other four which pixels have their middle in it."""
 
     top: int
     left: int
@@ -62,6 +65,7 @@ class CropGeometry:
     width: int
     offset: tuple[float, ...]
     scale: tuple[float, ...]
+    exact: Square | None = None
 
     @cached_property
     def box(self) -> tuple[int, int, int, int]:
@@ -75,6 +79,7 @@ def geometry_of(volume: Volume, preprocessing: Preprocessing) -> CropGeometry:
     inside = head_of(images)
     pixel = volume.spacing[1:] if volume.spacing else (1.0, 1.0)
     square = square_of(inside, preprocessing, pixel)
+    exact = None if all(isinstance(n, int) for n in square) else square
     if preprocessing.intensity == "zscore_inner":
         inside = inner_of(inside)
     brain = images[inside] if inside.any() else images.reshape(-1, images.shape[-1])
@@ -86,25 +91,33 @@ def geometry_of(volume: Volume, preprocessing: Preprocessing) -> CropGeometry:
     # A channel that is one grey level: no division by nothing. Other numbers have no least step.
     bits = images.dtype == np.uint8
     scale = np.maximum(scale, 1.0) if bits else np.where(scale > 0, scale, 1.0)
-    return CropGeometry(*square, tuple(map(float, offset)), tuple(map(float, scale)))
+    levels = tuple(map(float, offset)), tuple(map(float, scale))
+    return CropGeometry(*in_pixels(square), *levels, exact=exact)
 
 
 def square_of(
     inside: NDArray[np.bool_], preprocessing: Preprocessing, pixel: tuple[float, ...]
-) -> tuple[int, int, int, int]:
+) -> Square:
     """Top, left, height, width of the patient's square, where the head is `inside` ``[slice, row,
-    column]``. `pixel` is its height and width in millimetres, or any unit."""
+    column]``; integers where it is of whole pixels. `pixel` is its height and width in millimetres,
+    or any unit."""
     shape, unit = inside.shape[1:], min(pixel)
     ratio = [side / unit for side in pixel]
     first, last, side = _extent(inside, preprocessing.crop == "brain", ratio)
-    if preprocessing.spacing is not None:
-        side = preprocessing.size * preprocessing.spacing / unit
-    sides = [max(round(side / r), 1) for r in ratio]
-    if first is None or last is None:
-        starts = [(whole - own) // 2 for whole, own in zip(shape, sides, strict=True)]
+    if preprocessing.spacing is None:
+        sides = [float(max(round(side / r), 1)) for r in ratio]
     else:
-        starts = [(a + b + 1 - own) // 2 for a, b, own in zip(first, last, sides, strict=True)]
-    return starts[0], starts[1], sides[0], sides[1]
+        sides = [preprocessing.size * preprocessing.spacing / own for own in pixel]
+    first, last = first or (0, 0), last or (shape[0] - 1, shape[1] - 1)
+    (top, height), (left, width) = map(centred, first, last, sides)
+    return top, left, height, width
+
+
+def in_pixels(square: Square) -> tuple[int, int, int, int]:
+    """Top, left, height, width of the pixels whose middle lies in a square."""
+    top, left, height, width = square
+    (first, rows), (leftmost, columns) = pixels_of(top, height), pixels_of(left, width)
+    return first, leftmost, rows, columns
 
 
 Ends = tuple[int, int] | None
@@ -129,8 +142,8 @@ def _extent(inside: NDArray[np.bool_], crop: bool, ratio: list[float]) -> tuple[
 def cut_slice(image: NDArray[Any], geometry: CropGeometry, size: int) -> NDArray[Any]:
     """Cut the patient's square out of a slice ``[row, column, channel]`` and resize it.
 
-    8 bits stay 8 bits, with 0 beyond the edge; other numbers come back on the common scale, as
-    float16, and beyond the edge goes on what stands there.
+    8 bits, of which nobody knows millimetres, stay 8 bits, with 0 beyond the edge; other numbers
+    come back on the common scale, as float16, and beyond the edge goes on what stands there.
     """
     if image.dtype == np.uint8:
         square = Image.fromarray(image).crop(geometry.box)
@@ -145,13 +158,25 @@ def cut_slice(image: NDArray[Any], geometry: CropGeometry, size: int) -> NDArray
 
 def cut_mask(mask: NDArray[np.bool_], geometry: CropGeometry, size: int) -> NDArray[np.bool_]:
     """The square of a mask ``[row, column]``: what is covered by half or more."""
+    if geometry.exact:
+        # What lies beyond the edge is no tumour, whatever stands at the edge.
+        half: NDArray[np.bool_] = resized(np.pad(mask, 1), _shifted(geometry.exact), size) >= 0.5
+        return half
     found: NDArray[np.bool_] = (
         cut_slice(mask.astype(np.uint8) * np.uint8(255), geometry, size) > 127
     )
     return found
 
 
+def _shifted(square: Square) -> Square:
+    """The same square where a row stands above and a column to the left."""
+    top, left, height, width = square
+    return top + 1, left + 1, height, width
+
+
 def _cut_plane(plane: NDArray[Any], geometry: CropGeometry, size: int) -> NDArray[np.float32]:
+    if geometry.exact:
+        return resized(plane, geometry.exact, size)
     rows = np.arange(geometry.top, geometry.top + geometry.height).clip(0, len(plane) - 1)
     columns = np.arange(geometry.left, geometry.left + geometry.width).clip(0, plane.shape[1] - 1)
     square = Image.fromarray(plane[np.ix_(rows, columns)].astype(np.float32))

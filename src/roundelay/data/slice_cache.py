@@ -34,7 +34,7 @@ from roundelay.files.canonical import digest_of
 from roundelay.files.folders import write_folder
 from roundelay.files.regular import plain_bytes, refuse_special
 
-VERSION = 4
+VERSION = 5
 """Of what the cache holds: raised where preprocessing comes to other numbers."""
 
 GEOMETRY = TypeAdapter(CropGeometry)

@@ -9,6 +9,8 @@ from roundelay.data.survey import TEST, TRAIN, VALIDATION
 from roundelay.errors import DataError
 from roundelay.study.data_section import Split
 
+AS_ONE_PERSON = 'duplicates = "one-split" in [data]'
+
 
 def split_patients(patients: Sequence[Patient], shares: Split, seed: int) -> tuple[Patient, ...]:
     """Give every patient of one site a split; a split that a table or a list gave stays, and to
@@ -105,7 +107,14 @@ def _refuse_same_pictures(patients: Sequence[Patient]) -> None:
                     f" ({first.slice_name(there)}) and {patient.folder} at {patient.site}"
                     f" ({patient.slice_name(number)}); they"
                     f" have {both} in common: a leak between splits or sites. Keep one of them."
+                    f"{_hint(first, patient)}"
                 )
+
+
+def _hint(first: Patient, other: Patient) -> str:
+    if first.site != other.site:
+        return ""
+    return f" A study with {AS_ONE_PERSON} takes them for exams of one person."
 
 
 def evenly(

@@ -104,7 +104,8 @@ def _write(
     """The sheet and what stands `beside` the masks, then these: where they stand, the patient is
     finished."""
     grey = grey_of(volume, shown_channel(patient.settings.channels))
-    sheet = draw_sheet(shown(patient.folder), grey, marked, volume.regions)
+    names = patient.settings.region_names
+    sheet = draw_sheet(shown(patient.folder), grey, marked, volume.regions, names=names)
     layout = FORMATS[patient.format]
     files = layout.mask_files(patient, volume, marked)
     try:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from roundelay.data.patients import Patient
 from roundelay.data.preprocessing import CropGeometry
@@ -37,22 +38,45 @@ def undo_crop(tumour: torch.Tensor, geometry: CropGeometry, shape: tuple[int, in
 
     `tumour` is a probability; what the network did not see has 0.
     """
+    if geometry.exact:
+        top, left, height, width = geometry.exact
+        rows = _undo_side(tumour, -2, shape[0], top, height)
+        return _undo_side(rows, -1, shape[1], left, width)
     square = torch.nn.functional.interpolate(
         tumour, size=(geometry.height, geometry.width), mode="bilinear", align_corners=False
     )
-    height, width = shape
-    whole = square.new_zeros((*tumour.shape[:2], height, width))
-    top, left = max(geometry.top, 0), max(geometry.left, 0)
+    whole = square.new_zeros((*tumour.shape[:2], *shape))
+    first, leftmost = max(geometry.top, 0), max(geometry.left, 0)
     bottom, right = (
-        min(geometry.top + geometry.height, height),
-        min(geometry.left + geometry.width, width),
+        min(geometry.top + geometry.height, shape[0]),
+        min(geometry.left + geometry.width, shape[1]),
     )
-    whole[..., top:bottom, left:right] = square[
+    whole[..., first:bottom, leftmost:right] = square[
         ...,
-        top - geometry.top : bottom - geometry.top,
-        left - geometry.left : right - geometry.left,
+        first - geometry.top : bottom - geometry.top,
+        leftmost - geometry.left : right - geometry.left,
     ]
     return whole
+
+
+def _undo_side(
+    values: torch.Tensor, axis: int, count: int, start: float, side: float
+) -> torch.Tensor:
+    """Along one axis, the values at the middles of `count` pixels, of which the values' side begins
+    at `start` and is `side` long; 0 outside it."""
+    middles, size = np.arange(count) + 0.5, values.shape[axis]
+    at = ((middles - start) / side * size - 0.5).clip(0, size - 1)
+    low = at.astype(int)
+    seen = (middles >= start) & (middles < start + side)
+    shape = [1, 1, 1, 1]
+    shape[axis] = count
+
+    def weighed(index: NDArray[np.int64], weight: NDArray[np.float64]) -> torch.Tensor:
+        chosen = values.index_select(axis, torch.from_numpy(index).to(values.device))
+        return chosen * torch.from_numpy(weight * seen).to(values).reshape(shape)
+
+    high = np.minimum(low + 1, size - 1)
+    return weighed(low, 1 - (at - low)) + weighed(high, at - low)
 
 
 def scaled(images: torch.Tensor, geometries: list[CropGeometry]) -> torch.Tensor:

@@ -1,7 +1,8 @@
 """The sections on patients: each as a point, samples as pictures, and groups of them."""
 
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from roundelay.evaluation.fairness import SEQUENCES, Group, gap
 from roundelay.records.contents import Run
@@ -61,25 +62,47 @@ def samples_section(run: Run) -> Section:
     pictures = []
     for row in run.samples:
         data = read_picture(run.folder, row["file"])
-        title = f"{row['site']}, {row['rank']}: {row['patient']}, Dice {row['dice']:.3f}"
+        title = f"{row['site']}, {row['rank']}: {row['patient']}, {_dice(run, row)}"
         pictures.append(
             Picture(
                 "data:image/png;base64," + b64encode(data).decode(),
                 f"{channel} slice, reference, prediction and both contours of the {row['rank']}"
-                f" patient of {row['site']}, Dice {row['dice']:.3f}",
+                f" patient of {row['site']}, {_dice(run, row)}",
                 f"{title}, slice {row['slice']} of {row['slices']}",
             )
         )
     arm = run.samples[0]["arm"]
     text = (
         f"Of each hospital the {run.split} patient with the best, the median and the worst Dice of"
-        f" {arm}, at the slice with most tumour. From left: {channel}; reference in blue;"
-        " prediction in orange; both contours. These pictures are patients' images: keep this page"
-        " as safely."
+        f" {arm}, at the slice with most tumour. From left: {channel}; {_panels(run)}"
+        " These pictures are patients' images: keep this page as safely."
     )
     if run.synthetic:
         text = text[: text.rindex(" These")]
     return Section("samples", "Sample outputs", [Text(text), Pictures(pictures)])
+
+
+def _panels(run: Run) -> str:
+    """What the second, third and fourth picture of a row show."""
+    names = tuple(run.study.data.regions)
+    if len(names) < 2:
+        return "reference in blue; prediction in orange; both contours."
+    return (
+        f"reference and prediction by region, in the colours below; all contours, the reference's"
+        f" in blue and the prediction's in orange. Best and worst are by {names[0]}."
+    )
+
+
+def _dice(run: Run, row: Mapping[str, Any]) -> str:
+    """Dice of a picture's patient, by region where there are several."""
+    names = tuple(run.study.data.regions)
+    arm = next((arm for arm in run.arms if arm.label == row["arm"]), None)
+    own = (one for one in arm.scores if one.patient == row["patient"]) if arm else iter(())
+    score = next(own, None)
+    if len(names) < 2 or score is None or not score.regions:
+        return f"Dice {row['dice']:.3f}"
+    others = [f"{name} {one.dice:.3f}" for name, one in score.regions.items()]
+    return f"Dice {', '.join([f'{names[0]} {score.dice:.3f}', *others])}"
 
 
 def fairness_section(run: Run) -> Section:

@@ -18,7 +18,7 @@ from roundelay.relay.courier import Courier, Scoring
 from roundelay.relay.ledger import Ledger
 from roundelay.relay.loop import relay
 from roundelay.report.refresh import Refresh
-from roundelay.running.events import ArmBegun, ArmDone, OnEvent, Validated, Visited
+from roundelay.running.events import ArmBegun, ArmDone, OnEvent, Validated, Visited, Working
 from roundelay.running.run_plan import ArmPlan
 from roundelay.running.validation import ValidationMatrix
 
@@ -37,6 +37,7 @@ def run_arm(
         chosen, baton = _train(plan, place, courier, ledger, refresh, on_event)
         thresholds = _thresholds(plan, place, courier, baton)
         _write_model(plan, place, courier.opened(baton), thresholds)
+        on_event(Working(_scoring(plan)))
         scores = [
             score
             for split in (VALIDATION, TEST)
@@ -82,6 +83,15 @@ def _train(
         return len(arm.legs) - 1, last
     chosen = matrix.best_leg(arm, evaluation.choose)
     return chosen, ledger.baton_of(chosen)
+
+
+def _scoring(plan: ArmPlan) -> str:
+    count = sum(
+        plan.surveys[site].patients[split]
+        for split in (VALIDATION, TEST)
+        for site in plan.scored_at(split)
+    )
+    return f"{plan.arm.label}: trained; its model is scored on {count} patients."
 
 
 def _steps_done(plan: ArmPlan, ledger: Ledger) -> int:

@@ -53,12 +53,19 @@ class Validated:
 
 
 @dataclass(frozen=True, slots=True)
+class Working:
+    """A part of a run begins that may take long and tells nothing before it ends."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Noticed:
     """Something that the user should know and that stops nothing."""
 
     text: str
 
 
-Event = Planned | ArmBegun | ArmDone | Visited | Validated | Noticed | Step | Waiting
+Event = Planned | ArmBegun | ArmDone | Visited | Validated | Working | Noticed | Step | Waiting
 
 OnEvent = Callable[[Event], None]

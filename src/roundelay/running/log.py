@@ -16,6 +16,7 @@ from roundelay.running.events import (
     Planned,
     Validated,
     Visited,
+    Working,
 )
 
 
@@ -57,21 +58,13 @@ def _measure(metrics: Metrics, event: Event) -> None:
 
 def _sentences(event: Event) -> list[str]:
     match event:
-        case Planned(arms, surveys, notices):
-            visits = sum(arm.slice_visits for arm in arms)
-            labels = ", ".join(arm.label for arm in arms)
-            told = f"{len(surveys)} sites; {labels}: {visits:,} slice-visits planned."
-            return [told, *(f"Note: {text}" for text in notices)]
+        case Planned():
+            return _planned(event)
         case ArmBegun(arm, steps_done):
-            return [
-                f"{arm.label}: {f'goes on after {steps_done} steps' if steps_done else 'begins'}."
-            ]
-        case Visited(arm, receipt, earlier=False):
-            loss = "" if receipt.loss is None else f", loss {receipt.loss:.3f}"
-            return [
-                f"{arm}: {receipt.site}, round {receipt.round}, {receipt.task}: {receipt.steps}"
-                f" steps{loss}, {receipt.seconds:.1f} s."
-            ]
+            begins = f"goes on after {steps_done} steps" if steps_done else "begins"
+            return [f"{arm.label}: {begins}."]
+        case Visited(earlier=False):
+            return [_visited(event)]
         case Validated(arm, found, earlier=False) if found.dice:
             mean = sum(found.dice.values()) / len(found.dice)
             return [f"{arm}: validation Dice {mean:.3f}, mean over sites."]
@@ -79,7 +72,22 @@ def _sentences(event: Event) -> list[str]:
             return [f"{site}: {why or 'is there again.'}"]
         case ArmDone(arm):
             return [f"{arm.label}: done."]
-        case Noticed(text):
-            return [f"Note: {text}"]
-        case _:
-            return []
+        case Noticed(text) | Working(text):
+            return [text]
+    return []
+
+
+def _planned(event: Planned) -> list[str]:
+    visits = sum(arm.slice_visits for arm in event.arms)
+    labels = ", ".join(arm.label for arm in event.arms)
+    told = f"{len(event.surveys)} sites; {labels}: {visits:,} slice-visits planned."
+    return [told, *(f"Note: {text}" for text in event.notices)]
+
+
+def _visited(event: Visited) -> str:
+    receipt = event.receipt
+    loss = "" if receipt.loss is None else f", loss {receipt.loss:.3f}"
+    return (
+        f"{event.arm}: {receipt.site}, round {receipt.round}, {receipt.task}: {receipt.steps}"
+        f" steps{loss}, {receipt.seconds:.1f} s."
+    )

@@ -65,7 +65,8 @@ def write_samples(
         name = f"{file_name(f'{score.site}-{rank}')}.png"
         box = geometry_of(volume, replace(settings.preprocessing, crop="brain", spacing=None)).box
         grey = grey_of(volume, shown_channel(settings.images.channels)).slices[at]
-        picture = draw_panels(grey, reference[:, at], marked[:, at], box)
+        names = settings.images.region_names
+        picture = draw_panels(grey, reference[:, at], marked[:, at], box, names=names)
         write_bytes(out / "samples" / name, png(picture))
         rows.append(
             {

@@ -27,7 +27,7 @@ from roundelay.records.samples import read_samples
 from roundelay.relay.courier import Courier
 from roundelay.report.refresh import Refresh, draw_or_say
 from roundelay.running.arm import run_arm
-from roundelay.running.events import Event, Noticed, OnEvent
+from roundelay.running.events import Event, Noticed, OnEvent, Working
 from roundelay.running.log import noted
 from roundelay.running.pictures import pictures_or_say
 from roundelay.running.prepare import CourierOf, prepared
@@ -128,6 +128,7 @@ def _say_other_software(
 def _finish(plan: RunPlan, out: Path, on_event: OnEvent) -> RunResult:
     """Read the folder once, and write what it comes to, before any picture or page is drawn: one
     that can't be is said and loses nothing."""
+    on_event(Working("All is scored: figures, pictures and the page follow."))
     run = read_run(out)
     _refuse_what_changed(run, plan)
     result, said = result_of(run), ""

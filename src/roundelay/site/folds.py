@@ -4,9 +4,8 @@ from dataclasses import dataclass
 
 from roundelay.data.folds import place_in_fold
 from roundelay.data.left_out import LeftOut, refuse
-from roundelay.data.opening import read_patients, survey_patients
+from roundelay.data.opening import read_for_study, survey_patients
 from roundelay.data.patients import Patient
-from roundelay.data.preprocessing import preprocessing_of
 from roundelay.data.remarks import remarks_of
 from roundelay.data.split import refuse_leak
 from roundelay.data.survey import SiteSurvey
@@ -29,7 +28,7 @@ def survey_folds(study: Study) -> FoldSurveys:
     opened: dict[str, tuple[Patient, ...]] = {}
     for site, own in cohort.sites.items():
         try:
-            opened[site] = read_patients(own, preprocessing_of(study.data))
+            opened[site] = read_for_study(own, study.data)
         except DataError as error:
             faults += error.faults
     refuse(faults)

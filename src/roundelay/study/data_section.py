@@ -31,6 +31,8 @@ Align = Literal["refuse", "resample"]
 
 OnBadExam = Literal["refuse", "leave-out"]
 
+Duplicates = Literal["refuse", "one-split"]
+
 FOLDED: tuple[FormatName, ...] = ("nnunet", "datalist")
 """Formats that may come with lists of who tests, by fold."""
 
@@ -122,6 +124,7 @@ class Data(Section):
     plane: Plane = "auto"
     align: Align = "refuse"
     on_bad_exam: OnBadExam = "refuse"
+    duplicates: Duplicates = "refuse"
     intensity: Intensity = "zscore"
     crop: Crop = "none"
     spacing: Millimetres | None = None
@@ -221,7 +224,7 @@ class Data(Section):
 
 NEWCOMERS: dict[str, Any] = {
     "channels": (), "labels": {}, "ignored_labels": (), "plane": "auto", "align": "refuse",
-    "on_bad_exam": "refuse", "spacing": None, "neighbours": 0, "fold": None,
+    "on_bad_exam": "refuse", "duplicates": "refuse", "spacing": None, "neighbours": 0, "fold": None,
     "folds": None, "test_fold": None,
 }  # fmt: skip
 """Keys that came later, with what they are where a study says nothing."""

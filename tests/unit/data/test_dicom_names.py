@@ -1,11 +1,14 @@
 """What segments and contours are called, against the regions that their numbers mean."""
 
+import os
+import time
+
 import numpy as np
 import pydicom
 import pytest
 
 from dicom_files import grey, write_contours, write_seg, write_series
-from roundelay.data.formats import dicom
+from roundelay.data.formats import dicom, dicom_known
 from roundelay.data.image_settings import ImageSettings
 from roundelay.errors import DataError
 
@@ -95,3 +98,23 @@ def test_contours_are_held_against_their_names_too(tmp_path):
     with pytest.raises(DataError, match="calls its number 2 'EDEMA'"):
         read(tmp_path, settings(SWAPPED))
     assert read(tmp_path, settings((("edema", (2,)),))).regions.any()
+
+
+def test_a_header_is_parsed_once_while_its_file_is_unchanged(tmp_path, monkeypatch):
+    (path,) = write_series(tmp_path / "a", grey((1, 12, 10)), description="T1")
+    reads = []
+    real = dicom_known.read_header
+    monkeypatch.setattr(dicom_known, "read_header", lambda p: reads.append(p) or real(p))
+
+    def seen(age):
+        then = time.time() - age
+        os.utime(path, (then, then))
+        return [dicom_known.known_header(path).description for _ in range(2)]
+
+    assert seen(0) == ["T1", "T1"] and len(reads) == 2  # it may be written again at once
+    assert seen(60) == ["T1", "T1"] and len(reads) == 3
+    write_series(
+        tmp_path / "a", grey((1, 12, 10)), description="T1",
+        change=lambda dataset, _: setattr(dataset, "SeriesDescription", "T2"),
+    )  # fmt: skip
+    assert seen(30) == ["T2", "T2"] and len(reads) == 4

@@ -1,5 +1,7 @@
 """Exams of more than 8 bits: squares in millimetres, a common scale, and the way back."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -59,6 +61,65 @@ def test_a_spacing_makes_the_square_as_large_as_it_says(crop):
 
     assert (height, width) == (48, 96)  # 32 pixels of 1.5 mm, in rows of 1 and columns of 0.5
     assert (top, left) == (6, -18)
+
+
+@pytest.mark.parametrize(("row", "column"), [(0.9, 0.9), (0.7, 1.1), (1.2, 0.8)])
+def test_a_pixel_of_the_square_is_as_many_millimetres_as_the_study_says(row, column):
+    channels = np.zeros((2, 2, 60, 60), np.float32)
+    channels[0], channels[1] = np.indices((60, 60), np.float32) + 0.5
+    volume = exam(channels, row, column)
+    geometry = geometry_of(volume, Preprocessing("zscore", "none", 32, spacing=1.0))
+    plain = replace(geometry, offset=(0.0, 0.0), scale=(1.0, 1.0))
+
+    cut = cut_slice(volume.slices[0], plain, 32).astype(float)
+
+    steps = np.arange(32) - 15.5  # millimetres from the middle
+    assert cut[:, 16, 0] == pytest.approx(30 + steps / row, abs=0.1)
+    assert cut[16, :, 1] == pytest.approx(30 + steps / column, abs=0.1)
+
+
+@pytest.mark.parametrize("crop", ["none", "brain"])
+@pytest.mark.parametrize("spacing", [0.7, 1.1, 1.6])
+def test_a_mask_comes_back_from_any_spacing_where_it_was(crop, spacing):
+    volume = exam(box(10, 46, 8, 51), row=0.83, column=1.04)
+    preprocessing = Preprocessing("zscore", crop, 64, spacing=spacing)
+    geometry = geometry_of(volume, preprocessing)
+    rows, columns = np.indices((60, 60))
+    mask = ((rows - 30) / 11) ** 2 + ((columns - 27) / 9) ** 2 < 1
+
+    cut = cut_mask(mask, geometry, 64)
+    whole = undo_crop(torch.from_numpy(cut[None, None]).float(), geometry, mask.shape)
+    back = whole[0, 0].numpy() > 0.5
+
+    assert geometry.exact is not None and cut.any()
+    assert 2 * (back & mask).sum() / (back.sum() + mask.sum()) > 0.96
+    middles = [np.argwhere(one).mean(axis=0) for one in (back, mask)]
+    assert middles[0] == pytest.approx(middles[1], abs=0.15)
+    area = cut.sum() * spacing**2 / (0.83 * 1.04)
+    assert area == pytest.approx(mask.sum(), rel=0.05)
+
+
+def test_what_lies_outside_a_square_of_broken_pixels_is_no_tumour():
+    volume = exam(box(10, 46, 8, 51), row=0.83, column=0.83)
+    geometry = geometry_of(volume, Preprocessing("zscore", "none", 32, spacing=1.0))
+
+    whole = undo_crop(torch.ones(1, 1, 32, 32), geometry, (60, 60))[0, 0].numpy()
+
+    seen = np.zeros((60, 60), bool)
+    top, left = geometry.top, geometry.left
+    seen[top : top + geometry.height, left : left + geometry.width] = True
+    assert geometry.height == geometry.width == 38  # 32 mm are 38.55 pixels; 30 is the middle
+    assert np.array_equal(whole, seen)
+
+
+def test_a_mask_at_the_edge_does_not_go_on_beyond_it():
+    mask = np.zeros((20, 20), bool)
+    mask[:, 17:] = True
+    geometry = CropGeometry(-6, -6, 32, 32, (0.0,), (1.0,), exact=(-6.2, -6.2, 32.4, 32.4))
+
+    cut = cut_mask(mask, geometry, 32)
+
+    assert cut.any() and not cut[:, 27:].any() and not cut[:6].any()
 
 
 @pytest.mark.parametrize("intensity", ["zscore", "zscore_inner"])

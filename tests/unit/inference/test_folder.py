@@ -270,11 +270,11 @@ def test_what_breaks_later_leaves_no_half_patient_and_a_second_try_goes_on(
     }[breaks]
     real = getattr(prediction, name)
 
-    def broken(*arguments):
+    def broken(*arguments, **named):
         calls.append(name)
         if len(calls) == 2:
             raise RuntimeError("power cut")
-        return real(*arguments)
+        return real(*arguments, **named)
 
     with monkeypatch.context() as patch:
         patch.setattr(prediction, name, broken)

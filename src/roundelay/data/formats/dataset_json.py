@@ -121,7 +121,9 @@ def labels_of(path: Path, values: dict[str, Any], old: bool) -> dict[str, tuple[
             f' to numbers: {{"background": 0, "tumour": 1}}. {CONVERT}.'
         )
     found: dict[str, tuple[int, ...]] = {}
-    for name, own in _by_name(where, named) if turned else _by_value(where, named):
+    for written, own in _by_name(where, named) if turned else _by_value(where, named):
+        # However it is spelled, what nobody marked must not come to be a region.
+        name = IGNORE if written.strip().casefold() == IGNORE else written
         found[name] = (*found.get(name, ()), *own)
     if len(found.get(IGNORE, (0,))) > 1:
         raise DataError(f"{where}: {IGNORE!r} must be one number.")

@@ -10,7 +10,7 @@ from roundelay.data.formats.dicom_labels import labels_met, regions_of_labels
 from roundelay.data.formats.dicom_search import holds_dicom
 from roundelay.data.formats.dicom_study import Exam, exams_in, named_exams, reference_path
 from roundelay.data.formats.nifti_names import FAMILIES
-from roundelay.data.formats.seen import Seen
+from roundelay.data.formats.seen import Seen, in_nearly_all
 from roundelay.data.formats.sites_seen import sites_of
 from roundelay.data.left_out import refuse
 from roundelay.errors import DataError
@@ -64,7 +64,8 @@ def _channels(exams: Sequence[Exam]) -> tuple[tuple[str, ...], list[str]]:
     Raises DataError where there are none.
     """
     found = [_by_channel(exam) for exam in exams]
-    chosen = tuple(name for name in FAMILIES if all(len(own.get(name, ())) == 1 for own in found))
+    having = {name: sum(len(own.get(name, ())) == 1 for own in found) for name in FAMILIES}
+    chosen = tuple(name for name in FAMILIES if in_nearly_all(having[name], len(found)))
     met = [_met(name, found) for name in FAMILIES if any(name in own for own in found)]
     met += [_met("", found)] if any("" in own for own in found) else []
     unclear = [text for name in FAMILIES if name not in chosen and (text := _unclear(name, found))]
@@ -75,7 +76,7 @@ def _channels(exams: Sequence[Exam]) -> tuple[tuple[str, ...], list[str]]:
             + " Write the study by hand: docs/how-to/use-your-data.md."
         )
     return chosen, [
-        f"One series each in all {len(exams)} exams, by its description.",
+        f"One series each in all {len(exams)} exams, or nearly all, by its description.",
         *met,
         *unclear,
     ]

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from os.path import commonpath
 from pathlib import Path
 
-from roundelay.data.formats.dicom_header import Header, is_dicom, read_header
+from roundelay.data.formats.dicom_header import Header, is_dicom
+from roundelay.data.formats.dicom_known import known_header
 from roundelay.data.formats.listing import list_folder
 from roundelay.data.formats.nifti_names import is_mask
 from roundelay.data.formats.places import PREDICTION
@@ -61,7 +62,7 @@ def exams_in(root: Path) -> tuple[list[Exam], Met, list[str]]:
             elif not is_dicom(path):
                 met.append((NO_DICOM, path.name))
             else:
-                _sort_in(read_header(path), exams, met)
+                _sort_in(known_header(path), exams, met)
         except DataError as error:
             faults += error.faults
     found = [exam for exam in exams.values() if exam.series]

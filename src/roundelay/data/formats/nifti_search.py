@@ -43,12 +43,18 @@ class Search:
 
     def sentences(self, exams: Sequence[Exam]) -> list[str]:
         """All that is wrong: one for each thing that exams lack, which names them."""
-        met = sorted({tail for exam in exams[:NAMED] for tail in tails(exam.files)})
         lacking = (
-            f"{_who(names, len(exams))} no {what}{_listed(names)}. {_next(what, met)}"
+            f"{_who(names, len(exams))} no {what}{_listed(names)}."
+            f" {_next(what, _endings(exams, names))}"
             for what, names in self.lacking.items()
         )
         return [*lacking, *self.faults]
+
+
+def _endings(exams: Sequence[Exam], names: Sequence[str]) -> list[str]:
+    """What the files of these exams are called behind the exams' own names."""
+    some = {*names[:NAMED]}
+    return sorted({tail for exam in exams if exam.name in some for tail in tails(exam.files)})
 
 
 def _who(names: Sequence[str], all_: int) -> str:

@@ -21,7 +21,7 @@ from roundelay.data.formats.nifti_names import (
     tails,
 )
 from roundelay.data.formats.nifti_regions import kind_of, meaning_of
-from roundelay.data.formats.seen import Seen
+from roundelay.data.formats.seen import Seen, in_nearly_all
 from roundelay.data.formats.sites_seen import sites_of
 from roundelay.data.regions import BACKGROUND, whole_numbers
 from roundelay.errors import DataError
@@ -75,14 +75,15 @@ def values_met(exams: Sequence[Exam]) -> tuple[list[int], int]:
 
 
 def _channels(exams: Sequence[Exam]) -> tuple[tuple[str, ...], list[str]]:
-    """Those that all exams have, in the order in which sets have them, and what to say of others.
+    """Those that all exams have, or all but a few, in the order in which sets have them, and what
+    to say of others.
 
     Raises DataError where there are none.
     """
     having = {
         family: sum(bool(of_channel(exam.files, family)) for exam in exams) for family in FAMILIES
     }
-    chosen = tuple(family for family, count in having.items() if count == len(exams))
+    chosen = tuple(family for family, count in having.items() if in_nearly_all(count, len(exams)))
     others = Counter(tail for exam in exams for tail in {*tails(exam.files)})
     if not any(having.values()):
         common = sorted(tail for tail, count in others.items() if count == len(exams))
@@ -92,11 +93,14 @@ def _channels(exams: Sequence[Exam]) -> tuple[tuple[str, ...], list[str]]:
             f"No channel is found in all {len(exams)} exams. Met were:"
             f" {_counted(others) or 'none'}. Write the study by hand: docs/how-to/use-your-data.md."
         )
+    whole = next((e for e in exams if all(of_channel(e.files, one) for one in chosen)), exams[0])
+    every = all(having.get(name, len(exams)) == len(exams) for name in chosen)
     said = [
-        f"In all {len(exams)} exams (the first calls them {_called(exams[0], chosen)}), in the"
-        " order in which the network takes them."
+        f"In {'' if every else 'nearly '}all {len(exams)} exams"
+        f" ({'the first' if whole is exams[0] else whole.name} calls them"
+        f" {_called(whole, chosen)}), in the order in which the network takes them."
     ]
-    some = {name: count for name, count in having.items() if 0 < count < len(exams)}
+    some = {name: count for name, count in having.items() if count and name not in chosen}
     if some:
         said.append(
             f"Not in all: {_counted(some)}. To use one all the same, name it here and say below"
@@ -106,7 +110,8 @@ def _channels(exams: Sequence[Exam]) -> tuple[tuple[str, ...], list[str]]:
 
 
 def _called(exam: Exam, channels: Sequence[str]) -> str:
-    return ", ".join(of_channel(exam.files, channel)[0].tail for channel in channels)
+    found = (of_channel(exam.files, channel) for channel in channels)
+    return ", ".join(own[0].tail for own in found if own)
 
 
 def _sites(root: Path, found: Exams) -> tuple[str, list[str]]:

@@ -74,7 +74,12 @@ def channels_and_labels(root: Path) -> Described:
     dataset = read_dataset_json(_place(root) / NAME)
     ignored = () if dataset.ignored is None else (dataset.ignored,)
     channels = as_channels(dataset.channels)
-    return Described(len(channels), channels, as_regions(dataset.labels), ignored)
+    marked = {
+        name: tuple(value for value in own if value not in ignored)
+        for name, own in dataset.labels.items()
+    }
+    regions = as_regions({name: own for name, own in marked.items() if own})
+    return Described(len(channels), channels, regions, ignored)
 
 
 def _place(root: Path) -> Path:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from textwrap import wrap
 from typing import Any
 
@@ -19,6 +19,20 @@ SITE_OF_ITS_OWN = (
     '  missing_channels = "zero"         # or "substitute:flair": where it lacks one',
 )
 
+LEAVING_OUT = (
+    "Some exams lack a channel or a reference, or can't be used for another reason: roundelay init"
+    ' and check count and name them. They are left out; "refuse" would end it.',
+)
+
+FEW = 0.1
+"""The share of exams that may lack a channel which a study is made to name all the same: they are
+left out."""
+
+
+def in_nearly_all(count: int, exams: int) -> bool:
+    """Whether so many of all exams have a channel that the others are rather left out."""
+    return count >= (1 - FEW) * exams
+
 
 @dataclass(frozen=True, slots=True)
 class Seen:
@@ -32,15 +46,21 @@ class Seen:
     ignored: tuple[int, ...] = ()
     sites: str = "institution"
     notes: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    on_bad_exam: str = ""
 
     def as_toml(self, kept: Sequence[str]) -> str:
         """The section ``[data]`` with its root left open, and lines that are `kept` as they are."""
         lines = ["[data]", *comment(f"Found: {self.said}"), 'root = ""', *self._key("format")]
-        for key in ("channels", "ignored_labels", "sites"):
+        for key in ("channels", "ignored_labels", "sites", "on_bad_exam"):
             lines += self._key(key)
         lines += [*kept, "", *comment(*self.notes.get("labels", ())), "[data.labels]"]
         lines += [f"{name} = {json.dumps(list(values))}" for name, values in self.labels.items()]
         return "\n".join([*lines, "", *comment(*SITE_OF_ITS_OWN), ""])
+
+    def leaving_out(self) -> "Seen":
+        """The same, for a study that leaves out exams which can't be used."""
+        notes = {**self.notes, "on_bad_exam": LEAVING_OUT}
+        return replace(self, on_bad_exam="leave-out", notes=notes)
 
     def _key(self, key: str) -> list[str]:
         values: dict[str, Any] = {
@@ -48,6 +68,7 @@ class Seen:
             "channels": list(self.channels),
             "ignored_labels": list(self.ignored),
             "sites": self.sites,
+            "on_bad_exam": self.on_bad_exam,
         }
         value = values[key]
         lines = comment(*self.notes.get(key, ()))

@@ -12,6 +12,15 @@ def test_a_set_is_taken_over_from_its_json(tmp_path):
     assert (seen.format, seen.channels, seen.ignored) == ("nnunet", files.NAMES, (4,))
     assert seen.labels == {"whole": (1, 2, 3), "enhancing": (3,)}
     assert "voxels that nobody marked" in seen.as_toml([])
+    assert "\nignored_labels = [4]\n" in seen.as_toml([])
+
+
+def test_what_nobody_marked_is_of_no_region_even_where_the_json_says_so(tmp_path):
+    labels = {"background": 0, "whole": [1, 2, 3, 4], "enhancing": [3, 4], "Ignore": 4}
+
+    seen = recognise(files.nnunet(tmp_path, ["a"], labels=labels))
+
+    assert seen.labels == {"whole": (1, 2, 3), "enhancing": (3,)} and seen.ignored == (4,)
 
 
 def test_a_list_asks_for_what_it_does_not_name(tmp_path):

@@ -258,6 +258,14 @@ def test_row_15_a_whole_site_without_a_channel_is_one_sentence(tmp_path):
     assert "and 30 more. Files there end in t1." in fault
 
 
+def test_row_15_the_endings_told_are_of_the_exams_that_lack_the_channel(tmp_path):
+    for number in range(3):
+        write_exam(tmp_path / f"P{number}", channels=("t1", "fl" if number else "flair", "t2"))
+
+    with pytest.raises(DataError, match=r"Files there end in fl, t1, t2\. "):
+        find(tmp_path, channels=("t1", "flair"))
+
+
 def test_row_15_neither_a_substitute_that_is_missing_too_nor_nothing_at_all(tmp_path):
     write_exam(tmp_path / "P1", channels=("t1", "t1ce"))
 

@@ -110,10 +110,15 @@ class TestLabels:
 
         assert find_patients(root, SETTINGS).patients
 
-    def test_voxels_that_nobody_marked_would_count_as_background(self, root):
-        change(root, labels={**files.LABELS, "ignore": 4})
+    @pytest.mark.parametrize("name", ["ignore", "Ignore", " IGNORE"])
+    def test_voxels_that_nobody_marked_would_count_as_background(self, root, name):
+        change(root, labels={**files.LABELS, name: 4})
 
-        refused(root, r"the label 'ignore' \(4\).*count as background.*ignored_labels = \[4\]")
+        asked = r"the label 'ignore' \(4\).*count as background.*ignored_labels = \[4\]"
+        refused(root, asked)
+        as_tumour = tuple((region, (*own, 4)) for region, own in SETTINGS.regions)
+        with pytest.raises(DataError, match=asked):
+            find_patients(root, replace(SETTINGS, regions=as_tumour))
         found = find_patients(root, replace(SETTINGS, ignored=(4,)))
         assert "count as background: 1 (ignore)" in said(found)
 

@@ -5,7 +5,7 @@ import tomllib
 import numpy as np
 import pytest
 
-from nifti_files import BRATS23, labels_of, voxels_of, write_exam, write_nifti
+from nifti_files import BRATS20, BRATS23, labels_of, voxels_of, write_exam, write_nifti
 from roundelay.cli.app import run_app
 from roundelay.data.formats.recognise import recognise
 from roundelay.errors import DataError
@@ -184,6 +184,31 @@ def test_init_writes_a_study_that_can_be_read_and_says_why(tmp_path, capsys, pre
     assert all(len(line) <= 100 for line in new if str(tmp_path) not in line)
     assert "Found 5 exams of NIfTI files, called as in BraTS 2023 or later." in shown.out
     assert "neither channel nor mask" in shown.out + shown.err
+
+
+def test_init_counts_single_exams_that_lack_something_and_leaves_them_out(tmp_path, capsys):
+    for number in range(10):
+        lacks = {3: {"channels": BRATS20[:3]}, 5: {"mask": None}}.get(number, {})
+        write_exam(tmp_path / "data" / f"P{number}", **lacks)
+    out = tmp_path / "study.toml"
+
+    assert run_app(["init", str(tmp_path / "data"), "--out", str(out)]) == 0
+
+    data, shown = read_study(out).data, capsys.readouterr()
+    assert data.on_bad_exam == "leave-out" and "flair" in data.channels
+    for said in ("channel flair, left out: 1 (P3)", "without mask, left out: 1 (P5)"):
+        assert said in shown.out + shown.err
+    assert "count and name them. They are left out" in " ".join(out.read_text().split("\n# "))
+
+
+def test_init_refuses_where_no_exam_would_be_left(tmp_path, capsys):
+    for number in range(3):
+        write_exam(tmp_path / "data" / f"P{number}", mask=None)
+    out = tmp_path / "study.toml"
+
+    assert run_app(["init", str(tmp_path / "data"), "--out", str(out)]) == 2
+
+    assert "3 of 3 exams have no mask" in capsys.readouterr().err and not out.exists()
 
 
 def test_a_name_can_not_break_out_of_a_comment(tmp_path):
