@@ -12,6 +12,7 @@ from roundelay.network.coordinator.courier import HospitalsCourier
 from roundelay.network.hospital.consent import approve, waiting_study
 from roundelay.network.hospital.request_handler import answer
 from roundelay.network.hospital.store import POLICY, Settings, write_settings
+from roundelay.network.wire.messages import Parts
 from roundelay.network.wire.transport import OnProgress, Request
 from roundelay.records.result import RunResult
 from roundelay.running.run import run_study
@@ -26,11 +27,11 @@ class Wire:
 
     def __init__(self, homes: dict[str, Path]) -> None:
         self.homes = homes
-        self.tamper: Callable[[str, Request, bytes], bytes] = lambda *seen: seen[-1]
+        self.tamper: Callable[[str, Request, Parts], Parts] = lambda *seen: seen[-1]
         self.passed = 0
         self.away: set[str] = set()
 
-    def exchange(self, requests: Sequence[Request], on_progress: OnProgress) -> list[bytes]:
+    def exchange(self, requests: Sequence[Request], on_progress: OnProgress) -> list[Parts]:
         answers = []
         for request in requests:
             message = self.tamper("request", request, request.message)

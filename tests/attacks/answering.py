@@ -1,6 +1,5 @@
 """Two hospitals whose answers are made up of their keys alone; those of WEST can be altered."""
 
-import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -14,6 +13,7 @@ from roundelay.data.survey import SiteSurvey
 from roundelay.errors import RoundelayError
 from roundelay.network.coordinator.courier import HospitalsCourier
 from roundelay.network.wire.keys import own_keys
+from roundelay.network.wire.messages import Parts, unpack
 from roundelay.network.wire.sealed_baton import hand_over
 from roundelay.network.wire.statements import sign_survey
 from roundelay.network.wire.transport import OnProgress, Request
@@ -36,7 +36,7 @@ class Answering:
     top: dict[str, Any]
     recipe: dict[str, Any] = field(default_factory=dict)
     seal: str = "sites"
-    alter: Callable[..., bytes] | None = None
+    alter: Callable[..., Parts] | None = None
     rng: Random = field(default_factory=Random)
     events: list[Any] = field(default_factory=list)
     returned: Baton = field(default_factory=tiny_baton)
@@ -58,11 +58,11 @@ class Answering:
         return replace(survey(site, 8), digest="0" * 64, patients={
             "train": 3, "validation": 0, "test": 1})  # fmt: skip
 
-    def exchange(self, requests: Sequence[Request], on_progress: OnProgress) -> list[bytes]:
+    def exchange(self, requests: Sequence[Request], on_progress: OnProgress) -> list[Parts]:
         return [self.answer(request, on_progress) for request in requests]
 
-    def answer(self, request: Request, on_progress: OnProgress) -> bytes:
-        asked = json.loads(request.message[4 : 4 + int.from_bytes(request.message[:4], "big")])
+    def answer(self, request: Request, on_progress: OnProgress) -> Parts:
+        asked = dict(unpack(request.message).head)
         head, payload = getattr(self, asked["ask"])(request.site, asked)
         head |= {"site": request.site, "request": request.key}
         if self.alter is None or request.site != "WEST":
@@ -102,7 +102,7 @@ class Answering:
     def close(self) -> None:
         """Nothing was opened."""
 
-    def taken(self, ask: Callable[[], Any], alter: Callable[..., bytes], rng: Random) -> Any:
+    def taken(self, ask: Callable[[], Any], alter: Callable[..., Parts], rng: Random) -> Any:
         """What the coordinator takes of altered answers; None where it refuses them. What must
         hold, whatever they are."""
         self.alter, self.rng, begin = alter, rng, time.process_time()

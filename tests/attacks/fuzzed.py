@@ -23,7 +23,7 @@ from roundelay.evaluation.scores import PatientScore
 from roundelay.network.coordinator import surveys
 from roundelay.network.hospital import acceptance, answers
 from roundelay.network.hospital.request_handler import answer
-from roundelay.network.wire.messages import unpack
+from roundelay.network.wire.messages import Parts, unpack
 from roundelay.network.wire.sealed_baton import hand_over
 from roundelay.plan.arms import lay
 from roundelay.plan.itinerary import Leg
@@ -114,7 +114,7 @@ class Fuzzed:
         sent = hand_over(plain, west.place(leg), west.proposal, ["WEST"], by, west.keys_of(by))
         return {**head, "proof": sent.proof}, sent.data
 
-    def tell(self, message: bytes) -> dict[str, Any]:
+    def tell(self, message: Parts) -> dict[str, Any]:
         """The answer to a message; what must hold whatever the message."""
         west, begin = self.west, time.process_time()
         reply = unpack(answer(west.home, message, lambda told: None))

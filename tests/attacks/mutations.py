@@ -10,6 +10,7 @@ from typing import Any
 
 from roundelay.files.canonical import canonical_json
 from roundelay.network.wire.keys import Keys
+from roundelay.network.wire.messages import SIGNATURE, Parts
 
 RAW = "@raw@"
 """Begins and ends a text that stands in a head as it is: what no Python value is written as."""
@@ -146,12 +147,24 @@ def as_text(value: Any) -> bytes:
     return re.sub(f'"{RAW}(.*?){RAW}"', lambda m: m[1].replace('\\"', '"'), text).encode()
 
 
-def signed_message(head: Any, payload: bytes, keys: Keys) -> bytes:
+def signed_message(head: Any, payload: bytes, keys: Keys) -> Parts:
     """A message with any head, well signed, its payload's digest beside what the head says."""
     if isinstance(head, dict):
         head = {"payload": hashlib.sha256(payload).hexdigest(), **head}
     text = as_text(head)
-    return b"".join([len(text).to_bytes(4, "big"), text, bytes.fromhex(keys.sign(text)), payload])
+    framed = [len(text).to_bytes(4, "big"), text, bytes.fromhex(keys.sign(text))]
+    return Parts(b"".join(framed), payload)
+
+
+def whole(message: Parts) -> bytes:
+    """All bytes of a message, to alter."""
+    return message.head + message.payload
+
+
+def as_parts(data: bytes) -> Parts:
+    """Bytes as a message, whose head is as long as they say."""
+    end = 4 + int.from_bytes(data[:4], "big") + SIGNATURE
+    return Parts(data[:end], data[end:])
 
 
 def altered_bytes(rng: Random, data: bytes) -> bytes:

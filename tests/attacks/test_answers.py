@@ -240,7 +240,7 @@ def test_numbers_that_can_not_be_are_refused(west, change):
 def test_what_a_hospital_writes_can_not_move_the_terminals_cursor():
     head = {"refused": "no\x1b[2J\x1b[1;1H\r\nAll is well" + "x" * 10_000}
     with pytest.raises(RefusedError) as caught:
-        raise_complaint("WEST", Message(head, b"", b"", ""))
+        raise_complaint("WEST", Message(head, b"", "", b"", ""))
     assert "\x1b" not in str(caught.value) and "\r" not in str(caught.value)
     assert len(str(caught.value)) < 2500
 

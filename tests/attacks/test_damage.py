@@ -14,6 +14,7 @@ from roundelay.network.hospital.request_handler import answer
 from roundelay.network.hospital.store import read_settings
 from roundelay.network.wire.keys import own_keys
 from roundelay.network.wire.kit import administrator, kit_sites, site_name
+from roundelay.network.wire.messages import Parts
 from roundelay.records.layout import RECORD
 from roundelay.running import submit
 from surveys import study
@@ -157,7 +158,7 @@ def test_settings_of_a_site_are_read_back_as_they_were(west):
     with pytest.raises(UserError, match="not started"):
         read_settings(west.home)
     with pytest.raises(UserError):
-        answer(west.home, b"", lambda told: None)
+        answer(west.home, Parts(b""), lambda told: None)
 
 
 def test_a_damaged_study_that_waits_hides_no_other(west):

@@ -12,7 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attacks.fuzzed import AT_ONCE, few, many, some, tiny_baton
-from attacks.mutations import altered, altered_bytes, as_text, canonical, signed_message
+from attacks.mutations import (
+    altered,
+    altered_bytes,
+    as_parts,
+    as_text,
+    canonical,
+    signed_message,
+    whole,
+)
 from roundelay.files.arrays import pieces
 from roundelay.network.wire.sealing import seal
 
@@ -45,7 +53,7 @@ def test_the_bytes_of_a_request_altered(fuzzed, rng):
     for _ in range(AT_ONCE):
         head, payload = fuzzed.asked(rng.choice(KINDS))
         message = signed_message(head, payload, fuzzed.west.owner)
-        fuzzed.tell(altered_bytes(rng, message))
+        fuzzed.tell(as_parts(altered_bytes(rng, whole(message))))
     fuzzed.did_what_was_approved()
 
 
@@ -101,12 +109,12 @@ def test_a_baton_altered_sealed_and_signed_by_its_last_holder(fuzzed, rng):
     fuzzed.did_what_was_approved()
 
 
-def altered_envelope(rng, whole):
+def altered_envelope(rng, sent):
     if rng.random() < 0.5:
-        return altered_bytes(rng, whole)
-    end = 12 + int.from_bytes(whole[8:12], "big")
-    head = as_text(altered(rng, json.loads(whole[12:end])))
-    return whole[:8] + len(head).to_bytes(4, "big") + head + whole[end:]
+        return altered_bytes(rng, sent)
+    end = 12 + int.from_bytes(sent[8:12], "big")
+    head = as_text(altered(rng, json.loads(sent[12:end])))
+    return sent[:8] + len(head).to_bytes(4, "big") + head + sent[end:]
 
 
 @few

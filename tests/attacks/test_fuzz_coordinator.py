@@ -11,7 +11,14 @@ from hypothesis import strategies as st
 
 from attacks.answering import SITES, Answering
 from attacks.fuzzed import AT_ONCE, GROWTH, few, resident, some, tiny_baton, tiny_sums
-from attacks.mutations import altered, altered_bytes, canonical, signed_message
+from attacks.mutations import (
+    altered,
+    altered_bytes,
+    as_parts,
+    canonical,
+    signed_message,
+    whole,
+)
 from attacks.test_fuzz import altered_file, other_arrays
 from roundelay.evaluation.judgement import ArmScores, judge
 from roundelay.network.coordinator import status, surveys
@@ -25,7 +32,7 @@ def head_altered(rng, head, payload, keys):
 
 
 def bytes_altered(rng, head, payload, keys):
-    return altered_bytes(rng, signed_message(head, payload, keys))
+    return as_parts(altered_bytes(rng, whole(signed_message(head, payload, keys))))
 
 
 def statement_altered(rng, head, payload, keys):

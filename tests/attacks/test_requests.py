@@ -1,12 +1,12 @@
 """What a hospital refuses: all that is not as its operator and its neighbour left it."""
 
-import hashlib
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from attacks.mutations import as_parts, whole
 from roundelay.errors import LedgerError, NetworkError, RefusedError
 from roundelay.files.canonical import canonical_json
 from roundelay.network.hospital.request_handler import answer
@@ -26,9 +26,9 @@ def test_the_request_as_it_was_sent_is_answered(west):
 
 
 def test_bytes_that_were_cut_or_altered_are_refused(west):
-    whole = pack(west.head, west.asked.payload, west.owner)
-    for broken in (whole[:-1], whole[:100], b"", whole[:-9] + b"x" + whole[-8:]):
-        found = unpack(answer(west.home, broken, lambda _: None)).head
+    sent = whole(pack(west.head, west.asked.payload, west.owner))
+    for broken in (sent[:-1], sent[:100], b"", sent[:-9] + b"x" + sent[-8:]):
+        found = unpack(answer(west.home, as_parts(broken), lambda _: None)).head
         assert "cut or altered" in found["refused"]
 
 
@@ -103,11 +103,11 @@ def test_a_baton_is_not_taken_twice(west):
 
 
 def test_the_same_request_again_gets_the_same_answer_and_no_second_visit(west):
-    whole = pack(west.head, west.asked.payload, west.owner)
+    asked = pack(west.head, west.asked.payload, west.owner)
     told = []
-    first = answer(west.home, whole, told.append)
+    first = answer(west.home, asked, told.append)
     trained = len(told)
-    assert answer(west.home, whole, told.append) == first
+    assert answer(west.home, asked, told.append) == first
     assert len(told) == trained
 
 
@@ -210,7 +210,7 @@ def test_an_answer_that_another_site_signed_is_not_taken(west):
     found = unpack(answer(west.home, question, lambda _: None))
     with pytest.raises(RefusedError, match="isn't signed by EAST"):
         found.check(west.keys_of("EAST").public(), "EAST")
-    assert found.head["request"] == hashlib.sha256(question).hexdigest()
+    assert found.head["request"] == question.key
 
 
 def test_nothing_of_a_hospitals_folders_is_in_what_leaves(west):
@@ -219,7 +219,7 @@ def test_nothing_of_a_hospitals_folders_is_in_what_leaves(west):
     (west.home / "site.json").write_text(json.dumps({**settings, "root": "/nowhere/at/all"}))
     found = answer(west.home, pack(west.head, west.asked.payload, west.owner), lambda _: None)
     assert "images can't be used for this study: 1 fault," in unpack(found).head["failed"]
-    assert b"nowhere" not in found
+    assert b"nowhere" not in whole(found)
 
 
 def test_what_was_refused_does_not_fill_the_disk(west):

@@ -122,8 +122,8 @@ def sealed(data, patterns, module_path):
     seen = {"weights": 0, "train": None}
 
     def watch(direction, request, message):
-        seen["weights"] += any(p in message for p in patterns)
-        if direction == "request" and b'"ask":"train"' in message[:4096]:
+        seen["weights"] += any(p in message.payload for p in patterns)
+        if direction == "request" and b'"ask":"train"' in message.head:
             seen["train"] = (request.site, message)
         return message
 
@@ -223,7 +223,7 @@ def test_without_a_seal_weights_are_found_by_the_same_search(data, expected, pat
     seen = []
 
     def watch(direction, request, message):
-        seen.append(any(p in message for p in patterns))
+        seen.append(any(p in message.payload for p in patterns))
         return message
 
     net.wire.tamper = watch
@@ -299,7 +299,7 @@ def test_a_site_that_is_absent_is_skipped_where_the_study_says_so(data, tmp_path
     away = {"count": 0}
 
     def tamper(direction, request, message):
-        if direction == "request" and b'"ask":"train"' in message and request.site == "EAST":
+        if direction == "request" and b'"ask":"train"' in message.head and request.site == "EAST":
             away["count"] += 1
             if away["count"] == 1:
                 raise SiteAbsentError(request.site, request.about, 3.0)
@@ -347,7 +347,7 @@ def test_a_site_that_is_away_is_put_off_to_later_in_its_round(data, tmp_path):
 
     def tamper(direction, request, message):
         """EAST, first by name, goes away before round 1 and is back after NORTH's visit."""
-        if direction == "request" and b'"ask":"train"' in message:
+        if direction == "request" and b'"ask":"train"' in message.head:
             asked.append(request.site)
         net.wire.away = {"EAST"} if not asked else set()
         return message
@@ -378,7 +378,7 @@ def test_a_coordinator_killed_after_putting_a_site_off_asks_for_the_same_visit(d
     trained = []
 
     def tamper(direction, request, message):
-        if direction == "request" and b'"ask":"train"' in message:
+        if direction == "request" and b'"ask":"train"' in message.head:
             trained.append(request.site)
         if direction == "answer" and trained:
             raise KeyboardInterrupt
@@ -449,7 +449,7 @@ def test_a_site_that_is_absent_stops_the_run_where_the_study_waits(data, tmp_pat
     net, plan = network(tmp_path, data), toy(data)
 
     def tamper(direction, request, message):
-        if direction == "request" and b'"ask":"train"' in message:
+        if direction == "request" and b'"ask":"train"' in message.head:
             raise SiteAbsentError(request.site, request.about, 3.0)
         return message
 

@@ -203,55 +203,57 @@ def test_the_commands_of_the_docs_are_those_that_were_run_here(net, finished):
             assert any(r[: len(words)] == words for r in run), f"{page}: {words}"
 
 
-def test_a_job_that_carries_code_does_not_run(net, finished, tmp_path):
+def job(folder, site, executor, custom=""):
+    """A job of FLARE's own shape, with code of its own where there is some."""
+    app = folder / "app"
+    (app / "config").mkdir(parents=True)
+    if custom:
+        (app / "custom").mkdir()
+        (app / "custom" / "evil.py").write_text(custom)
+    configs = {
+        "config_fed_client.json": {"executors": [{"tasks": ["x"], "executor": {"path": executor}}]},
+        "config_fed_server.json": {
+            "workflows": [{
+                "id": "c", "path": "roundelay.network.flare.parts.ServerPart",
+                "args": {"coordinator": site},
+            }],
+        },
+    }  # fmt: skip
+    for name, config in configs.items():
+        (app / "config" / name).write_text(json.dumps({"format_version": 2, **config}))
+    meta = {
+        "name": folder.name, "min_clients": 1, "mandatory_clients": [site], "resource_spec": {},
+        "deploy_map": {"app": ["server", site]},
+    }  # fmt: skip
+    (folder / "meta.json").write_text(json.dumps(meta))
+    return str(folder)
+
+
+def test_no_job_runs_with_code_or_without(net, finished, tmp_path):
     """The network's own coordinator sends it, with FLARE's own interface."""
     from nvflare.fuel.flare_api.flare_api import new_secure_session
 
     mark = tmp_path / "ran"
-    app = tmp_path / "bad" / "app"
-    (app / "config").mkdir(parents=True)
-    (app / "custom").mkdir()
-    (app / "custom" / "evil.py").write_text(
+    code = (
         "from nvflare.apis.executor import Executor\n"
         f"open({str(mark)!r}, 'w').close()\n"
         "class Evil(Executor):\n    def execute(self, *a, **k): return None\n"
     )
-    client = {
-        "format_version": 2,
-        "executors": [{"tasks": ["x"], "executor": {"path": "evil.Evil"}}],
-    }
-    carry = {
-        "id": "c",
-        "path": "roundelay.network.flare.carrying.ServerController",
-        "args": {"site": "EAST"},
-    }
-    (app / "config" / "config_fed_client.json").write_text(json.dumps(client))
-    (app / "config" / "config_fed_server.json").write_text(
-        json.dumps({"format_version": 2, "workflows": [carry]})
-    )
-    (tmp_path / "bad" / "meta.json").write_text(
-        json.dumps({
-            "name": "bad", "min_clients": 1, "mandatory_clients": ["EAST"], "resource_spec": {},
-            "deploy_map": {"app": ["server", "EAST"]},
-        })
-    )  # fmt: skip
     coordinator = net.kits / "coordinator"
     user = json.loads((coordinator / "startup" / "fed_admin.json").read_text())["admin"]
     with contextlib.redirect_stdout(None):
         session = new_secure_session(user["username"], str(coordinator))
     try:
-        with pytest.raises(Exception, match=r"(?i)not permitted|authoriz|byoc|custom"):
-            job = session.submit_job(str(tmp_path / "bad"))
-            end = until(lambda: _ended(session, job), 60)
-            raise RuntimeError(f"not permitted: {end}" if "FAILED" in end else f"it ran: {end}")
+        for name, executor, custom in (
+            ("evil", "evil.Evil", code),
+            ("flares", "nvflare.app_common.np.np_trainer.NPTrainer", ""),
+            ("ours", "roundelay.network.flare.parts.SitePart", ""),
+        ):
+            with pytest.raises(Exception, match=r"(?i)not authorized"):
+                session.submit_job(job(tmp_path / name, "EAST", executor, custom))
     finally:
         session.close()
     assert not mark.exists()
-
-
-def _ended(session, job):
-    status = str(session.get_job_meta(job).get("status"))
-    return status if status.startswith("FINISHED") else ""
 
 
 def test_a_plain_client_and_a_stranger_get_no_answer(net, tmp_path):

@@ -90,8 +90,9 @@ def _between_hospitals(golden: Golden, file: Path, data: Path, place: Path, out:
         if isinstance(event, Waiting) and "put off" in event.why:
             net.wire.away.clear()  # it is back for a later leg of the round
 
-    def tamper(direction: str, request: Any, message: bytes) -> bytes:
-        if direction == "request" and b'"ask":"train"' in message and request.site == golden.away:
+    def tamper(direction: str, request: Any, message: Any) -> Any:
+        trains = direction == "request" and b'"ask":"train"' in message.head
+        if trains and request.site == golden.away:
             asked.append(direction)
             if len(asked) == 1 and study.courier.absent == "skip":
                 raise SiteAbsentError(golden.away, "its stop", 0.0)

@@ -61,7 +61,7 @@ def submit_study(
         known = _network_of(out) if resume and (out / RECORD).exists() else _named(note)
         settings = study.courier
         transport = FlareTransport(
-            kit, known["run"], patience=settings.patience, stuck_after=settings.stuck_after
+            kit, patience=settings.patience, stuck_after=settings.stuck_after
         )
         return HospitalsCourier(
             study, transport, kit_sites(kit), home=kit / HOME, run=known["run"], on_event=watch,

@@ -70,7 +70,7 @@ def begin(kit: Path) -> None:
     """All that a party does with its kit before FLARE has it, and what it reads later."""
     if kit.name == "coordinator":
         kit_sites(kit)
-        Session(kit, patience=0).call("get_system_info")
+        Session(kit, patience=0).ask("look", {"keys": []})
     start_kit(kit, "server" if kit.name == "server" else "site")
 
 
@@ -141,7 +141,7 @@ def test_a_kit_of_another_version_is_refused_with_what_next(copy, name, tmp_path
     kit = copy(name)
     path = kit / "local" / "resources.json"
     values = json.loads(path.read_text())
-    values["class_allow_list"] = ["roundelay.network.carrying.Older"]
+    values["class_allow_list"] = ["roundelay.network.flare.carrying.SiteExecutor"]
     path.write_text(json.dumps(values))
 
     with pytest.raises(NetworkError, match=r"another version of Roundelay .* network create"):
@@ -171,9 +171,9 @@ def test_an_error_of_flares_own_is_a_sentence(copy, monkeypatch):
     def broken(*_, **__):
         raise RuntimeError("config\x1b[2K has no host")
 
-    monkeypatch.setattr(flare_api, "new_secure_session", broken)
+    monkeypatch.setattr(flare_api, "Session", broken)
     with pytest.raises(
         NetworkError, match=r"no session .*RuntimeError: config .*no host"
     ) as caught:
-        Session(copy("coordinator"), patience=0).call("get_system_info")
+        Session(copy("coordinator"), patience=0).ask("look", {"keys": []})
     assert "\x1b" not in str(caught.value)

@@ -35,6 +35,12 @@ def keep_freed_memory() -> None:
         _ask_for_large_pages(library)
 
 
+def give_back_freed_memory() -> None:
+    """Hand back all that is free, for a process that has nothing to do for a while."""
+    if sys.platform == "linux" and hasattr(library := ctypes.CDLL(None), "malloc_trim"):
+        library.malloc_trim(0)
+
+
 def _ask_for_large_pages(library: ctypes.CDLL) -> None:
     """Let the heap reach over half of the machine's memory, untouched, and advise that range.
 

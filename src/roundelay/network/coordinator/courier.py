@@ -162,7 +162,8 @@ class HospitalsCourier:
             heads[stop.site] = self._model_head("train", stop.site, arm.label, leg.index, sent)
             payloads[stop.site] = sent.data
         stops = {stop.site: stop for stop in leg.stops}
-        replies = self._ask(heads, f"stop of round {leg.stops[0].round}", payloads, stops)
+        about, then = f"stop of round {leg.stops[0].round}", self._next_sites(arm, leg)
+        replies = self._ask(heads, about, payloads, stops, then=then)
         place, visits = self._place(arm.label, leg.index), []
         for site, stop in stops.items():
             found = taken_visit(
@@ -171,6 +172,13 @@ class HospitalsCourier:
             visits.append(with_deferred(found, leg, self._turn, baton, place, self._keys))
         refuse_unlike_sums(leg, visits)
         return visits
+
+    def _next_sites(self, arm: Arm, leg: Leg) -> tuple[str, ...]:
+        """Who is to have the baton next, unless somebody is put off or skipped; nobody where it is
+        put together with others first."""
+        if len(leg.stops) > 1 or leg.index + 1 == len(arm.legs):
+            return () if len(leg.stops) > 1 else tuple(self._sites)
+        return tuple(stop.site for stop in arm.legs[leg.index + 1].stops)
 
     def _scores(self, site: str, reply: Message, scoring: Scoring) -> Sequence[PatientScore]:
         if said := complaint(reply.head):
@@ -185,6 +193,7 @@ class HospitalsCourier:
     def _ask(
         self, heads: Mapping[str, Mapping[str, Any]], about: str,
         payloads: Mapping[str, bytes] | None = None, stops: Mapping[str, Stop] | None = None,
+        *, then: tuple[str, ...] = (),
     ) -> dict[str, Message]:  # fmt: skip
         told, stops, payloads = Counter[str](), stops or {}, payloads or {}
 
@@ -199,7 +208,7 @@ class HospitalsCourier:
         steps = {site: stop.steps for site, stop in stops.items()}
         return ask(
             self._transport, messages, self._proposal.roster, about, on_message, steps,
-            data=self._study.data,
+            data=self._study.data, then=then,
         )  # fmt: skip
 
     def _tell_waiting(self, site: str, message: Mapping[str, Any]) -> None:

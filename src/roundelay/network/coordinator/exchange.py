@@ -1,6 +1,5 @@
 """Questions to sites and their signed answers, over any transport."""
 
-import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 from roundelay.errors import CourierError, RefusedError, VisitError
 from roundelay.network.wire.inventory import mismatches
 from roundelay.network.wire.keys import Keys
-from roundelay.network.wire.messages import Message, pack, unpack
+from roundelay.network.wire.messages import Message, Parts, pack, unpack
 from roundelay.network.wire.proposal import Roster
 from roundelay.network.wire.replies import Introduced, complaint, inventory_in, parsed_reply
 from roundelay.network.wire.transport import Request, Transport, too_large
@@ -41,17 +40,21 @@ def _introduced(site: str, reply: Message) -> Introduced:
 
 def ask(
     transport: Transport,
-    messages: Mapping[str, bytes],
+    messages: Mapping[str, Parts],
     roster: Roster,
     about: str,
     on_message: OnMessage,
     steps: Mapping[str, int] = NONE,
     *,
     data: Data | None = None,
+    then: tuple[str, ...] = (),
 ) -> dict[str, Message]:
-    """Ask sites side by side; their answers by site. Raises what a site says went wrong, and with
-    the `data` of a study why its exams don't fit; that it waits for its operator is an answer."""
-    replies = exchange(transport, messages, about, on_message, steps=steps)
+    """Ask sites side by side; their answers by site, whose payloads go on to the sites `then`.
+
+    Raises what a site says went wrong, and with the `data` of a study why its exams don't fit; that
+    it waits for its operator is an answer.
+    """
+    replies = exchange(transport, messages, about, on_message, steps=steps, then=then)
     for site, reply in replies.items():
         reply.check(roster[site], site)
     if data is not None:
@@ -95,20 +98,13 @@ def _unlike(site: str, reply: Message, data: Data) -> str:
 
 
 def exchange(
-    transport: Transport, messages: Mapping[str, bytes], about: str, on_message: OnMessage,
-    *, needs_torch: bool = True, steps: Mapping[str, int] = NONE,
+    transport: Transport, messages: Mapping[str, Parts], about: str, on_message: OnMessage,
+    *, needs_torch: bool = True, steps: Mapping[str, int] = NONE, then: tuple[str, ...] = (),
 ) -> dict[str, Message]:  # fmt: skip
     """Answers that belong to these questions; who signed them is not checked yet. `steps` are how
     many a site's progress may count."""
     requests = [
-        Request(
-            site,
-            hashlib.sha256(message).hexdigest(),
-            f"{site}, {about}",
-            message,
-            needs_torch,
-            steps=steps.get(site, 0),
-        )
+        Request(site, f"{site}, {about}", message, needs_torch, steps.get(site, 0), then)
         for site, message in messages.items()
     ]
     answers = transport.exchange(

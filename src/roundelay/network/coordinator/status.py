@@ -28,7 +28,7 @@ SKEWED = 2.0
 
 def read_status(kit: Path, *, patience: float = 60.0) -> list[dict[str, Any]]:
     """A row a site. Raises NetworkError for a wrong kit, CourierError where the server is away."""
-    transport = FlareTransport(kit, "status", patience=patience, stuck_after=patience)
+    transport = FlareTransport(kit, patience=patience, stuck_after=patience)
     try:
         asked = time.time()
         here = [site for site in kit_sites(kit) if site in transport.connected()]

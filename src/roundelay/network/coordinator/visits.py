@@ -1,6 +1,5 @@
 """A visit as a hospital states it, held against the planned stop; turns that were missed."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -29,7 +28,7 @@ def taken_visit(
         raise RefusedError(f"{stop.site}: {said[1]}")
     proof = parsed_reply(VisitReply, reply.head, stop.site).proof
     statement = check_proof(proof, place, proposal, stop.site)
-    if hashlib.sha256(reply.payload).hexdigest() != (statement.sealed or statement.returned):
+    if reply.digest != (statement.sealed or statement.returned):
         raise RefusedError(f"{stop.site} returned other bytes than it signed. Nothing was kept.")
     if statement.receipt is None or statement.receipt.returned != statement.returned:
         raise RefusedError(f"{stop.site} returned another baton than its receipt states.")

@@ -1,10 +1,11 @@
-"""One request that is being delivered: its job, and what was heard of it."""
+"""One request that is being delivered, and what was heard of it."""
 
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from roundelay.network.wire.messages import Parts
 from roundelay.network.wire.transport import Request
 
 
@@ -12,26 +13,35 @@ from roundelay.network.wire.transport import Request
 class Delivery:
     """One request that is being delivered.
 
-    `moved` is when its site last did something, `heard` when
-    something was last heard of the process that works on it, `begun` whether anything was, `step`
-    the furthest that was told."""
+    `moved` is when its site last did something, `heard` when something was last heard of its work,
+    `start` names the site's beginning with it, `step` and `pieces` are the furthest that was told
+    since.
+    """
 
     request: Request
     step: int = -1
-    job: str = ""
+    pieces: int = 0
+    start: str = ""
     tries: int = 0
     moved: float = field(default_factory=time.monotonic)
     heard: float = field(default_factory=time.monotonic)
-    begun: bool = False
     present: bool = True
-    answer: bytes | None = None
+    answer: Parts | None = None
+
+    def begin(self, start: str = "") -> None:
+        """It was sent just now, or begun anew at its site."""
+        self.moved = self.heard = time.monotonic()
+        self.start, self.step, self.pieces = start, -1, 0
 
 
 def moved_on(delivery: Delivery, message: Mapping[str, Any]) -> bool:
-    """Whether a message of progress tells of a step more, of those that the request has. A site
-    that only says again and again that it works is no further."""
-    step = message.get("step")
-    if not isinstance(step, int) or not delivery.step < step <= delivery.request.steps:
-        return False
-    delivery.step = step
-    return True
+    """Whether a message tells of a step more, of those that the request has, or of another piece
+    that moved. A site that only says again and again that it works is no further."""
+    pieces, step = message.get("pieces"), message.get("step")
+    more = isinstance(pieces, int) and pieces > delivery.pieces
+    if more and isinstance(pieces, int):
+        delivery.pieces = pieces
+    if isinstance(step, int) and delivery.step < step <= delivery.request.steps:
+        delivery.step = step
+        return True
+    return more

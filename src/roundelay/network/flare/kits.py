@@ -22,27 +22,22 @@ from roundelay.network.wire.kit import AUTHORITY, HOME, SERVER, SITES
 from roundelay.network.wire.network_file import NetworkPlan
 from roundelay.records.signatures import COORDINATOR
 
-ALLOWED = {
-    SERVER: ["roundelay.network.flare.carrying.ServerController"],
-    "site": ["roundelay.network.flare.carrying.SiteExecutor"],
+PARTS = {
+    SERVER: "roundelay.network.flare.parts.ServerPart",
+    "site": "roundelay.network.flare.parts.SitePart",
 }
-"""The classes that a job may name: ours alone."""
+"""What of ours runs in FLARE's processes, and the one class each that may be named there."""
 
-NOTHING = {"clone_job": "none", "operate": "none", "shell_commands": "none", "byoc": "none"}
+RIGHTS = (
+    "submit_job", "clone_job", "manage_job", "download_job", "view", "operate", "shell_commands",
+    "byoc", "app_command", "server-predeployed-flwr",
+)  # fmt: skip
 
 PERMISSIONS = {
     "format_version": "1.0",
-    "permissions": {
-        "project_admin": {
-            "submit_job": "any", "manage_job": "any", "download_job": "any", "view": "any",
-            "server-predeployed-flwr": "none", **NOTHING,
-        },
-    },
-}  # fmt: skip
-"""The coordinator sends, sees, ends and fetches jobs. Nobody runs code or a shell anywhere."""
-
-AT_SERVER = {"app_command": "any"}
-"""At the server it also asks a job of ours for progress and for the answer."""
+    "permissions": {"project_admin": dict.fromkeys(RIGHTS, "none")},
+}
+"""Nobody sends a job, runs code or a shell, or stops anything anywhere."""
 
 
 def create_kits(plan: NetworkPlan, out: Path) -> dict[str, Path]:
@@ -59,7 +54,7 @@ def create_kits(plan: NetworkPlan, out: Path) -> dict[str, Path]:
         kits = _provision(plan, Path(place))
         for name, kit in kits.items():
             role = name if name in (SERVER, COORDINATOR) else "site"
-            _harden(kit, role)
+            _harden(kit, role, _administrator(plan))
             _explain(kit, role, name, plan)
         out.mkdir(parents=True, exist_ok=True)
         for name, kit in kits.items():
@@ -75,7 +70,7 @@ def _provision(plan: NetworkPlan, place: Path) -> dict[str, Path]:
     from nvflare.lighter.provision import prepare_project
     from nvflare.lighter.provisioner import Provisioner
 
-    admin = f"{COORDINATOR}@{plan.name}.network"
+    admin = _administrator(plan)
     project = {
         "api_version": 3,
         "name": plan.name,
@@ -116,24 +111,28 @@ def _provision(plan: NetworkPlan, place: Path) -> dict[str, Path]:
     return {name: made / folder for folder, name in names.items()}
 
 
-def _harden(kit: Path, role: str) -> None:
+def _administrator(plan: NetworkPlan) -> str:
+    """The coordinator's name in its certificate."""
+    return f"{COORDINATOR}@{plan.name}.network"
+
+
+def _harden(kit: Path, role: str, administrator: str) -> None:
     local = kit / "local"
     if role == COORDINATOR:
         return
-    rights = json.loads(json.dumps(PERMISSIONS))
-    if role == SERVER:
-        rights["permissions"]["project_admin"] |= AT_SERVER
-    (local / "authorization.json").write_text(json.dumps(rights, indent=2) + "\n")
+    (local / "authorization.json").write_text(json.dumps(PERMISSIONS, indent=2) + "\n")
     resources_ = json.loads((local / "resources.json.default").read_text())
-    resources_["class_allow_list"] = ALLOWED[role]
+    resources_["class_allow_list"] = [PARTS[role]]
     resources_["class_list_enforcement_mode"] = "enforce"
     resources_["allow_log_streaming"] = False
     by_id = {part["id"]: part for part in resources_["components"]}
     for streamer in ("site_log_streamer", "log_receiver"):
         by_id.pop(streamer, None)
+    part: dict[str, Any] = {"id": "roundelay", "path": PARTS[role], "args": {}}
     if role == SERVER:
         _keep_inside(resources_, by_id)
-    resources_["components"] = list(by_id.values())
+        part["args"] = {"coordinator": administrator}
+    resources_["components"] = [*by_id.values(), part]
     (local / "resources.json").write_text(json.dumps(resources_, indent=2) + "\n")
     for sample in local.glob("*.sample"):
         sample.unlink()
@@ -144,13 +143,6 @@ def _keep_inside(resources_: dict[str, Any], by_id: Mapping[str, dict[str, Any]]
     filled in when the server starts, since a kit may be moved."""
     resources_["snapshot_persistor"]["args"]["storage"]["args"]["root_dir"] = "$SNAPSHOTS"
     by_id["job_manager"]["args"]["uri_root"] = "$JOBS"
-    # A site answers one request at a time; a pooled number of sites may be asked side by side.
-    by_id["job_scheduler"]["args"] |= {
-        "max_jobs": 64,
-        "min_schedule_interval": 1.0,
-        "max_schedule_interval": 5.0,
-        "max_schedule_count": 1_000_000,  # a site may be away for a night: its request waits
-    }
 
 
 def _explain(kit: Path, role: str, name: str, plan: NetworkPlan) -> None:

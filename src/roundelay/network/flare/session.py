@@ -3,23 +3,25 @@
 import contextlib
 import io
 import logging
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from roundelay.errors import CourierError, NetworkError
+from roundelay.errors import CourierError, NetworkError, RefusedError
 from roundelay.network.flare.extra import flare
 from roundelay.network.flare.whole_kit import refuse_damaged
 from roundelay.network.wire.kit import AGAIN, administrator, kit_role
 from roundelay.network.wire.parsing import shown
 from roundelay.records.signatures import COORDINATOR
 
-LOGIN_SECONDS = 20.0
-
-COMMAND_SECONDS = 60.0
+CONNECT_SECONDS = 20.0
 
 PAUSE = 0.5
+
+
+Reply = tuple[dict[str, Any], bytes]
 
 
 class Session:
@@ -34,28 +36,32 @@ class Session:
         self._kit, self._patience = kit.resolve(), patience
         refuse_damaged(self._kit, COORDINATOR)
         self._user = administrator(kit)
-        self._open_session: Any = None
-        self._clients: dict[str, tuple[float, float]] = {}
+        self._api: Any = None
+        self._lock = threading.Lock()
         self.on_wait: Callable[[str], None] = lambda _: None
 
     @property
     def is_open(self) -> bool:
-        return self._open_session is not None
+        return self._api is not None
 
-    def call(self, verb: str, *arguments: Any) -> Any:
-        """One call of FLARE's session. Raises CourierError where the server stays away."""
-        from nvflare.fuel.flare_api.flare_api import NoConnection, SessionClosed
+    def ask(self, topic: str, values: dict[str, Any], data: bytes = b"") -> Reply:
+        """One call to the server. Raises CourierError where it stays away, or says no."""
+        from roundelay.network.flare.channel import call
 
         until, away = time.monotonic() + self._patience, False
         while True:
             try:
-                if self._open_session is None:
-                    self._open_session = self._open()
-                found = getattr(self._open_session, verb)(*arguments)
+                with self._lock:  # several pieces travel at once
+                    if self._api is None:
+                        self._api = self._open()
+                    cell = self._api.get_cell()
+                found = call(cell, topic, values, data)
                 if away:
                     self.on_wait("")
                 return found
-            except (NoConnection, SessionClosed, ConnectionError, TimeoutError) as error:
+            except RefusedError as error:
+                raise CourierError(f"{error} What was handed over is kept.") from error
+            except (ConnectionError, TimeoutError) as error:
                 self.close()
                 if time.monotonic() > until:
                     raise CourierError(
@@ -68,41 +74,42 @@ class Session:
                 away = True
                 time.sleep(PAUSE)
 
-    def heard(self) -> dict[str, float]:
-        """Sites that are connected, with the seconds since each was last heard of, at least.
-
-        The server's clock may be wrong: what counts is since when its time for a site stood still.
-        """
-        info, now = self.call("get_system_info"), time.monotonic()
-        for client in info.client_info:
-            known = self._clients.get(client.name)
-            if known is None or known[0] != client.last_connect_time:
-                self._clients[client.name] = (client.last_connect_time, now)
-        names = {client.name for client in info.client_info}
-        return {name: now - since for name, (_, since) in self._clients.items() if name in names}
-
     def close(self) -> None:
         """Let go; the next call opens it again."""
-        if self._open_session is not None:
-            with contextlib.suppress(Exception):  # one that is broken is closed already
-                self._open_session.close()
-            self._open_session = None
+        with self._lock:
+            if self._api is not None:
+                with contextlib.suppress(Exception):  # one that is broken is closed already
+                    self._api.close()
+                self._api = None
 
     def _open(self) -> Any:
-        from nvflare.fuel.flare_api.flare_api import SessionClosed, new_secure_session
+        """FLARE's connection of an administrator, who doesn't log in: nothing is to be commanded.
+        Raises ConnectionError where the server is away."""
+        from nvflare.apis.fl_exception import FLCommunicationError
+        from nvflare.fuel.flare_api.flare_api import Session as FlareSession
 
         # Its loggers have no name in common, and say on standard error what is handled here.
         logging.getLogger().addHandler(logging.NullHandler())
         try:
             with contextlib.redirect_stdout(io.StringIO()):  # it speaks of connecting
-                return new_secure_session(
-                    self._user.username, str(self._kit), timeout=LOGIN_SECONDS,
-                    command_timeout=COMMAND_SECONDS,
-                )  # fmt: skip
-        except (SessionClosed, ConnectionError, TimeoutError):
+                api = FlareSession(self._user.username, str(self._kit)).api
+                try:
+                    api.connect(CONNECT_SECONDS)
+                except BaseException:
+                    api.close()
+                    raise
+                return api
+        except FLCommunicationError as error:
+            if "cannot connect" in str(error) or "cannot authenticate" in str(error):
+                raise ConnectionError(str(error)) from error
+            raise self._broken(error) from error
+        except (ConnectionError, TimeoutError):
             raise
         except Exception as error:  # FLARE's errors have no base of their own
-            raise NetworkError(
-                f"From the kit {self._kit} no session with the network's server could be opened"
-                f" ({type(error).__name__}: {shown(error)}). Put it back from a copy, or {AGAIN}."
-            ) from error
+            raise self._broken(error) from error
+
+    def _broken(self, error: Exception) -> NetworkError:
+        return NetworkError(
+            f"From the kit {self._kit} no session with the network's server could be opened"
+            f" ({type(error).__name__}: {shown(error)}). Put it back from a copy, or {AGAIN}."
+        )

@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field, TypeAdapter
 
 from roundelay.errors import NetworkError
 from roundelay.files.regular import plain_bytes
-from roundelay.network.flare.kits import ALLOWED
+from roundelay.network.flare.kits import PARTS
 from roundelay.network.wire.kept import read_kept
 from roundelay.network.wire.kit import AGAIN, SERVER
 from roundelay.records.signatures import COORDINATOR
@@ -75,7 +75,7 @@ def read_template(kit: Path) -> str:
 
 
 def _refuse_other_version(kit: Path, role: str, found: _Resources) -> None:
-    if not set(ALLOWED[role]) <= set(found.class_allow_list):
+    if PARTS[role] not in found.class_allow_list:
         raise NetworkError(
             f"The kit {kit} was made by another version of Roundelay (its local/{RESOURCES} doesn't"
             " allow what this one sends). Who made the network makes the kits anew with  roundelay"

@@ -4,7 +4,6 @@ What leaves is on a list: weights, counts, scores, digests, sentences written fo
 that nobody foresaw leave as their kind alone; the site's own log has the rest.
 """
 
-import hashlib
 import sys
 import time
 import traceback
@@ -23,14 +22,14 @@ from roundelay.network.hospital.policy import Policy
 from roundelay.network.hospital.store import audit, one_at_a_time, policy_of, read_settings
 from roundelay.network.wire.keys import own_keys
 from roundelay.network.wire.kit import days_left
-from roundelay.network.wire.messages import Message, pack, unpack
+from roundelay.network.wire.messages import Message, Parts, pack, unpack
 from roundelay.network.wire.parsing import shown
 from roundelay.network.wire.requests import Introduce, parsed_request
 
 OnProgress = Callable[[dict[str, Any]], None]
 
 
-def answer(home: Path, request: bytes, on_progress: OnProgress) -> bytes:
+def answer(home: Path, request: Parts, on_progress: OnProgress) -> Parts:
     """The signed answer to a message. `home` is the kit's folder ``roundelay``.
 
     Who this is and what it refuses is answered at once, also while a visit goes on; visits and
@@ -49,7 +48,7 @@ def answer(home: Path, request: bytes, on_progress: OnProgress) -> bytes:
     except Exception as error:
         traceback.print_exc(file=sys.stderr)  # FLARE keeps it in the site's own log
         head, payload = {"failed": type(error).__name__}, b""
-    head = {**head, "site": settings.name, "request": hashlib.sha256(request).hexdigest()}
+    head = {**head, "site": settings.name, "request": request.key}
     reply = pack(head, payload, keys)
     try:
         _audit(home, asked, head, len(request), len(reply), time.perf_counter() - begin)

@@ -1,13 +1,14 @@
-"""A signed message: four bytes of length, a canonical JSON head, a signature, a payload.
+"""A signed message: a head, and beside it a payload, which travel as they are.
 
-The head carries the payload's SHA-256, so that the signature covers both.
+The head is four bytes of length, canonical JSON and a signature; it carries the payload's SHA-256,
+so that the signature covers both.
 """
 
 import hashlib
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from roundelay.errors import RefusedError
@@ -26,11 +27,30 @@ DEEPEST = 20
 
 
 @dataclass(frozen=True, slots=True)
+class Parts:
+    """A message as it travels. A payload is as large as a model: it is never copied to be put
+    behind its head."""
+
+    head: bytes
+    payload: bytes = field(default=b"", repr=False)
+
+    @property
+    def key(self) -> str:
+        """Names the message, payload and all: its head carries the payload's digest."""
+        return hashlib.sha256(self.head).hexdigest()
+
+    def __len__(self) -> int:
+        return len(self.head) + len(self.payload)
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
-    """What was sent. Nothing in it is to be believed before `check` found who signed it."""
+    """What was sent. Nothing in it is to be believed before `check` found who signed it. `digest`
+    is the payload's."""
 
     head: Mapping[str, Any]
-    payload: bytes
+    payload: bytes = field(repr=False)
+    digest: str
     signed: bytes
     signature: str
 
@@ -43,29 +63,33 @@ class Message:
             )
 
 
-def pack(head: Mapping[str, Any], payload: bytes, keys: Keys) -> bytes:
+def pack(head: Mapping[str, Any], payload: bytes, keys: Keys) -> Parts:
     """A message, signed."""
     signed = canonical_json({**head, "payload": hashlib.sha256(payload).hexdigest()})
-    return b"".join(
-        [len(signed).to_bytes(4, "big"), signed, bytes.fromhex(keys.sign(signed)), payload]
-    )
+    framed = [len(signed).to_bytes(4, "big"), signed, bytes.fromhex(keys.sign(signed))]
+    return Parts(b"".join(framed), payload)
 
 
-def unpack(data: bytes) -> Message:
+def payload_of(parts: Parts) -> str:
+    """The digest of a payload; empty where there is none."""
+    return hashlib.sha256(parts.payload).hexdigest() if parts.payload else ""
+
+
+def unpack(parts: Parts) -> Message:
     """Read a message. Raises RefusedError where it is cut, altered or none."""
+    data = parts.head
     try:
         size = int.from_bytes(data[:4], "big")
-        if not 2 <= size <= LARGEST_HEAD or len(data) < 4 + size + SIGNATURE:
+        if not 2 <= size <= LARGEST_HEAD or len(data) != 4 + size + SIGNATURE:
             raise ValueError("cut")
         signed = data[4 : 4 + size]
-        head = json.loads(signed)
-        payload = data[4 + size + SIGNATURE :]
-        if not isinstance(head, dict) or head["payload"] != hashlib.sha256(payload).hexdigest():
+        head, digest = json.loads(signed), hashlib.sha256(parts.payload).hexdigest()
+        if not isinstance(head, dict) or head["payload"] != digest:
             raise ValueError("altered")
         refuse_odd_values(head)
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise RefusedError("A message was cut or altered between its sender and here.") from error
-    return Message(head, payload, signed, data[4 + size : 4 + size + SIGNATURE].hex())
+    return Message(head, parts.payload, digest, signed, data[4 + size :].hex())
 
 
 def refuse_odd_values(value: Any, deepest: int = DEEPEST) -> None:

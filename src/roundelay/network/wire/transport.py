@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from roundelay.network.wire.messages import LARGEST_HEAD
+from roundelay.network.wire.messages import LARGEST_HEAD, Parts
 
 ROOM = 1 << 20
 """Bytes of an answer for what stands around its head and its baton."""
@@ -19,17 +19,23 @@ TOLD = ("step", "loss", "slices_per_second")
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """`key` names what is asked: the same request delivered twice has the same key, and is answered
-    with the same bytes. `about` is for people. `needs_torch` says whether its answer needs it:
-    the site then loads torch while the request travels. `steps` is how many its progress may count:
-    only a step more, up to these, is a sign that something moves there."""
+    """`about` is for people. `needs_torch` says whether its answer needs it: the site then loads
+    torch while the request travels. `steps` is how many its progress may count: only a step more,
+    up to these, is a sign that something moves there. `then` names the sites that are to have the
+    answer's payload next, if it is taken: they fetch it while it is looked at here."""
 
     site: str
-    key: str
     about: str
-    message: bytes
+    message: Parts
     needs_torch: bool = True
     steps: int = 0
+    then: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """Names what is asked: the same request delivered twice has the same key, and is answered
+        with the same bytes."""
+        return self.message.key
 
     @property
     def most(self) -> int:
@@ -47,7 +53,7 @@ def too_large(size: int, request: Request) -> str:
 class Transport(Protocol):
     """Moves bytes to sites' request handlers and back; knows nothing of what they mean."""
 
-    def exchange(self, requests: Sequence[Request], on_progress: OnProgress) -> list[bytes]:
+    def exchange(self, requests: Sequence[Request], on_progress: OnProgress) -> list[Parts]:
         """The answers, in the requests' order; several requests travel side by side.
 
         Raises SiteAbsentError where a site isn't there, CourierError where the connection broke.

@@ -1,0 +1,69 @@
+"""Calls over NVIDIA FLARE's cells: a few values, and bytes that stay bytes.
+
+Both ends of a connection show certificates. The server takes a message with a token that it signed
+for its sender's name; ours it takes where the connection's certificate has that name, too.
+"""
+
+from typing import Any
+
+from nvflare.fuel.f3.cellnet.defs import MessageHeaderKey, MessagePropKey, ReturnCode
+from nvflare.fuel.f3.message import Message
+from nvflare.private.defs import CellMessageHeaderKeys
+
+from roundelay.errors import RefusedError
+
+CHANNEL, SERVER, WAKE = "roundelay", "server", "wake"
+
+VALUES, REFUSED = "roundelay-values", "roundelay-refused"
+
+CALL_SECONDS = 120.0
+"""A piece that isn't through after so long is sent again."""
+
+BROKEN = {ReturnCode.PROCESS_EXCEPTION, ReturnCode.INVALID_REQUEST}
+
+
+class UnreachableError(ConnectionError):
+    """The server doesn't answer; it may later."""
+
+
+def call(
+    cell: Any, topic: str, values: dict[str, Any], data: bytes = b""
+) -> tuple[dict[str, Any], bytes]:
+    """One call to the server. Raises UnreachableError where none answers, RefusedError where it
+    says no."""
+    reply = cell.core_cell.send_request(
+        channel=CHANNEL, topic=topic, target=SERVER, request=Message({VALUES: values}, data),
+        timeout=CALL_SECONDS, optional=True,
+    )  # fmt: skip
+    code = reply.get_header(MessageHeaderKey.RETURN_CODE)
+    if code in BROKEN:
+        raise RefusedError("The network's server failed; its log (roundelay/log.txt) says more.")
+    if code != ReturnCode.OK:
+        raise UnreachableError(str(code))
+    if refused := reply.get_header(REFUSED):
+        raise RefusedError(str(refused))
+    return dict(reply.get_header(VALUES)), reply.payload or b""
+
+
+def wake(cell: Any, site: str) -> None:
+    """Tell a site to ask at once what there is; one that doesn't hear it asks soon by itself."""
+    cell.core_cell.fire_and_forget(
+        channel=CHANNEL, topic=WAKE, targets=[site], message=Message({}, b""), optional=True
+    )
+
+
+def sender(message: Any) -> str:
+    """Whose message it is. Raises RefusedError where token and certificate differ."""
+    name = message.get_header(CellMessageHeaderKeys.CLIENT_NAME)
+    shown = message.get_prop(MessagePropKey.COMMON_NAME)
+    if not isinstance(name, str) or name != shown:
+        raise RefusedError("The certificate of this connection has another name.")
+    return name
+
+
+def reply_of(values: dict[str, Any], data: bytes) -> Any:
+    return Message({MessageHeaderKey.RETURN_CODE: ReturnCode.OK, VALUES: values}, data)
+
+
+def refusal(error: RefusedError) -> Any:
+    return Message({MessageHeaderKey.RETURN_CODE: ReturnCode.OK, REFUSED: str(error)}, b"")
