@@ -27,6 +27,9 @@ class Baton:
     Between hospitals `data` may be an envelope that only some sites can open, and `proof` is what
     the last holder states of it, signed: ``statement``, ``signature``, ``signer``. The statement's
     ``sealed`` is the SHA-256 of the envelope, or empty where the baton goes open.
+
+    Over Ray `data` is a view of memory that processes share, which is hashed, written and sent as
+    bytes are.
     """
 
     data: bytes
@@ -52,7 +55,7 @@ class Baton:
     def arrays(self) -> Arrays:
         """All arrays by name. Raises LedgerError for bytes that are no baton."""
         try:
-            return safetensors.numpy.load(self.data)
+            return safetensors.numpy.load(bytes(self.data))  # of bytes no copy
         except (safetensors.SafetensorError, KeyError, ValueError) as error:
             raise LedgerError(f"These {len(self.data):,} bytes are no baton: {error}") from error
 
