@@ -59,12 +59,14 @@ def toy(root, kind="here", steps=2):
 
 
 @pytest.fixture(scope="module")
-def ray_runs(root, module_path):
-    """A courier that started Ray and keeps it: those opened after it find it running."""
-    plan = toy(root, "cluster")
-    first = open_courier(plan, home=module_path, machine=FLOAT32, on_step=lambda _: None)
+def ray_runs():
+    """Ray, started once: couriers opened after it find it running."""
+    from roundelay.couriers.ray.start import import_ray, start
+
+    ray = import_ray(None)
+    start(ray, None)
     yield
-    first.close()
+    ray.shutdown()
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ def open_courier(study: Study, *, home: Path, machine: Machine, on_step: OnStep)
     Raises DataError for faults of the data, MissingExtraError where Ray is wanted but missing.
     """
     if study.courier.kind == "cluster":
-        from roundelay.couriers.ray import ClusterCourier
+        from roundelay.couriers.ray.courier import ClusterCourier
 
         return ClusterCourier(study, home=home, machine=machine, on_step=on_step)
     from roundelay.couriers.here import HereCourier

@@ -32,6 +32,9 @@ class Baton:
     Between hospitals `data` may be an envelope that only some sites can open, and `proof` is what
     the last holder states of it, signed: ``statement``, ``signature``, ``signer``. The statement's
     ``sealed`` is the SHA-256 of the envelope, or empty where the baton goes open.
+
+    Over Ray `data` is a view of memory that processes share, which is hashed, written and sent as
+    bytes are.
     """
 
     data: bytes
@@ -62,7 +65,7 @@ class Baton:
         """All arrays by name, and on which wire they came. Raises LedgerError for bytes that are no
         baton, or in which other arrays are rounded than a wire rounds."""
         try:
-            arrays, narrow = read_arrays(self.data)
+            arrays, narrow = read_arrays(bytes(self.data))  # of bytes no copy
         except ValueError as error:
             raise LedgerError(f"These {len(self.data):,} bytes are no baton: {error}") from error
         wire: Wire = "bfloat16" if narrow else FULL

@@ -44,6 +44,19 @@ def open_local_site(
     patients = tuple(p for name in names for p in open_patients(sites[name], study.data))
     patients = test_at_left_out(patients, study.evaluation.leave_out)
     refuse_leak(patients)
+    return at_hand(site, study, patients, cache=cache, machine=machine, home=home)
+
+
+def at_hand(
+    site: str,
+    study: Study,
+    patients: tuple[Patient, ...],
+    *,
+    cache: SliceCache,
+    machine: Machine,
+    home: Path,
+) -> LocalSite:
+    """A site whose patients `open_local_site` opened before; no file is opened."""
     return LocalSite(site, study, patients, cache, machine, home / file_name(site))
 
 

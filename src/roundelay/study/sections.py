@@ -212,8 +212,27 @@ class CourierSettings(Section):
     kind: Literal["here", "cluster"] = "here"
     threads: Annotated[int, Field(ge=1, le=1024)] | None = None
     address: Line | None = None
+    resources: Annotated[dict[Site, Line], Field(max_length=MOST_SITES)] = Field(
+        default_factory=dict
+    )
     seal: Seal = "sites"
     absent: Absent = "wait"
     patience: Seconds = 86400.0
     defer_after: Seconds = 300.0
     stuck_after: Seconds = 600.0
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        if self.resources and self.kind != "cluster":
+            raise ValueError(
+                'resources pins sites to nodes of a cluster: it needs kind = "cluster"'
+            )
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_newcomers(self, found: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """As in `Recipe`: a study that pins no site is kept as it was."""
+        values: dict[str, Any] = found(self)
+        if not self.resources:
+            values.pop("resources", None)
+        return values
