@@ -1,4 +1,4 @@
-"""What a hand-over between hospitals costs: transfer and FLARE, opening and sealing, training.
+"""What a hand-over between hospitals costs: its parts in seconds, and memory in batons.
 
 Server, coordinator and a site for each institution as real processes over mutual TLS on loopback,
 each site with its own patients' folders only. The paper's SWT budget (80 slices), then CWT of two
@@ -10,11 +10,15 @@ rounds. Writes results/network_handovers.json.
 import argparse
 import itertools
 import json
+import re
 import statistics
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
+
+import psutil
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
@@ -40,46 +44,102 @@ batch = 2
 threads = {threads}
 """
 
+CARRIED = re.compile(
+    r"^\S+ \w{12} (\d+) bytes in ([\d.]+) s, answered in ([\d.]+) s, (\d+) bytes out in ([\d.]+) s$"
+)
+"""What a site's log says of each answer."""
+
+PARTS = ("handover_s", "training_s", "to_site_s", "at_site_s", "to_server_s", "coordinator_s")
+"""Of a hand-over: training; the baton's transfer to the site, unless it fetched it ahead; opening,
+checking, sealing, keeping; the transfer to the server; all else: the coordinator fetches, verifies
+and writes, and waits for what it asks."""
+
+LOOK = 0.1
+"""Seconds between two looks at memory."""
+
+
+class Memory:
+    """The most memory that each party's processes held at once, without files mapped or shared."""
+
+    def __init__(self, net: Network) -> None:
+        self.most: dict[str, int] = {}
+        self._net, self._ended = net, threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> "Memory":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._ended.wait(LOOK):
+            for name, party in list(self._net.parties.items()):
+                kind = "coordinator" if name.startswith("submit") else name
+                self.most[kind] = max(self.most.get(kind, 0), own_bytes(party.process.pid))
+
+
+def own_bytes(number: int) -> int:
+    """What a process and all that it started hold for themselves."""
+    try:
+        root = psutil.Process(number)
+        found = [one.memory_info() for one in (root, *root.children(recursive=True))]
+    except psutil.NoSuchProcess:
+        return 0
+    return sum(one.rss - one.shared for one in found)
+
 
 def submit(net: Network, arm: str, text: str) -> dict[str, object]:
     """Run a study over the network; the seconds of each hand-over and what they are made of."""
     study, out = net.place / f"{arm}.toml", net.place / f"RUN-{arm}"
     study.write_text(text)
-    begin = time.time()
+    begin, memory = time.time(), Memory(net)
     coordinator = net.submit(study, out)
     seen, times = 0, list[float]()
-    while coordinator.process.poll() is None:
-        net.approve_waiting()
-        count = legs_done(out, f"{arm}-0") + (out / "arms" / f"{arm}-0" / "ledger.jsonl").exists()
-        times += [time.time()] * (count - seen)
-        seen = count
-        time.sleep(0.05)
+    with memory:
+        while coordinator.process.poll() is None:
+            net.approve_waiting()
+            count = legs_done(out, f"{arm}-0") + ledger_of(out, arm).exists()
+            times += [time.time()] * (count - seen)
+            seen = count
+            time.sleep(0.05)
     if coordinator.process.returncode:
         raise SystemExit(coordinator.log.read_text()[-2000:])
     total = time.time() - begin
-    lines = read_ledger(out / "arms" / f"{arm}-0" / "ledger.jsonl")[1:]
-    trained = [receipt for line in lines for receipt in line["receipts"]]
-    insides = [inside_site(net, receipt["site"], i) for i, receipt in enumerate(trained)]
+    trained = [r for line in read_ledger(ledger_of(out, arm))[1:] for r in line["receipts"]]
     handovers = [b - a for a, b in itertools.pairwise(times)]
-    rows = [
-        {
-            "site": receipt["site"],
-            "handover_s": round(handover, 2),
-            "training_s": receipt["seconds"],
-            "opening_and_sealing_s": round(inside - receipt["seconds"], 2),
-            "transfer_and_flare_s": round(handover - inside, 2),
-        }
-        for receipt, inside, handover in zip(trained, insides, handovers, strict=True)
-    ]
+    carried = {site: visits_in_log(net, site) for site in {r["site"] for r in trained}}
+    rows = []
+    for receipt, handover in zip(trained, handovers, strict=True):
+        came, worked, left = carried[receipt["site"]].pop(0)
+        rest = handover - came - worked - left
+        values = (handover, receipt["seconds"], came, worked - receipt["seconds"], left, rest)
+        row = {key: round(value, 2) for key, value in zip(PARTS, values, strict=True)}
+        rows.append({"site": receipt["site"], **row})
     summary = json.loads((out / "summary.json").read_text())
-    dice = summary["arms"][0]["test"]["dice_mean"]
-    return {"arm": arm, "seconds": round(total, 1), "dice_mean": dice, "handovers": rows}
+    baton = max(receipt["returned_bytes"] for receipt in trained)
+    return {
+        "arm": arm, "seconds": round(total, 1), "baton_bytes": baton,
+        "dice_mean": summary["arms"][0]["test"]["dice_mean"], "handovers": rows,
+        "memory_mb": {name: round(most / 1e6) for name, most in memory.most.items()},
+    }  # fmt: skip
 
 
-def inside_site(net: Network, site: str, leg: int) -> float:
-    """The seconds of a visit inside the hospital, by its own audit log."""
-    own = [row for row in net.audit(site) if row["asked"] == "train" and row["leg"] == leg]
-    return float(own[-1]["seconds"])
+def ledger_of(out: Path, arm: str) -> Path:
+    return out / "arms" / f"{arm}-0" / "ledger.jsonl"
+
+
+def visits_in_log(net: Network, site: str) -> list[tuple[float, float, float]]:
+    """The seconds that each visit took to come, to be made and to leave, by the site's own log,
+    newest arm only: those in which a baton left."""
+    log = (net.home(site) / "log.txt").read_text(errors="replace").splitlines()
+    found = [match.groups() for line in log if (match := CARRIED.match(line))]
+    visits = [(float(c), float(w), float(b)) for _, c, w, left, b in found if int(left)]
+    own = [row for row in net.audit(site) if row["asked"] == "train"]
+    arm = own[-1]["arm"]
+    return visits[-sum(row["arm"] == arm for row in own) :]
 
 
 def main() -> None:
@@ -93,6 +153,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         net = start_network(Path(folder), folders_by_site(root), threads=given.threads)
         try:
+            idle = {name: own_bytes(party.process.pid) for name, party in net.parties.items()}
+            print("idle:", *(f"{name} {size / 1e6:.0f} MB" for name, size in idle.items()))
             results = []
             for arm, rounds in (("swt", 1), ("cwt", given.rounds)):
                 text = STUDY.format(
@@ -108,14 +170,17 @@ def main() -> None:
 
 def show(result: dict[str, object]) -> None:
     print(f"\n{result['arm']}: {result['seconds']} s, Dice {result['dice_mean']:.3f}")
-    rows = result["handovers"]
-    assert isinstance(rows, list)
-    keys = ["handover_s", "training_s", "opening_and_sealing_s", "transfer_and_flare_s"]
-    print(f"{'site':<8}" + "".join(f"{key:>24}" for key in keys))
-    for row in rows:
-        print(f"{row['site']:<8}" + "".join(f"{row[key]:>24.2f}" for key in keys))
-    medians = [statistics.median(row[key] for row in rows) for key in keys]
-    print(f"{'median':<8}" + "".join(f"{value:>24.2f}" for value in medians))
+    rows, memory, baton = result["handovers"], result["memory_mb"], result["baton_bytes"]
+    assert isinstance(rows, list) and isinstance(memory, dict) and isinstance(baton, int)
+    print(f"{'site':<8}" + "".join(f"{key:>15}" for key in (*PARTS, "beyond_s")))
+    table = [[*(row[key] for key in PARTS), row["handover_s"] - row["training_s"]] for row in rows]
+    for row, values in zip(rows, table, strict=True):
+        print(f"{row['site']:<8}" + "".join(f"{value:>15.2f}" for value in values))
+    medians = [statistics.median(column) for column in zip(*table, strict=True)]
+    print(f"{'median':<8}" + "".join(f"{value:>15.2f}" for value in medians))
+    print(f"most memory, in MB and in batons of {baton / 1e6:.0f} MB:")
+    for name, most in memory.items():
+        print(f"  {name:<12}{most:>7}{most * 1e6 / baton:>7.1f}")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
 """What a site may send through the server: no endless progress, no answer without end, no text."""
 
+import hashlib
 import importlib.util
+import json
 from types import SimpleNamespace
 
 import pytest
@@ -12,7 +14,7 @@ from roundelay.network.flare.blobs import PIECE
 from roundelay.network.flare.queue import RequestQueue
 from roundelay.network.flare.starting import last_lines
 from roundelay.network.flare.transport import FlareTransport
-from roundelay.network.wire.messages import Parts, payload_of
+from roundelay.network.wire.messages import SIGNATURE, Parts
 from roundelay.network.wire.transport import Request
 from roundelay.records.signatures import COORDINATOR
 
@@ -23,6 +25,16 @@ pytestmark = pytest.mark.skipif(
 STUCK = 10.0
 
 START = "5" * 32
+
+
+def digest_of(payload):
+    return hashlib.sha256(payload).hexdigest() if payload else ""
+
+
+def message(payload=b""):
+    """As a coordinator sends it; who signed it is looked at by the site."""
+    head = json.dumps({"payload": digest_of(payload)}).encode()
+    return Parts(len(head).to_bytes(4, "big") + head + bytes(SIGNATURE), payload)
 
 
 class Session:
@@ -53,7 +65,7 @@ class Session:
 
     def answer(self, head, payload=b""):
         for one in self.poll():
-            values = {"key": one["key"], "payload": payload_of(Parts(b"", payload))}
+            values = {"key": one["key"], "payload": digest_of(payload)}
             if payload:
                 pieces = range(0, len(payload), PIECE)
                 for index, first in enumerate(pieces):
@@ -78,7 +90,7 @@ def carried(monkeypatch, tmp_path):
         monkeypatch.setattr("roundelay.network.flare.delivery.time", clock)
         there = FlareTransport("kit", patience=60.0, stuck_after=STUCK)
         session.heard = []
-        asked = Request("WEST", "WEST, its stop", Parts(b"?", payload), **request)
+        asked = Request("WEST", "WEST, its stop", message(payload), **request)
         (found,) = there.exchange([asked], lambda request, message: session.heard.append(message))
         return found, session
 
@@ -207,7 +219,7 @@ KEY = "a" * 64
 
 def put(server, site, payload=b"", key=KEY, **more):
     values = {
-        "site": site, "key": key, "payload": payload_of(Parts(b"", payload)), "size": len(payload),
+        "site": site, "key": key, "payload": digest_of(payload), "size": len(payload),
         "most": 10**6, "needs_torch": False, "then": [], **more,
     }  # fmt: skip
     missing = server.serve(COORDINATOR, "put", values, b"head")[0]["missing"]
@@ -220,7 +232,7 @@ def put(server, site, payload=b"", key=KEY, **more):
 def test_a_site_sees_fetches_and_answers_its_own_requests_alone(tmp_path):
     server = RequestQueue(tmp_path)
     put(server, "WEST", b"sealed for WEST")
-    digest = payload_of(Parts(b"", b"sealed for WEST"))
+    digest = digest_of(b"sealed for WEST")
     (one,) = server.serve("WEST", "poll", {"at_work": {}}, b"")[0]["wanted"]
 
     assert server.serve("EAST", "poll", {"at_work": {}}, b"")[0]["wanted"] == []
@@ -261,7 +273,7 @@ def test_a_payload_of_other_bytes_than_it_is_named_after_is_not_kept(tmp_path):
     """Whoever fetches it by its digest gets just these bytes."""
     server = RequestQueue(tmp_path)
     put(server, "WEST")
-    digest = payload_of(Parts(b"", b"honest"))
+    digest = digest_of(b"honest")
     for other in (b"forged", b"honest "):
         sent = {"key": KEY, "payload": digest, "index": 0, "size": len(other)}
         with pytest.raises(RefusedError, match="not the one that was announced"):
@@ -305,7 +317,7 @@ def test_the_next_site_fetches_the_payload_before_it_is_asked_and_no_other_does(
     server = RequestQueue(tmp_path)
     put(server, "WEST", then=["EAST"])
     (one,) = server.serve("WEST", "poll", {"at_work": {}}, b"")[0]["wanted"]
-    digest = payload_of(Parts(b"", b"sealed"))
+    digest = digest_of(b"sealed")
     sent = {"key": KEY, "payload": digest, "index": 0, "size": 6}
     server.serve("WEST", "send", sent, b"sealed")
     said = {"key": KEY, "ticket": one["ticket"], "payload": digest, "size": 6}

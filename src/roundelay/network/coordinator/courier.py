@@ -26,6 +26,7 @@ from roundelay.network.coordinator.visits import (
     taken_visit,
     with_deferred,
 )
+from roundelay.network.wire.handover import next_sites
 from roundelay.network.wire.keys import own_keys
 from roundelay.network.wire.messages import Message, pack
 from roundelay.network.wire.parsing import shown
@@ -44,7 +45,7 @@ from roundelay.network.wire.replies import (
     progress_of,
 )
 from roundelay.network.wire.sealed_baton import Place, hand_over, opened, proof_of
-from roundelay.network.wire.statements import SignedSurvey
+from roundelay.network.wire.statements import SignedSurvey, travelling_digest
 from roundelay.network.wire.transport import Transport
 from roundelay.plan.arms import Arm, lay
 from roundelay.plan.itinerary import Leg, Stop
@@ -162,7 +163,7 @@ class HospitalsCourier:
             heads[stop.site] = self._model_head("train", stop.site, arm.label, leg.index, sent)
             payloads[stop.site] = sent.data
         stops = {stop.site: stop for stop in leg.stops}
-        about, then = f"stop of round {leg.stops[0].round}", self._next_sites(arm, leg)
+        about, then = f"stop of round {leg.stops[0].round}", next_sites(self._sites, arm.legs, leg)
         replies = self._ask(heads, about, payloads, stops, then=then)
         place, visits = self._place(arm.label, leg.index), []
         for site, stop in stops.items():
@@ -172,13 +173,6 @@ class HospitalsCourier:
             visits.append(with_deferred(found, leg, self._turn, baton, place, self._keys))
         refuse_unlike_sums(leg, visits)
         return visits
-
-    def _next_sites(self, arm: Arm, leg: Leg) -> tuple[str, ...]:
-        """Who is to have the baton next, unless somebody is put off or skipped; nobody where it is
-        put together with others first."""
-        if len(leg.stops) > 1 or leg.index + 1 == len(arm.legs):
-            return () if len(leg.stops) > 1 else tuple(self._sites)
-        return tuple(stop.site for stop in arm.legs[leg.index + 1].stops)
 
     def _scores(self, site: str, reply: Message, scoring: Scoring) -> Sequence[PatientScore]:
         if said := complaint(reply.head):
@@ -203,7 +197,8 @@ class HospitalsCourier:
                 self._tell(stops[site], told, message)
 
         messages = {
-            site: pack(head, payloads.get(site, b""), self._keys) for site, head in heads.items()
+            site: pack(head, payloads.get(site, b""), self._keys, travelling_digest(head))
+            for site, head in heads.items()
         }
         steps = {site: stop.steps for site, stop in stops.items()}
         return ask(

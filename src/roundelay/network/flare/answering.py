@@ -8,9 +8,11 @@ as the server wants an answer; what it no longer wants is given up, and its proc
 import secrets
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +39,13 @@ TIMES = 3
 INCOMING = "incoming"
 
 
+CARRIED = (
+    "{time} {key} {size} bytes in {came:.2f} s, answered in {worked:.2f} s,"
+    " {left} bytes out in {brought:.2f} s"
+)
+"""The line of the log that each answer leaves."""
+
+
 class UnwantedError(Exception):
     """The server no longer wants this answer."""
 
@@ -53,6 +62,7 @@ class Task:
     start: str = field(default_factory=lambda: secrets.token_hex(16))
     told: dict[str, Any] = field(default_factory=dict)
     lost: bool = False
+    out: str = ""
     unwanted: threading.Event = field(default_factory=threading.Event)
 
 
@@ -64,7 +74,7 @@ class Answering:
         self._blobs = Blobs(home / INCOMING, durable=False)
         self._tasks: dict[str, Task] = {}
         self._fetching: dict[str, threading.Lock] = {}
-        self._newest = ""
+        self._newest, self._keeping = "", threading.Lock()
         self._awake = threading.Event()
 
     def wake(self, *_: object) -> None:
@@ -104,7 +114,9 @@ class Answering:
             self._workers.prepare()
         soon = {digest: size for digest, size in found["soon"]}
         named = {one["payload"] for one in wanted.values()}
-        self._blobs.keep_only({*soon, *named, self._newest})
+        with self._keeping:
+            going = {task.out for task in self._tasks.values()}
+            self._blobs.keep_only({*soon, *named, *going, self._newest})
         for digest, size in soon.items():
             if not self._blobs.has(digest) and digest not in self._fetching:
                 threading.Thread(target=self._fetch_ahead, args=[digest, size], daemon=True).start()
@@ -120,8 +132,10 @@ class Answering:
         self.wake()
 
     def _carry(self, task: Task) -> None:
+        began = time.monotonic()
         _, head = self._insist(task, "head", {"key": task.key})
         self._fetch(task)
+        came = time.monotonic()
 
         def tell(progress: dict[str, Any]) -> None:
             task.told = {name: progress[name] for name in TOLD if name in progress}
@@ -135,12 +149,15 @@ class Answering:
             if task.unwanted.is_set():
                 raise UnwantedError from None
             raise
+        answered = time.monotonic()
         self._bring(task, done)
+        _log(task, done, (came - began, answered - came, time.monotonic() - answered))
 
     def _bring(self, task: Task, done: Worked) -> None:
         if done.payload is not None:
-            self._blobs.adopt(done.payload, done.digest)
-            self._newest = done.digest
+            with self._keeping:
+                self._blobs.adopt(done.payload, done.digest)
+                task.out = self._newest = done.digest
         said = {"key": task.key, "ticket": task.ticket, "payload": done.digest, "size": done.size}
         while self._insist(task, "answered", said, done.head)[0]["missing"]:
             values = {"key": task.key, "payload": done.digest, "size": done.size}
@@ -155,7 +172,7 @@ class Answering:
     def _fetch(self, task: Task) -> None:
         """The request's payload, unless it is here: fetched ahead, or made here."""
         with self._fetching.setdefault(task.payload, threading.Lock()):
-            for time in range(TIMES):
+            for turn in range(TIMES):
                 if self._blobs.has(task.payload):
                     return
                 values = {"key": task.key, "payload": task.payload}
@@ -166,7 +183,7 @@ class Answering:
                 try:
                     self._take(task.payload, task.size, fetch)
                 except RefusedError:
-                    if time == TIMES - 1:
+                    if turn == TIMES - 1:
                         raise
 
     def _fetch_ahead(self, digest: str, size: int) -> None:
@@ -198,3 +215,13 @@ class Answering:
                     break
                 raise
         raise UnwantedError
+
+
+def _log(task: Task, done: Worked, seconds: tuple[float, float, float]) -> None:
+    came, worked, brought = seconds
+    line = CARRIED.format(
+        time=datetime.now(UTC).isoformat(timespec="milliseconds"), key=task.key[:12],
+        size=task.size, came=came, worked=worked, left=done.size, brought=brought,
+    )  # fmt: skip
+    sys.stderr.write(line + "\n")
+    sys.stderr.flush()

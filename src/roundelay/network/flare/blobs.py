@@ -14,8 +14,8 @@ from typing import TypeVar
 
 from roundelay.errors import RefusedError
 
-PIECE = 4 << 20
-"""Bytes that travel at once: at a megabit a second half a minute."""
+PIECE = 2 << 20
+"""Bytes that travel at once: at half a megabit a second as long as FLARE lets it take."""
 
 AT_ONCE = 3
 """Pieces that move at once, so that a slow connection is waited for a third as often."""

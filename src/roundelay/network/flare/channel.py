@@ -11,13 +11,15 @@ from nvflare.fuel.f3.message import Message
 from nvflare.private.defs import CellMessageHeaderKeys
 
 from roundelay.errors import RefusedError
+from roundelay.network.flare.blobs import PIECE
 
-CHANNEL, SERVER, WAKE = "roundelay", "server", "wake"
+CHANNEL, SERVER, WAKE, FETCH = "roundelay", "server", "wake", "fetch"
 
 VALUES, REFUSED = "roundelay-values", "roundelay-refused"
 
-CALL_SECONDS = 120.0
-"""A piece that isn't through after so long is sent again."""
+CALL_SECONDS, SLOWEST = 15.0, 1 << 16
+"""A call that has no reply after so long, and longer by its bytes at so many a second, is made
+again."""
 
 BROKEN = {ReturnCode.PROCESS_EXCEPTION, ReturnCode.INVALID_REQUEST}
 
@@ -31,9 +33,10 @@ def call(
 ) -> tuple[dict[str, Any], bytes]:
     """One call to the server. Raises UnreachableError where none answers, RefusedError where it
     says no."""
+    moving = len(data) + PIECE * (topic == FETCH)
     reply = cell.core_cell.send_request(
         channel=CHANNEL, topic=topic, target=SERVER, request=Message({VALUES: values}, data),
-        timeout=CALL_SECONDS, optional=True,
+        timeout=CALL_SECONDS + moving / SLOWEST, optional=True,
     )  # fmt: skip
     code = reply.get_header(MessageHeaderKey.RETURN_CODE)
     if code in BROKEN:

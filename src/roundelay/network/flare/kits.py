@@ -17,7 +17,7 @@ from typing import Any
 
 from roundelay.errors import NetworkError
 from roundelay.files.writing import write_json
-from roundelay.network.flare.extra import flare
+from roundelay.network.flare.extra import need_flare
 from roundelay.network.wire.kit import AUTHORITY, HOME, SERVER, SITES
 from roundelay.network.wire.network_file import NetworkPlan
 from roundelay.records.signatures import COORDINATOR
@@ -48,7 +48,7 @@ def create_kits(plan: NetworkPlan, out: Path) -> dict[str, Path]:
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise NetworkError(f"The folder {out} isn't empty. Choose another --out.")
-    flare()
+    need_flare()
     above = next(p for p in out.absolute().parents if p.exists())
     with tempfile.TemporaryDirectory(dir=above, prefix=".kits-") as place:
         kits = _provision(plan, Path(place))

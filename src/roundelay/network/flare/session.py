@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from roundelay.errors import CourierError, NetworkError, RefusedError
-from roundelay.network.flare.extra import flare
+from roundelay.network.flare.extra import need_flare
 from roundelay.network.flare.whole_kit import refuse_damaged
 from roundelay.network.wire.kit import AGAIN, administrator, kit_role
 from roundelay.network.wire.parsing import shown
@@ -30,7 +30,7 @@ class Session:
     def __init__(self, kit: Path, *, patience: float) -> None:
         """Raises NetworkError where the kit is not a coordinator's, MissingExtraError without
         NVIDIA FLARE."""
-        flare()
+        need_flare()
         if (role := kit_role(kit)) != COORDINATOR:
             raise NetworkError(f"{kit} is the kit of a {role}, not of a coordinator.")
         self._kit, self._patience = kit.resolve(), patience

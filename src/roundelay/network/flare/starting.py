@@ -17,11 +17,12 @@ from roundelay.data.left_out import LeftOut
 from roundelay.errors import NetworkError
 from roundelay.files.toml_file import read_toml_file
 from roundelay.files.writing import write_bytes, write_text
-from roundelay.network.flare.extra import flare
+from roundelay.network.flare.extra import need_flare
 from roundelay.network.flare.whole_kit import RESOURCES, TEMPLATE, read_template, refuse_damaged
 from roundelay.network.hospital.device import checked_device
 from roundelay.network.hospital.policy import read_policy
 from roundelay.network.hospital.store import POLICY, Settings, audit, policy_of, write_settings
+from roundelay.network.hospital.workers import ARENAS
 from roundelay.network.wire.keys import own_keys
 from roundelay.network.wire.kit import HOME, kit_role, site_name
 from roundelay.network.wire.parsing import shown
@@ -84,7 +85,7 @@ def start_kit(kit: Path, role: str, *, threads: int | None = None) -> int:
 
     Raises NetworkError where the kit is another one, or the process ended by itself.
     """
-    flare()
+    need_flare()
     if (found := kit_role(kit)) != role:
         raise NetworkError(f"{kit} is the kit of a {found}, not of a {role}.")
     refuse_damaged(kit, role)
@@ -103,6 +104,8 @@ def start_kit(kit: Path, role: str, *, threads: int | None = None) -> int:
     log = kit / HOME / LOG
     log.parent.mkdir(mode=0o700, exist_ok=True)
     environment = dict(os.environ)
+    # Threads come and go with messages: each would keep what it freed in an arena of its own.
+    environment.setdefault(ARENAS, "2")
     if threads is not None:
         environment["OMP_NUM_THREADS"] = str(threads)
     with log.open("ab") as out:

@@ -7,13 +7,14 @@ from pathlib import Path
 import numpy as np
 
 from roundelay.errors import RefusedError
+from roundelay.files.arrays import Arrays
 from roundelay.files.writing import write_bytes
 from roundelay.learning.networks import build_network
 from roundelay.learning.state import model_arrays
 from roundelay.network.hospital.policy import Acceptance
-from roundelay.relay.aggregation import final_model
-from roundelay.relay.baton import AVERAGE, IMPORTANCE, MODEL, OPTIMISER, Baton
+from roundelay.relay.baton import AVERAGE, IMPORTANCE, MODEL, OPTIMISER, Baton, part_of
 from roundelay.relay.fitting import misfit
+from roundelay.study.sections import Recipe
 from roundelay.study.study import Study
 
 KEPT = 3
@@ -55,12 +56,9 @@ def _fault(
     model, trained = model_arrays(network), [name for name, _ in network.named_parameters()]
     if fault := misfit(baton, model, trained, wire=recipe.wire, sums=sums):
         return f"{fault} (a U-Net with the encoder {encoder})"
-    if baton.part(AVERAGE) and recipe.average == "none":
-        return "an average of the weights came with it, which the study does not send"
-    if baton.part(OPTIMISER) and recipe.optimiser_state != "travel":
-        return "an optimiser's memory came with it, which the study does not send"
-    if baton.part(IMPORTANCE) and not recipe.importance_travels:
-        return "the importance of weights came with it, which the study does not send"
+    now = baton.arrays()
+    if fault := _beside(now, recipe):
+        return fault
     if before is None:
         return None
     if misfit(before, model, trained, wire=recipe.wire):
@@ -69,16 +67,24 @@ def _fault(
             " (last.safetensors). Its operator can restore the file, or remove it: then the next"
             " model is not compared with it."
         )
-    change = max(
-        relative_change(baton.part(MODEL), before.part(MODEL)),
-        relative_change(final_model(baton), final_model(before)),
-    )
+    change = largest_change(now, before.arrays())
     if acceptance.change is not None and change > acceptance.change:
         return (
             f"its weights changed by {change:.1f} times their size since they left here; the policy"
             f" allows {acceptance.change:g} (acceptance.change)"
         )
     return _fall(baton, before, acceptance, judge)
+
+
+def _beside(arrays: Arrays, recipe: Recipe) -> str | None:
+    """What came with a model though the study does not send it."""
+    if part_of(arrays, AVERAGE) and recipe.average == "none":
+        return "an average of the weights came with it, which the study does not send"
+    if part_of(arrays, OPTIMISER) and recipe.optimiser_state != "travel":
+        return "an optimiser's memory came with it, which the study does not send"
+    if part_of(arrays, IMPORTANCE) and not recipe.importance_travels:
+        return "the importance of weights came with it, which the study does not send"
+    return None
 
 
 NEAR = 1e-4
@@ -113,6 +119,18 @@ def _fall(baton: Baton, before: Baton, acceptance: Acceptance, judge: Judge) -> 
     )
 
 
+def largest_change(now: Arrays, then: Arrays) -> float:
+    """The change of the weights, or of those that predict, where an average does."""
+    changes = [relative_change(part_of(now, MODEL), part_of(then, MODEL))]
+    if part_of(now, AVERAGE) or part_of(then, AVERAGE):
+        changes.append(relative_change(_final(now), _final(then)))
+    return max(changes)
+
+
+def _final(arrays: Arrays) -> Arrays:
+    return {**part_of(arrays, MODEL), **part_of(arrays, AVERAGE)}
+
+
 def relative_change(now: Mapping[str, np.ndarray], then: Mapping[str, np.ndarray]) -> float:
     """The norm of the difference of all trained weights over the norm they had before.
 
@@ -121,7 +139,8 @@ def relative_change(now: Mapping[str, np.ndarray], then: Mapping[str, np.ndarray
     difference = size = 0.0
     for name, array in then.items():
         if np.issubdtype(array.dtype, np.floating) and ".running_" not in f".{name}":
-            old, new = array.astype(np.float64), now[name].astype(np.float64)
-            difference += float(np.square(new - old).sum())
-            size += float(np.square(old).sum())
+            apart = np.subtract(now[name], array, dtype=np.float64).reshape(-1)
+            old = array.astype(np.float64).reshape(-1)
+            difference += float(np.dot(apart, apart))
+            size += float(np.dot(old, old))
     return math.sqrt(difference / size) if size else math.inf

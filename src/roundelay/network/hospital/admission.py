@@ -58,6 +58,7 @@ class AdmittedModel(Admitted):
     arm: Arm
     proof: Proof
     payload: bytes
+    payload_digest: str
 
     def place(self, leg: int) -> dict[str, Any]:
         """Where in the study a baton of `leg` comes from."""
@@ -107,7 +108,7 @@ def admit(
     laid = lay_here(proposal, request.run, request.surveys)
     check_patients(hospital.policy, proposal, laid.surveys[hospital.name])
     check_itinerary(hospital.policy, hospital.name, laid.arms)
-    found = _admit_model(hospital, proposal, request, laid, message.payload)
+    found = _admit_model(hospital, proposal, request, laid, message)
     pin_run(hospital.home, request.run, proposal.digest, laid.surveys)
     return found
 
@@ -117,10 +118,11 @@ def _admit_model(
     proposal: Proposal,
     request: AskVisit | AskScores,
     laid: Laid,
-    payload: bytes,
+    message: Message,
 ) -> AdmittedModel:
     arm = laid.arm(request.arm)
-    given = (hospital, proposal, request.run, laid, arm, request.proof, payload)
+    sent = (request.proof, message.payload, message.digest)
+    given = (hospital, proposal, request.run, laid, arm, *sent)
     if isinstance(request, AskVisit):
         leg, stop = own_stop(arm, request.leg, hospital.name)
         check_task(hospital.policy, stop.task)

@@ -173,7 +173,7 @@ def _opened(asked: AdmittedModel, before: int, signer: str) -> Baton:
     """What the payload holds, opened: `signer` handed it over as leg `before`'s."""
     return opened(
         asked.payload, asked.proof, asked.place(before), asked.proposal, signer,
-        asked.hospital.name, asked.hospital.keys,
+        asked.hospital.name, asked.hospital.keys, asked.payload_digest,
     )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ is answered; of those that have nothing to do one is kept.
 
 import contextlib
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -14,6 +15,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+ARENAS = "MALLOC_ARENA_MAX"
+"""Holds for a process that carries, not for one that trains."""
 
 OUTGOING = "outgoing"
 
@@ -55,6 +59,10 @@ class _Worker:
             self.timer.cancel()
         self.process.kill()
         self.process.wait()
+        for pipe in (self.process.stdin, self.process.stdout):
+            with contextlib.suppress(OSError):  # what it was to read is of no use any more
+                assert pipe is not None
+                pipe.close()
 
 
 class Workers:
@@ -128,6 +136,7 @@ class Workers:
                 worker.timer.cancel()
                 worker.timer = None
             if worker.process.poll() is not None:
+                worker.end()
                 worker = self._started()
             worker.ticket, worker.has_torch = ticket, worker.has_torch or needs_torch
             self._busy[ticket] = worker
@@ -138,6 +147,7 @@ class Workers:
         with self._lock:
             del self._busy[worker.ticket]
             if worker.process.poll() is not None:
+                worker.end()
                 worker = self._started()
             rest = [worker, *self._idle]
             kept = next((one for one in rest if one.has_torch), worker)
@@ -159,9 +169,10 @@ class Workers:
 
     def _started(self) -> _Worker:
         module = "roundelay.network.hospital.worker"
+        environment = {key: text for key, text in os.environ.items() if key != ARENAS}
         return _Worker(
             subprocess.Popen(
                 [sys.executable, "-m", module, str(self._home)], text=True,
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment,
             )
         )  # fmt: skip

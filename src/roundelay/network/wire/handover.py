@@ -53,6 +53,16 @@ def scored_holder(proposal: Proposal, legs: Sequence[Leg], number: int, before: 
     return COORDINATOR
 
 
+def next_sites(sites: Sequence[str], legs: Sequence[Leg], leg: Leg) -> tuple[str, ...]:
+    """Who has the baton of `leg` next, unless somebody is put off or skipped: the site of the leg
+    after, all sites at the end; nobody where it is put together with others first."""
+    if len(leg.stops) > 1:
+        return ()
+    if leg.index + 1 == len(legs):
+        return tuple(sites)
+    return tuple(stop.site for stop in legs[leg.index + 1].stops)
+
+
 def _one_site(leg: Leg) -> str:
     if len(leg.stops) != 1 or leg.task == "recalibrate":
         raise RefusedError("Merged batons do not travel in a sealed study.")

@@ -63,16 +63,19 @@ class Message:
             )
 
 
-def pack(head: Mapping[str, Any], payload: bytes, keys: Keys) -> Parts:
-    """A message, signed."""
-    signed = canonical_json({**head, "payload": hashlib.sha256(payload).hexdigest()})
+def pack(head: Mapping[str, Any], payload: bytes, keys: Keys, digest: str = "") -> Parts:
+    """A message, signed. `digest` is the payload's, where it is known."""
+    digest = digest or hashlib.sha256(payload).hexdigest()
+    signed = canonical_json({**head, "payload": digest})
     framed = [len(signed).to_bytes(4, "big"), signed, bytes.fromhex(keys.sign(signed))]
     return Parts(b"".join(framed), payload)
 
 
 def payload_of(parts: Parts) -> str:
-    """The digest of a payload; empty where there is none."""
-    return hashlib.sha256(parts.payload).hexdigest() if parts.payload else ""
+    """The digest of its payload, as a message that was packed here names it; empty where it has
+    none."""
+    named = json.loads(parts.head[4:-SIGNATURE])["payload"]
+    return str(named) if parts.payload else ""
 
 
 def unpack(parts: Parts) -> Message:

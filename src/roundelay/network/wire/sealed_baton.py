@@ -90,12 +90,14 @@ def check_proof(proof: Proof, place: Place, proposal: Proposal, signer: str) -> 
 
 
 def opened(
-    data: bytes, proof: Proof, place: Place, proposal: Proposal, signer: str, name: str, keys: Keys
-) -> Baton:
-    """The plain baton. Raises RefusedError where anything about it is not as it should be."""
+    data: bytes, proof: Proof, place: Place, proposal: Proposal, signer: str, name: str, keys: Keys,
+    digest: str = "",
+) -> Baton:  # fmt: skip
+    """The plain baton of `data`, whose `digest` may be known. Raises RefusedError where anything
+    about it is not as it should be."""
     statement = check_proof(proof, place, proposal, signer)
     if statement.sealed:
-        if hashlib.sha256(data).hexdigest() != statement.sealed:
+        if (digest or hashlib.sha256(data).hexdigest()) != statement.sealed:
             raise RefusedError("The sealed baton was altered after it was sealed.")
         data = unseal(data, name, keys, canonical_json(place))
     plain = Baton(data)

@@ -130,6 +130,13 @@ def check_survey(
     return survey
 
 
+def travelling_digest(head: Mapping[str, Any]) -> str:
+    """The digest of the bytes that travel with a request, as the proof in its head states it; empty
+    where it has none."""
+    stated = head["proof"]["statement"] if "proof" in head else {}
+    return str(stated.get("sealed") or stated.get("returned") or "")
+
+
 def parsed_proof(value: Any) -> Proof:
     """The statement of a baton's last holder, without those on stops that came before it.
 
