@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from roundelay.data.survey import SiteSurvey, cohort_digest
-from roundelay.errors import CourierError, NetworkError, RefusedError, SiteAbsentError
+from roundelay.errors import CourierError, NetworkError, SiteAbsentError
 from roundelay.evaluation.scores import PatientScore
 from roundelay.evaluation.thresholds import PatientDices
 from roundelay.network.coordinator.exchange import ask
+from roundelay.network.coordinator.scores import taken_scores
 from roundelay.network.coordinator.surveys import (
     introduced,
     numbers,
@@ -38,10 +39,6 @@ from roundelay.network.wire.proposal import (
     refuse_unfit_study,
 )
 from roundelay.network.wire.replies import (
-    ScoresReply,
-    checked_scores,
-    complaint,
-    parsed_reply,
     progress_of,
 )
 from roundelay.network.wire.sealed_baton import Place, hand_over, opened, proof_of
@@ -131,7 +128,14 @@ class HospitalsCourier:
             payloads[site] = sent.data
         about = f"the scores of its {scoring.split} patients"
         replies = self._ask(heads, about, payloads)
-        return [score for site in sites for score in self._scores(site, replies[site], scoring)]
+        regions = tuple(self._study.data.regions)
+        return [
+            score
+            for site in sites
+            for score in taken_scores(
+                replies[site], self._surveys[site], scoring.split, regions, self._on_event
+            )
+        ]
 
     def threshold_dices(self, baton: Baton, sites: Sequence[str]) -> list[PatientDices]:
         """Raises NetworkError: hospitals do not give them, and such a study was refused."""
@@ -173,16 +177,6 @@ class HospitalsCourier:
             visits.append(with_deferred(found, leg, self._turn, baton, place, self._keys))
         refuse_unlike_sums(leg, visits)
         return visits
-
-    def _scores(self, site: str, reply: Message, scoring: Scoring) -> Sequence[PatientScore]:
-        if said := complaint(reply.head):
-            raise RefusedError(f"{site}: {said[1]}")
-        answer = parsed_reply(ScoresReply, reply.head, site)
-        survey = self._surveys[site]
-        if survey.patients[scoring.split] and not answer.scores:
-            self._on_event(Waiting(site, f"keeps the scores of its {scoring.split} patients"))
-        further = tuple(self._study.data.regions)[1:]
-        return checked_scores(answer, site, scoring.split, survey, further)
 
     def _ask(
         self, heads: Mapping[str, Mapping[str, Any]], about: str,
