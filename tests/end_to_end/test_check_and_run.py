@@ -11,9 +11,11 @@ import torch
 
 from roundelay.cli import results
 from roundelay.cli.app import run_app
+from roundelay.cli.check import in_turn_elsewhere
 from roundelay.phantom.cohort import make_toy
 from roundelay.plan import cost
 from roundelay.running import run as running
+from roundelay.study.file import read_study
 from surveys import TOY
 
 
@@ -44,6 +46,18 @@ BAD = {
     "best of no validation": ([NO_VALIDATION, ("samples = false", 'choose = "best"')], "choose = "),
     "worst of no validation": (
         [NO_VALIDATION, ("samples = false", 'choose = "worst-site"')], "needs validation patients",
+    ),
+    "threshold of no validation": (
+        [NO_VALIDATION, ("samples = false", 'threshold = "validation"')],
+        'threshold = "validation" needs validation patients',
+    ),
+    "a run that isn't at hand": (
+        [('"resnet18_quarter"', f'"resnet18_quarter"\ngoes_on_from = "{"0" * 64}"')],
+        "give that run's folder",
+    ),
+    "a digest of no file": (
+        [('"resnet18_quarter"', f'"resnet18_quarter"\nweights_sha256 = "{"0" * 64}"')],
+        "belongs to weights that are a file",
     ),
     "follow no validation": ([NO_VALIDATION, ("samples = false", 'follow = "round"')], "follow = "),
     "left out unknown": ([("samples = false", 'leave_out = "WEST"')], "'WEST' is no site"),
@@ -217,3 +231,22 @@ def test_the_result_is_written_before_the_pictures(place, monkeypatch):
     assert seen == [True]
     assert run_app(["run", "study.toml", "--out", "RUN", "--resume"]) == 0
     assert (place / "RUN" / "samples" / "samples.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (("batch = 2", "batch = 2\nrecalibrate_batchnorm = true"), True),
+        (("batch = 2", "batch = 2"), False),
+        (('name = "toy"', 'name = "toy"\narms = ["pooled"]'), False),
+    ],
+)
+def test_check_says_what_is_laid_otherwise_under_seal(place, change, told):
+    (place / "study.toml").write_text(without(TOY, change))
+    found = read_study(place / "study.toml")
+    surveys = dict.fromkeys(("NORTH", "EAST"))
+
+    said = in_turn_elsewhere(found, surveys)
+
+    assert bool(said) is told
+    assert not told or "2 hand-overs for each model in place of one leg" in said[0]

@@ -6,6 +6,8 @@ from pathlib import Path
 from roundelay.cli import results, show
 from roundelay.cli.progress import duration
 from roundelay.data.survey import SPLITS, SiteSurvey
+from roundelay.errors import NetworkError
+from roundelay.network.wire.proposal import refuse_unfit_study
 from roundelay.plan.arms import Arm
 from roundelay.plan.cost import Cost, cached_bytes, planned_bytes
 from roundelay.plan.itinerary import as_json
@@ -42,13 +44,28 @@ def _check(plan: RunPlan, json_: bool) -> None:
                 "memory": cost.memory,
                 "cache": cached_bytes(study, surveys),
                 "left_out": [one.as_json() for one in plan.left_out],
-                "notices": plan.notices,
+                "notices": [*plan.notices, *in_turn_elsewhere(study, surveys)],
             }
         )
         return
     _print(study, surveys, arms, cost, str(machine))
-    for notice in plan.notices:
+    for notice in (*plan.notices, *in_turn_elsewhere(study, surveys)):
         show.line(f"Note: {notice}")
+
+
+def in_turn_elsewhere(study: Study, surveys: Mapping[str, SiteSurvey]) -> tuple[str, ...]:
+    """What is laid otherwise between hospitals, of a study that could go there."""
+    if not study.recipe.recalibrate_batchnorm or study.courier.seal == "none":
+        return ()
+    try:
+        refuse_unfit_study(study)
+    except NetworkError:
+        return ()
+    return (
+        "The itineraries are those of this machine. Submitted between hospitals under seal, the"
+        f" BatchNorm recalibration goes from one to the next, {len(surveys)} hand-overs for each"
+        " model in place of one leg side by side; the model is the same.",
+    )
 
 
 def _print(

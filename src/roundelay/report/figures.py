@@ -124,19 +124,20 @@ def losses(arm: ArmRun) -> tuple[list[int], list[float]]:
 
 def draw_validation(run: Run) -> str | None:
     """Validation Dice, mean over hospitals, of every arm that was followed."""
+    seed = run.arms[0].seed if run.arms else None
     arms = [
-        a for a in run.arms if len(a.validations) > 1 and a.seed == run.arms[0].seed and not a.site
-    ]
+        (arm, rows)  # hospitals may keep their scores, all of them
+        for arm in run.arms
+        if arm.seed == seed and not arm.site
+        and len(rows := [row for row in arm.validations if row.dice]) > 1
+    ]  # fmt: skip
     if not arms:
         return None
 
     def paint(axes: Any) -> None:
-        for arm in arms:
-            xs = [(validation.leg + 1) / len(arm.legs) for validation in arm.validations]
-            ys = [
-                sum(validation.dice.values()) / len(validation.dice)
-                for validation in arm.validations
-            ]
+        for arm, rows in arms:
+            xs = [(row.leg + 1) / len(arm.legs) for row in rows]
+            ys = [sum(row.dice.values()) / len(row.dice) for row in rows]
             axes.plot(
                 xs, ys, "o-", ms=3.5, lw=1.4, color=colour_of(run, arm.method), label=arm.method
             )
@@ -153,7 +154,9 @@ def draw_matrix(run: Run, arm: ArmRun) -> str | None:
     """What the model knew at each hospital after each hand-over; the one just visited is framed."""
     if len(arm.validations) < 2:
         return None
-    sites = [site for site in run.sites if site in arm.validations[0].dice]
+    sites = [site for site in run.sites if all(site in row.dice for row in arm.validations)]
+    if not sites:
+        return None
     values = [[validation.dice[site] for validation in arm.validations] for site in sites]
     crowd = is_crowd(len(sites))
 

@@ -151,4 +151,6 @@ def _told(group: Group) -> str:
 
 def _alone(found: Sequence[Group]) -> str:
     names = [group.name for group in found if group.kind == "hospital" and group.patients == 1]
+    if is_crowd(len(names)):
+        return f" {len(names)} hospitals of one patient are neither."
     return f" Hospitals of one patient are neither: {', '.join(names)}." if names else ""

@@ -1,11 +1,12 @@
 """What validation after each round shows: would more rounds help, and what does a choice cost?"""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from statistics import fmean
 
 from roundelay.evaluation.rounds import Progress, by_rule, changes, progress, worst_site
 from roundelay.records.contents import ArmRun, Run
 from roundelay.report.blocks import Block, Cell, Items, Section, Table, Text, cells
+from roundelay.report.crowds import is_crowd
 from roundelay.study.study import Study
 
 NOT_FOLLOWED = (
@@ -98,10 +99,22 @@ def _cost(arm: ArmRun) -> str:
             f"{arm.label}: round {taken.round} is best by the worst hospital and by the mean: the"
             " choice cost nobody anything."
         )
-    each = ", ".join(f"{site} {value:+.3f}" for site, value in changes(taken, other).items())
+    each = _each(changes(taken, other))
     mean = fmean(taken.dice.values()) - fmean(other.dice.values())
     return (
         f"{arm.label}: choosing round {taken.round} by the worst hospital, and not round"
         f" {other.round} by the mean, changed each hospital's validation Dice by {each}"
         f" (mean {mean:+.3f})."
     )
+
+
+def _each(found: Mapping[str, float]) -> str:
+    """Every hospital's change; of very many the largest loss and gain."""
+    rows = (
+        sorted(found.items(), key=lambda item: item[1]) if is_crowd(len(found)) else found.items()
+    )
+    named = [f"{site} {value:+.3f}" for site, value in rows]
+    if not is_crowd(len(named)):
+        return ", ".join(named)
+    lost = sum(value < 0 for value in found.values())
+    return f"{named[0]} to {named[-1]}, less at {lost} of {len(named)} hospitals"

@@ -72,6 +72,27 @@ def test_where_no_round_can_be_taken_nothing_is_set_side_by_side(run):
     assert not choice_section(replace(run, study=study)).blocks
 
 
+def test_of_very_many_hospitals_the_largest_changes_are_named(run):
+    sites = [f"S{i:02}" for i in range(40)]
+    before, after = ({s: v for s in sites} for v in (0.6, 0.5))
+    before["S00"], after["S00"] = 0.1, 0.4
+    rows = tuple(
+        Validation(leg, leg, (), dice, dict.fromkeys(sites, 2))
+        for leg, dice in ((1, before), (2, after))
+    )
+
+    (said,) = choice_section(changed(run, rows, choose="worst-site")).blocks[0].rows
+
+    assert "by S01 -0.100 to S00 +0.300, less at 39 of 40 hospitals (mean -0.090)" in said
+
+
+def test_a_page_is_drawn_where_hospitals_keep_all_scores_of_their_validation(run):
+    kept = tuple(replace(one, dice={}, patients={}) for one in FALLING)
+    followed = changed(run, kept, follow="round", choose="last")
+
+    assert lay_page(followed).sections and progress_blocks(followed) == []
+
+
 def test_what_is_not_followed_says_how_to_follow_it(run):
     quiet = changed(run, (), choose="last")
 
