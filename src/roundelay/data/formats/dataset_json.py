@@ -16,7 +16,7 @@ NAME = "dataset.json"
 IGNORE = "ignore"
 """The label of voxels that nobody marked: nnU-Net learns nothing from them."""
 
-ENDINGS = (".nii.gz", ".nii")
+ENDINGS = (".nii.gz", ".nii", ".nrrd", ".mha")
 
 CONVERT = "nnUNetv2_convert_old_nnUNet_dataset writes version 2"
 

@@ -80,5 +80,5 @@ def named_file(folder: Path, value: Any, where: str) -> Path:
 
 
 def stem_of(path: Path) -> str:
-    """A file's name without ``.nii`` or ``.nii.gz``."""
-    return re.sub(r"\.nii(\.gz)?$", "", path.name, flags=re.IGNORECASE)
+    """A file's name without ``.nii``, ``.nii.gz``, ``.nrrd`` or ``.mha``."""
+    return re.sub(r"\.(nii(\.gz)?|nrrd|mha)$", "", path.name, flags=re.IGNORECASE)

@@ -9,6 +9,7 @@ import numpy as np
 from nibabel import nifti1
 from numpy.typing import NDArray
 
+from roundelay.data.formats.itk_file import READERS, itk_bytes
 from roundelay.data.formats.nifti_file import NiftiFile, read_file, read_header
 from roundelay.data.formats.one_grid import of_one_type, resampled
 from roundelay.data.grids import corner_distance, same_place
@@ -103,25 +104,30 @@ def _numbers(
 
 
 def mask_names(patient: Patient) -> list[str]:
-    """One file an exam."""
-    return [f"{patient.id.file_name}.nii.gz"]
+    """One file an exam, of the kind of its first channel's."""
+    kind = patient.images[0].suffix.lower()
+    return [f"{patient.id.file_name}{kind if kind in READERS else '.nii.gz'}"]
 
 
 def mask_files(patient: Patient, volume: Volume, regions: NDArray[np.bool_]) -> dict[str, bytes]:
-    """Regions bool ``[region, slice, row, column]`` as one NIfTI file on the exam's grid: its
-    shape, its sform and qform with their codes, slope 1; values as the site numbers them."""
+    """Regions bool ``[region, slice, row, column]`` as one file on the exam's grid, values as the
+    site numbers them: NIfTI of its shape, its sform and qform with their codes, slope 1; or of the
+    exam's own kind."""
     grid = volume.grid
     assert grid is not None
     values = label_values(regions, patient.settings)
     labels = np.ascontiguousarray(grid.to_file(values))
+    (name,) = mask_names(patient)
+    if (kind := Path(name).suffix) in READERS:
+        return {name: itk_bytes(labels, np.array(grid.affine), kind)}
     header = read_header(_leading(patient)).image.header
     image = NIFTI1.Nifti1Image(labels, np.array(grid.affine), dtype=labels.dtype)
-    for name in ("sform", "qform"):
-        affine, code = getattr(header, f"get_{name}")(coded=True)
-        getattr(image, f"set_{name}")(affine, code, update_affine=False)
+    for form in ("sform", "qform"):
+        affine, code = getattr(header, f"get_{form}")(coded=True)
+        getattr(image, f"set_{form}")(affine, code, update_affine=False)
     image.header.set_slope_inter(1, 0)
     image.header.set_xyzt_units("mm")
-    return {mask_names(patient)[0]: _packed(image)}
+    return {name: _packed(image)}
 
 
 def probability_files(

@@ -15,6 +15,7 @@ from nibabel.spatialimages import HeaderDataError
 from nibabel.wrapstruct import WrapStructError
 from numpy.typing import NDArray
 
+from roundelay.data.formats.itk_file import is_itk, itk_header, itk_image
 from roundelay.data.grids import Grid, corner_distance, grid_of, voxel_sizes
 from roundelay.errors import DataError
 from roundelay.files.reading import read_bytes
@@ -40,7 +41,8 @@ Image = nib.nifti1.Nifti1Image
 
 @dataclass(frozen=True)
 class NiftiFile:
-    """A file's header, and its voxels where all of it was read."""
+    """A file's header, and its voxels where all of it was read. NRRD and MHA are as if they were
+    NIfTI."""
 
     path: Path
     image: Image
@@ -106,6 +108,8 @@ def read_header(path: Path) -> NiftiFile:
     except (OSError, ValueError) as error:
         raise DataError(f"{path} can't be read: {error}.") from error
     _refuse_others(path, start)
+    if is_itk(path):
+        return NiftiFile(path, itk_header(path, start))
     if start.startswith(GZIP):
         try:
             start = zlib.decompressobj(wbits=31).decompress(start, HEADER)
@@ -119,6 +123,8 @@ def read_file(path: Path) -> NiftiFile:
     alone. Raises DataError."""
     data = read_bytes(path, DataError)
     _refuse_others(path, data)
+    if is_itk(path):
+        return NiftiFile(path, itk_image(path, data))
     if not data.startswith(GZIP):
         return NiftiFile(path, _whole(path, _image(path, data), len(data)))
     needed = _needed(read_header(path).image)

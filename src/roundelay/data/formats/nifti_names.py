@@ -10,7 +10,8 @@ from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
 
-NIFTI = re.compile(r"(?P<stem>.+?)\.nii(\.gz)?", re.IGNORECASE)
+NIFTI = re.compile(r"(?P<stem>.+?)\.(nii(\.gz)?|nrrd|nhdr|mha|mhd)", re.IGNORECASE)
+"""Files of volumes: NIfTI, and what is read as if it were."""
 
 FAMILIES: dict[str, tuple[str, ...]] = {
     "t1ce": ("t1ce", "t1c", "t1gd", "t1post", "t1_ce", "t1_gd", "t1_post"),
@@ -85,7 +86,9 @@ def of_channel(files: Sequence[Named], name: str) -> tuple[Named, ...]:
     channel is called.
     """
     if any(sign in name for sign in "*?["):
-        pattern = name.lower().removesuffix(".gz").removesuffix(".nii")
+        pattern = name.lower().removesuffix(".gz")
+        for ending in (".nii", ".nrrd", ".mha"):
+            pattern = pattern.removesuffix(ending)
         return tuple(one for one in files if fnmatchcase(one.stem.lower(), pattern))
     family = next((own for own, all_ in FAMILIES.items() if name.lower() in all_), None)
     return _best(files, lambda one: _fits_channel(one, name.lower(), family))

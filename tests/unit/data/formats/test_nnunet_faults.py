@@ -131,7 +131,7 @@ class TestFaults:
         refused(root, match)
 
     def test_all_faults_of_the_file_are_said_at_once(self, root):
-        change(root, labels=[], numTraining="x", file_ending=".mha")
+        change(root, labels=[], numTraining="x", file_ending=".tif")
 
         assert len(refused(root, "3 faults").faults) == 3
 
