@@ -1,5 +1,6 @@
 """Training at one site: load, digest what was loaded, fit, pack."""
 
+from roundelay.learning.ahead import ahead
 from roundelay.learning.fedprox import pull_of
 from roundelay.learning.fit import Hooks, all_of, fit
 from roundelay.learning.optimiser import Adam, load_optimiser, optimiser_arrays
@@ -49,7 +50,7 @@ def train_model(site: LocalSite, stop: Stop, baton: Baton, on_step: OnStep) -> W
     loss = fit(
         model,
         optimiser,
-        batches_of(site, stop),
+        ahead(batches_of(site, stop), site.machine),
         stop=stop,
         recipe=recipe,
         machine=site.machine,
