@@ -1,4 +1,4 @@
-"""Cyclic weight transfer by NVIDIA FLARE's recipe: its simulator, or its processes on one machine."""
+"""Cyclic weight transfer by the recipe of NVIDIA FLARE: simulator, or processes on one machine."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""What every peer trains: the same network, one step on a site's two slices; the ends noted down."""
+"""What every peer trains: one network, a step on two slices of a site; the ends noted down."""
 
 import json
 import os
