@@ -21,9 +21,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from memory import Peak  # noqa: E402
-
-from roundelay.phantom.cohort import make_phantom  # noqa: E402
+from memory import Peak
+from roundelay.phantom.cohort import make_phantom
+from roundelay.phantom.scanner import HOSPITALS
 
 RESULTS = Path(__file__).parent / "results" / "ray_handovers.json"
 SCENARIOS = {5: ("resnext50_32x4d", 2), 50: ("resnet18", 1)}
@@ -54,7 +54,7 @@ def measure(place: Path, root: Path, count: int, courier: str) -> dict[str, obje
     """One run by the command line."""
     encoder, rounds = SCENARIOS[count]
     study, out = place / "study.toml", place / "RUN"
-    sites = "institutions" if count == 5 else f"chunks:{count}"
+    sites = "institution" if count == 5 else f"chunks:{count}"
     study.write_text(
         STUDY.format(root=root, sites=sites, encoder=encoder, rounds=rounds, courier=courier)
     )
@@ -98,10 +98,9 @@ def main() -> None:
     given = parser.parse_args()
     rows = []
     with tempfile.TemporaryDirectory() as folder:
-        root = make_phantom(Path(folder) / "phantom")
-        for count, run, courier in itertools.product(
-            given.sites, range(given.runs), given.courier
-        ):
+        patients = {name: 2 * hospital.patients for name, hospital in HOSPITALS.items()}
+        root = make_phantom(Path(folder) / "phantom", patients=patients, slices=8)
+        for count, run, courier in itertools.product(given.sites, range(given.runs), given.courier):
             place = Path(folder) / f"{count}-{courier}-{run}"
             place.mkdir()
             rows.append(measure(place, root, count, courier))
