@@ -18,6 +18,7 @@ from roundelay.cli.options import (
 from roundelay.cli.progress import Watch
 from roundelay.errors import UserError
 from roundelay.learning.cpu.heap import keep_freed_memory
+from roundelay.study.study import Study
 
 
 def run(
@@ -51,15 +52,22 @@ def run(
         return
     # Before torch: a broken study is answered at once.
     found = read_study(study, data=data, folds=folds, changes=changes or ())
-    keep_freed_memory()
-    if leave_one_site_out:
-        several.leave_out(found, out, resume=resume, device=device, json_=json_)
-        return
-    if found.data.folds and found.data.test_fold is None:
-        several.cross_validate(found, out, resume=resume, device=device, json_=json_)
-        return
+    if found.courier.kind == "here":  # elsewhere this process only hands on
+        keep_freed_memory()
+    from roundelay.couriers import ahead
+
+    with ahead(found):  # Ray, where the study wants it, and PyTorch come up side by side
+        if leave_one_site_out:
+            several.leave_out(found, out, resume=resume, device=device, json_=json_)
+        elif found.data.folds and found.data.test_fold is None:
+            several.cross_validate(found, out, resume=resume, device=device, json_=json_)
+        else:
+            _run_once(found, out, resume=resume, device=device, json_=json_)
+
+
+def _run_once(study: Study, out: Path, *, resume: bool, device: str, json_: bool) -> None:
     from roundelay.running.run import run_study
 
     with Watch(quiet=json_) as watch:
-        result = run_study(found, out, resume=resume, device=device, on_event=watch.event)
+        result = run_study(study, out, resume=resume, device=device, on_event=watch.event)
     results.ended(result.as_json(), out, json_=json_)

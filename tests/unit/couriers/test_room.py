@@ -26,14 +26,20 @@ TWO_CORES = [{"CPU": 2.0, "memory": 1e9}]
     ],
 )
 def test_there_are_as_many_workers_as_their_threads_have_cores(nodes, threads, abreast, cpus):
-    assert lane_of_all(nodes, {}, threads=threads, gpus=True) == Lane(abreast, cpus, 0)
+    assert lane_of_all(nodes, {}, widest=9, threads=threads, gpus=True) == Lane(abreast, cpus, 0)
 
 
 def test_there_is_a_worker_for_each_gpu_and_it_has_all_of_it():
     nodes = [{"CPU": 8.0, "GPU": 2.0}, {"CPU": 8.0, "GPU": 1.0}]
 
-    assert lane_of_all(nodes, {}, threads=8, gpus=True) == Lane(3, 0, 1.0)
-    assert lane_of_all(nodes, {}, threads=8, gpus=False) == Lane(2, 8, 0)
+    assert lane_of_all(nodes, {}, widest=9, threads=8, gpus=True) == Lane(3, 0, 1.0)
+    assert lane_of_all(nodes, {}, widest=9, threads=8, gpus=False) == Lane(2, 8, 0)
+
+
+@pytest.mark.parametrize("nodes", [[{"CPU": 64.0}], [{"CPU": 8.0, "GPU": 8.0}]])
+def test_there_are_no_more_workers_than_the_widest_leg_has_stops(nodes):
+    assert lane_of_all(nodes, {}, widest=1, threads=1, gpus=True).abreast == 1
+    assert lane_of_all(nodes, {}, widest=5, threads=1, gpus=True).abreast == 5
 
 
 def test_pinned_sites_share_the_gpus_of_their_node_and_leave_room_for_another_worker():
@@ -43,7 +49,7 @@ def test_pinned_sites_share_the_gpus_of_their_node_and_leave_room_for_another_wo
     assert lane_of_pin(nodes, pins, "here", threads=8, gpus=True) == Lane(
         1, 0, 0.3333, {"here": 0.0001}
     )
-    assert lane_of_all(nodes, pins, threads=8, gpus=True) == Lane(2, 0, 0.3333)
+    assert lane_of_all(nodes, pins, widest=9, threads=8, gpus=True) == Lane(2, 0, 0.3333)
 
 
 def test_sites_pinned_to_one_node_wait_for_one_another_where_it_has_too_few_cores():

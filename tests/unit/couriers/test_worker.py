@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from roundelay.couriers.ray import worker
+from roundelay.couriers.ray import turns
 from roundelay.couriers.ray.worker import Setting, Worker
 from roundelay.errors import UserError
 from roundelay.learning.machine import Machine
@@ -21,20 +21,20 @@ def ask(monkeypatch, tmp_path):
     """Ask a process on a machine with these devices; what it opened its patients with."""
     opened, set_up = [], []
     monkeypatch.setattr(
-        worker, "set_up_process", lambda *given, **named: set_up.append((given, named))
+        turns, "set_up_process", lambda *given, **named: set_up.append((given, named))
     )
     monkeypatch.setattr(
-        worker,
+        turns,
         "open_local_site",
         lambda *_, machine, **__: opened.append(machine) or SimpleNamespace(patients=()),
     )
-    monkeypatch.setattr(worker, "survey", lambda _: "counted")
+    monkeypatch.setattr(turns, "survey", lambda _: "counted")
 
     def ask_one(machine, device, gpu=False):
         monkeypatch.setattr("torch.cuda.is_available", lambda: gpu)
         plan = study(recipe={"deterministic": True})
-        process = Worker(Setting(plan, tmp_path, machine, device, 3))
-        return process.survey("NORTH", ())[0], opened, set_up
+        setting = Setting(plan, tmp_path, machine, device, 3)
+        return Worker().take("survey", setting, "NORTH", ())[0], opened, set_up
 
     return ask_one
 
@@ -71,7 +71,7 @@ TURNS = """
 import gc, json, sys, weakref
 from pathlib import Path
 import numpy as np
-from roundelay.couriers.ray import worker
+from roundelay.couriers.ray import turns
 from roundelay.couriers.ray.worker import Setting, Worker
 from roundelay.data import slice_cache
 from roundelay.learning.machine import machine_on
@@ -85,10 +85,10 @@ plan, home = Study.model_validate_json(sys.argv[1]), Path(sys.argv[2])
 sites = open_sites(plan)
 touched, met = [], []
 sys.addaudithook(lambda event, args: touched.append(str(args[0])) if event == "open" else None)
-at_hand, place = worker.at_hand, training.load_model
-worker.at_hand = lambda *a, **k: met.append(weakref.ref((one := at_hand(*a, **k)).cache)) or one
+at_hand, place = turns.at_hand, training.load_model
+turns.at_hand = lambda *a, **k: met.append(weakref.ref((one := at_hand(*a, **k)).cache)) or one
 training.load_model = lambda *a: met.append(weakref.ref(one := place(*a))) or one
-taking = Worker(Setting(plan, home, machine_on("cpu", False, False), "cpu", 1))
+taking, setting = Worker(), Setting(plan, home, machine_on("cpu", False, False), "cpu", 1)
 gc.disable()  # what is let go of is, without luck
 
 told = {}
@@ -100,17 +100,17 @@ def after(site, verb):
 
 found = {}
 for site in sites:
-    counts, found[site], _ = taking.survey(site, sites[site])[0].value
+    counts, found[site], _ = taking.take("survey", setting, site, sites[site])[0].value
     found[site] = counts, found[site]
     after(site, "survey")
 legs = lay(plan, {site: counts for site, (counts, _) in found.items()})[0].legs
 data = np.frombuffer(start_baton(plan, 0).data, np.uint8)
 for leg in legs:
     (stop,) = leg.stops
-    answer, data = taking.train(stop.site, found[stop.site][1], data, stop)
+    answer, data = taking.take("train", setting, stop.site, found[stop.site][1], data, stop)
     assert answer.error is None, answer
     after(stop.site, "train")
-    answer, _ = taking.evaluate(stop.site, found[stop.site][1], data, "test")
+    answer, _ = taking.take("evaluate", setting, stop.site, found[stop.site][1], data, "test")
     assert answer.error is None, answer
     after(stop.site, "evaluate")
 print(json.dumps(told))

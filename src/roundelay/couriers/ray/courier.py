@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from roundelay.couriers.ray.ahead import taken_over, worker_in
 from roundelay.couriers.ray.pool import Call, Pool
 from roundelay.couriers.ray.room import (
     Lane,
@@ -22,7 +23,7 @@ from roundelay.couriers.ray.room import (
     refuse_unoffered,
 )
 from roundelay.couriers.ray.start import import_ray, start
-from roundelay.couriers.ray.worker import Setting, Worker, viewed
+from roundelay.couriers.ray.worker import Setting, viewed
 from roundelay.data.left_out import refuse, together
 from roundelay.data.patients import Patient
 from roundelay.data.remarks import remarks_of
@@ -36,6 +37,7 @@ from roundelay.plan.progress import OnStep
 from roundelay.relay.baton import Baton
 from roundelay.relay.courier import Scoring, Visit
 from roundelay.site.cohort import open_cohort
+from roundelay.study.sections import MOST_SITES, PARALLEL
 from roundelay.study.study import Study
 
 
@@ -54,7 +56,9 @@ class ClusterCourier:
             self._device = "auto" if machine.device == find_device("auto") else machine.device
             self._setting = Setting(study, home.absolute(), machine, self._device, self._threads)
             self._pool = Pool(self._ray, self._launch, self._lane, on_step)
-            self._pool.start_ahead(self._pins)  # beside the reading of the cohort
+            self._pool.start_ahead(
+                self._pins, taken_over(self._ray)
+            )  # beside the reading of the cohort
             self._cohort = open_cohort(study)
             refuse_strange_pins(self._pins, self._cohort.sites)
         except BaseException:
@@ -119,7 +123,7 @@ class ClusterCourier:
     def _take(self, turns: Sequence[tuple[str, str, tuple[Any, ...], str]]) -> list[Any]:
         return self._pool.take(
             [
-                Call(site, verb, (site, *given), says, self._pins.get(site, ""))
+                Call(site, verb, (self._setting, site, *given), says, self._pins.get(site, ""))
                 for site, verb, given, says in turns
             ]
         )
@@ -137,17 +141,21 @@ class ClusterCourier:
         return self._held[1]
 
     def _launch(self, lane: Lane) -> Any:
-        kind = self._ray.remote(
-            num_cpus=lane.cpus,
-            num_gpus=lane.gpus,
-            resources=dict(lane.resources),
-            concurrency_groups={"watch": 1},
+        # On this machine alone no core is reserved: nobody else takes turns here.
+        cpus = lane.cpus if self._setting.study.courier.address else 0
+        kind = worker_in(
+            self._ray, num_cpus=cpus, num_gpus=lane.gpus, resources=dict(lane.resources)
         )
-        return kind(Worker).remote(self._setting)
+        return kind.remote()
 
     def _lane(self, name: str) -> Lane:
         nodes = nodes_of(self._ray)
         given: dict[str, Any] = {"threads": self._threads, "gpus": self._device != "cpu"}
         if name:
             return lane_of_pin(nodes, self._pins, name, **given)
-        return lane_of_all(nodes, self._pins, **given)
+        return lane_of_all(nodes, self._pins, widest=self._widest(), **given)
+
+    def _widest(self) -> int:
+        """How many stops the widest leg that trains may have: a relay needs one worker alone. For
+        what is over soon, counting patients and scores and BatchNorm, no more are started."""
+        return MOST_SITES if set(PARALLEL) & set(self._setting.study.arms) else 1

@@ -79,11 +79,14 @@ class Pool:
         self._turns: list[Turn] = []
         self._last: dict[str, Running] = {}
 
-    def start_ahead(self, pins: Mapping[str, str]) -> None:
-        """Have workers come up before there is a turn to take: those of pinned sites, or one."""
+    def start_ahead(self, pins: Mapping[str, str], there: Any = None) -> None:
+        """Have workers come up before there is a turn to take: those of pinned sites, or one; none
+        where one is `there` already."""
         for site, name in pins.items():
             self._start(name, site)
-        if not pins:
+        if there is not None:
+            self._workers.append(Running(there, there.process.remote(), "", None))
+        elif not pins:
             self._start("", None)
 
     def take(self, calls: Sequence[Call]) -> list[tuple[Any, Any, Any]]:
@@ -127,8 +130,8 @@ class Pool:
                 site = call.site if call.lane else None
                 free = [w for w in self._free() if (w.lane, w.site) == (call.lane, site)]
                 worker = free[0] if free else self._start(call.lane, site)
-                ask = getattr(worker.actor, call.verb).options(num_returns=2)
-                self._turns.append(Turn(call, worker, ask.remote(*call.arguments)))
+                ask = worker.actor.take.options(num_returns=2)
+                self._turns.append(Turn(call, worker, ask.remote(call.verb, *call.arguments)))
                 self._last[call.site] = worker
 
     def _free(self) -> list[Running]:

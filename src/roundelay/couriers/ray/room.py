@@ -45,18 +45,20 @@ def nodes_of(ray: Any) -> list[Node]:
 
 
 def lane_of_all(
-    nodes: Sequence[Node], pins: Mapping[str, str], *, threads: int, gpus: bool
+    nodes: Sequence[Node], pins: Mapping[str, str], *, widest: int, threads: int, gpus: bool
 ) -> Lane:
-    """Of the sites that stand anywhere: a worker for each GPU, or for each `threads` cores.
+    """Of the sites that stand anywhere: a worker for each GPU, or for each `threads` cores, but no
+    more than the `widest` leg has stops.
 
     More would be slower: threads that wait for a core do so by spinning.
     """
     if gpus and (most := _count(nodes, "GPU")):
-        return Lane(most, 0, _share(nodes, pins))
+        return Lane(min(most, widest), 0, _share(nodes, pins))
     cores = [int(node.get("CPU", 0)) for node in nodes]
     # A node that offers fewer than the threads takes one worker that reserves all of it.
     each = min(threads, max(cores, default=0))
-    return Lane(max(sum(c // each for c in cores if each), 1), each, 0)
+    most = sum(count // each for count in cores if each)
+    return Lane(max(min(most, widest), 1), each, 0)
 
 
 def lane_of_pin(
