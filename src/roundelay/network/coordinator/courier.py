@@ -227,14 +227,8 @@ class HospitalsCourier:
         return self._head(kind, site, arm=arm, leg=leg, proof=proof, surveys=surveys, **more)
 
     def _place(self, arm: str, leg: int) -> dict[str, Any]:
-        cohort = cohort_digest(self._surveys)
-        return {
-            "run": self._run,
-            "proposal": self._proposal.digest,
-            "cohort": cohort,
-            "arm": arm,
-            "leg": leg,
-        }
+        own = {"run": self._run, "proposal": self._proposal.digest}
+        return {**own, "cohort": cohort_digest(self._surveys), "arm": arm, "leg": leg}
 
     def _head(self, kind: str, site: str, **more: Any) -> dict[str, Any]:
         proposal = self._proposal.as_json()
