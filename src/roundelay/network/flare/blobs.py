@@ -76,6 +76,9 @@ class Blobs:
         """Take a file of these bytes, which then is no longer where it was."""
         file.replace(self.path(digest))
 
+    def remove(self, digest: str) -> None:
+        self.path(digest).unlink(missing_ok=True)
+
     def keep_only(self, digests: set[str]) -> None:
         """Remove all others that are whole."""
         for file in self._folder.iterdir():

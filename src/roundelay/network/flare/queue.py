@@ -39,13 +39,15 @@ NO_BYTES = b""
 @dataclass(slots=True)
 class Live:
     """What was heard of a request since the server began: `start` names the site's beginning with
-    it, `pieces` how many pieces of it have moved, `too_large` an answer that may not come."""
+    it, `pieces` which pieces of it have moved, `too_large` an answer that may not come, `out` the
+    payload that its site sends."""
 
     start: str = ""
     told: dict[str, Any] = field(default_factory=dict)
     lost: bool = False
     pieces: set[tuple[str, int]] = field(default_factory=set)
     too_large: int = 0
+    out: str = ""
     moved: float = field(default_factory=time.monotonic)
     heard: float = field(default_factory=time.monotonic)
 
@@ -88,8 +90,10 @@ class RequestQueue:
 
     def _send(self, who: str, asked: SentPiece, data: bytes) -> Reply:
         request = self._request(who, asked.key)
-        if who != COORDINATOR and asked.size > request.most:
-            return self._refuse_too_large(request, asked.size)
+        if who != COORDINATOR:
+            self._refuse_much(request, asked)
+        elif (asked.payload, asked.size) != (request.payload, request.size):
+            raise RefusedError("That payload does not belong to this request.")
         self._blobs.add(asked.payload, asked.size, asked.index, bytes(data), by=who)
         if who == COORDINATOR:
             if self._blobs.has(asked.payload):
@@ -97,6 +101,15 @@ class RequestQueue:
         else:
             self._moved(request, ("sent", asked.index))
         return {}, NO_BYTES
+
+    def _refuse_much(self, request: Waiting, asked: SentPiece) -> None:
+        """Of each request a site may have one payload here, no larger than its answer may be."""
+        if asked.size > request.most:
+            self._refuse_too_large(request, asked.size)
+        live = self._of(request.key)
+        if live.out not in ("", asked.payload) and live.out not in self._spool.payloads():
+            self._blobs.remove(live.out)
+        live.out = asked.payload
 
     def _look(self, who: str, asked: Keys, data: bytes) -> Reply:
         now = time.monotonic()

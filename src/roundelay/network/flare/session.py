@@ -44,11 +44,20 @@ class Session:
     def is_open(self) -> bool:
         return self._api is not None
 
-    def ask(self, topic: str, values: dict[str, Any], data: bytes = b"") -> Reply:
-        """One call to the server. Raises CourierError where it stays away, or says no."""
+    def ask(
+        self,
+        topic: str,
+        values: dict[str, Any],
+        data: bytes = b"",
+        *,
+        patience: float | None = None,
+    ) -> Reply:
+        """One call to the server. Raises CourierError where it stays away for `patience` seconds,
+        the session's own unless said otherwise, or says no."""
         from roundelay.network.flare.channel import call
 
-        until, away = time.monotonic() + self._patience, False
+        patience = self._patience if patience is None else patience
+        until, away = time.monotonic() + patience, False
         while True:
             try:
                 with self._lock:  # several pieces travel at once

@@ -60,8 +60,8 @@ class FlareTransport:
                 if any(delivery.answer is None for delivery in waiting):
                     time.sleep(POLL)
         except Exception:
-            with contextlib.suppress(CourierError):  # the first error is the one to tell
-                self._remove([delivery.request.key for delivery in deliveries])
+            keys = [delivery.request.key for delivery in deliveries]
+            self._if_it_goes("remove", {"keys": keys})
             raise
         return [delivery.answer for delivery in deliveries if delivery.answer is not None]
 
@@ -76,10 +76,14 @@ class FlareTransport:
 
     def close(self) -> None:
         """Free the server's disk, then let go of the session."""
-        if self._session.is_open:
-            with contextlib.suppress(CourierError, NetworkError):
-                self._session.ask("clear", {})
+        self._if_it_goes("clear", {})
         self._session.close()
+
+    def _if_it_goes(self, topic: str, values: dict[str, Any]) -> None:
+        """A call that frees the server's disk; one that is away is not waited for once more."""
+        if self._session.is_open:
+            with contextlib.suppress(CourierError, NetworkError):  # the first error is told
+                self._session.ask(topic, values, patience=0.0)
 
     def _states(self, keys: Sequence[str]) -> Mapping[str, dict[str, Any] | None]:
         found, _ = self._session.ask("look", {"keys": list(keys)})
@@ -122,7 +126,7 @@ class FlareTransport:
             self._take(delivery, state["payload"], state["size"])
             return
         if state["lost"]:
-            self._again(delivery, "was lost: its process ended")
+            self._again(delivery, "was lost: its process ended, or its bytes could not be moved")
             return
         if state["start"] != delivery.start:
             self._begun(delivery, state["start"])
