@@ -95,6 +95,8 @@ def goes_home(baton: Baton) -> Baton:
     if baton.sealed:
         return baton
     arrays, wire = baton.read()
+    if baton.proof is None and all(name.startswith(MODEL) for name in arrays):
+        return baton  # its bytes, without a copy
     return join(wire, model=_final(arrays))
 
 

@@ -145,3 +145,11 @@ def test_on_a_sites_turn_no_file_of_another_is_opened_and_then_nothing_is_kept(t
         kept |= {(site, exam) for exam in exams}
         assert not mapped and not any(alive), turn
     assert len({owner for owner, _ in kept}) == 2
+
+
+def test_what_starts_ahead_of_a_run_imports_no_torch():
+    asked = "import sys, roundelay.couriers.ray.ahead; print('torch' in sys.modules)"
+
+    done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
+
+    assert done.stdout.strip() == "False"
