@@ -9,8 +9,10 @@ from parties import until
 from roundelay.errors import RefusedError
 from roundelay.network.flare.answering import Answering
 from roundelay.network.flare.blobs import PIECE, Blobs, in_order
+from roundelay.network.flare.calls import Looked
 from roundelay.network.flare.queue import RequestQueue
 from roundelay.network.hospital.workers import Worked, WorkerLostError
+from roundelay.network.wire.parsing import parsed
 from roundelay.records.signatures import COORDINATOR
 
 KEY, OTHER = "a" * 64, "b" * 64
@@ -216,3 +218,53 @@ def test_pieces_are_given_in_their_order_and_few_are_held():
         assert number == index
         held.discard(index)
     assert max(most) <= 4
+
+
+GOOD = {
+    "key": KEY, "ticket": "c" * 32, "payload": "", "size": 0, "ready": True, "needs_torch": False,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        {"wanted": [{**GOOD, "ticket": "../../policy"}], "soon": []},
+        {"wanted": [{**GOOD, "payload": "/etc/passwd"}], "soon": []},
+        {"wanted": [{**GOOD, "key": "../key"}], "soon": []},
+        {"wanted": [{**GOOD, "size": -1}], "soon": []},
+        {"wanted": [{**GOOD, "more": 1}], "soon": []},
+        {"wanted": [], "soon": [["../keys.json", 1]]},
+        {"wanted": [], "soon": [["a" * 64, 1], ["b" * 64, 1]]},
+        {"wanted": {}, "soon": []},
+        {},
+    ],
+)
+def test_what_no_honest_server_says_moves_nothing_at_a_site(tmp_path, found):
+    trial = Trial(tmp_path, turned)
+    (tmp_path / "kept").write_bytes(b"kept")
+    before = sorted(p for p in tmp_path.rglob("*") if p.is_file())
+    trial.call = lambda topic, *_: (found, b"") if topic == "poll" else pytest.fail(topic)
+    site = Answering(tmp_path / "site", trial.call, trial.hands)
+
+    site.look()
+
+    assert not site._tasks and not trial.hands.prepared
+    assert sorted(p for p in tmp_path.rglob("*") if p.is_file()) == before
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"payload": "../answer"}, {"size": "7"}, {"mute": -1.0}, {"start": "x"}, {"more": 1},
+        {"pieces": None},
+    ],
+)  # fmt: skip
+def test_what_no_honest_server_says_of_a_request_is_refused_by_the_coordinator(tmp_path, changed):
+    trial = Trial(tmp_path, turned)
+    trial.put()
+    said = {"sites": {"WEST": 1.0}, "requests": {KEY: trial.state()}}
+    assert parsed(Looked, said, "It").requests[KEY].told() == {}
+    said["requests"][KEY] |= changed
+
+    with pytest.raises(RefusedError, match="It can't be read"):
+        parsed(Looked, said, "It")

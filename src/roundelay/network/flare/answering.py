@@ -18,7 +18,9 @@ from typing import Any
 
 from roundelay.errors import RefusedError
 from roundelay.network.flare.blobs import Blobs, in_order, pieces_of
+from roundelay.network.flare.calls import Missing, Polled
 from roundelay.network.hospital.workers import Worked, WorkerLostError, Workers
+from roundelay.network.wire.parsing import parsed
 from roundelay.network.wire.transport import TOLD
 
 Reply = tuple[dict[str, Any], bytes]
@@ -93,27 +95,27 @@ class Answering:
         }
         try:
             found, _ = self._call("poll", {"at_work": at_work}, b"")
-            self._follow(found)
+            self._follow(parsed(Polled, found, "What the server has for this site"))
         except ConnectionError:
             return PULSE
         except Exception:  # a server of another version, a full disk: it may pass
             traceback.print_exc(file=sys.stderr)
         return PULSE if self._tasks else IDLE
 
-    def _follow(self, found: dict[str, Any]) -> None:
-        wanted = {one["ticket"]: one for one in found["wanted"]}
+    def _follow(self, found: Polled) -> None:
+        wanted = {one.ticket: one for one in found.wanted}
         for ticket in self._tasks.keys() - wanted.keys():
             self._tasks.pop(ticket).unwanted.set()
             self._workers.end(ticket)
         for ticket, one in wanted.items():
-            if ticket not in self._tasks and one["ready"]:
-                own = ("key", "ticket", "payload", "size", "needs_torch")
-                task = self._tasks[ticket] = Task(**{name: one[name] for name in own})
+            if ticket not in self._tasks and one.ready:
+                task = Task(one.key, ticket, one.payload, one.size, one.needs_torch)
+                self._tasks[ticket] = task
                 threading.Thread(target=self._answer, args=[task], daemon=True).start()
-        if found["soon"] or any(one["needs_torch"] for one in wanted.values()):
+        if found.soon or any(one.needs_torch for one in wanted.values()):
             self._workers.prepare()
-        soon = {digest: size for digest, size in found["soon"]}
-        named = {one["payload"] for one in wanted.values()}
+        soon = dict(found.soon)
+        named = {one.payload for one in wanted.values()}
         with self._keeping:
             going = {task.out for task in self._tasks.values()}
             self._blobs.keep_only({*soon, *named, *going, self._newest})
@@ -159,7 +161,9 @@ class Answering:
                 self._blobs.adopt(done.payload, done.digest)
                 task.out = self._newest = done.digest
         said = {"key": task.key, "ticket": task.ticket, "payload": done.digest, "size": done.size}
-        while self._insist(task, "answered", said, done.head)[0]["missing"]:
+        while parsed(
+            Missing, self._insist(task, "answered", said, done.head)[0], "What the server lacks"
+        ).missing:
             values = {"key": task.key, "payload": done.digest, "size": done.size}
 
             def send(index: int, values: dict[str, Any] = values) -> None:

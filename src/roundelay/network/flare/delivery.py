@@ -1,9 +1,7 @@
 """One request that is being delivered, and what was heard of it."""
 
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from roundelay.network.wire.messages import Parts
 from roundelay.network.wire.transport import Request
@@ -34,13 +32,11 @@ class Delivery:
         self.start, self.step, self.pieces = start, -1, 0
 
 
-def moved_on(delivery: Delivery, message: Mapping[str, Any]) -> bool:
-    """Whether a message tells of a step more, of those that the request has, or of another piece
+def moved_on(delivery: Delivery, pieces: int, step: int | float | None) -> bool:
+    """Whether a state tells of a step more, of those that the request has, or of another piece
     that moved. A site that only says again and again that it works is no further."""
-    pieces, step = message.get("pieces"), message.get("step")
-    more = isinstance(pieces, int) and pieces > delivery.pieces
-    if more and isinstance(pieces, int):
-        delivery.pieces = pieces
+    more = pieces > delivery.pieces
+    delivery.pieces = max(pieces, delivery.pieces)
     if isinstance(step, int) and delivery.step < step <= delivery.request.steps:
         delivery.step = step
         return True

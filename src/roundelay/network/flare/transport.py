@@ -14,10 +14,12 @@ from typing import Any
 
 from roundelay.errors import CourierError, NetworkError, SiteAbsentError
 from roundelay.network.flare.blobs import PIECE, in_order, pieces_of
+from roundelay.network.flare.calls import Looked, Missing, State
 from roundelay.network.flare.delivery import Delivery, moved_on
 from roundelay.network.flare.session import Session
 from roundelay.network.wire.messages import Parts, payload_of
-from roundelay.network.wire.transport import TOLD, OnProgress, Request, too_large
+from roundelay.network.wire.parsing import parsed
+from roundelay.network.wire.transport import OnProgress, Request, too_large
 
 POLL = 0.1
 
@@ -67,7 +69,7 @@ class FlareTransport:
 
     def connected(self) -> set[str]:
         """Sites that the server counts as connected; it forgets one after ten silent minutes."""
-        heard = self._session.ask("look", {"keys": []})[0]["sites"]
+        heard = self._looked([]).sites
         return {site for site, seconds in heard.items() if seconds < FORGOTTEN_SECONDS}
 
     def present(self) -> set[str]:
@@ -85,12 +87,14 @@ class FlareTransport:
             with contextlib.suppress(CourierError, NetworkError):  # the first error is told
                 self._session.ask(topic, values, patience=0.0)
 
-    def _states(self, keys: Sequence[str]) -> Mapping[str, dict[str, Any] | None]:
+    def _states(self, keys: Sequence[str]) -> Mapping[str, State | None]:
+        found = self._looked(keys)
+        self._here = {site for site, seconds in found.sites.items() if seconds < SILENT_SECONDS}
+        return found.requests
+
+    def _looked(self, keys: Sequence[str]) -> Looked:
         found, _ = self._session.ask("look", {"keys": list(keys)})
-        heard = found["sites"].items()
-        self._here = {site for site, seconds in heard if seconds < SILENT_SECONDS}
-        states: Mapping[str, dict[str, Any] | None] = found["requests"]
-        return states
+        return parsed(Looked, found, "What the server says of requests")
 
     def _begin(self, delivery: Delivery) -> None:
         """Send the request, or go on with the one that a killed coordinator left at work."""
@@ -102,7 +106,9 @@ class FlareTransport:
             "needs_torch": request.needs_torch, "then": list(request.then),
         }  # fmt: skip
         delivery.tries += 1
-        while self._session.ask("put", values, message.head)[0]["missing"]:
+        while parsed(
+            Missing, self._session.ask("put", values, message.head)[0], "What the server lacks"
+        ).missing:
             self._send(request.key, digest, message.payload)
         delivery.begin()
 
@@ -116,25 +122,23 @@ class FlareTransport:
         for _ in in_order(send, pieces_of(len(payload))):
             pass
 
-    def _look(
-        self, delivery: Delivery, state: dict[str, Any] | None, on_progress: OnProgress
-    ) -> None:
+    def _look(self, delivery: Delivery, state: State | None, on_progress: OnProgress) -> None:
         if state is None:  # the server was restored from another day
             self._again(delivery, "is no longer known to the server")
             return
-        if state["answered"]:
-            self._take(delivery, state["payload"], state["size"])
+        if state.answered:
+            self._take(delivery, state.payload, state.size)
             return
-        if state["lost"]:
+        if state.lost:
             self._again(delivery, "was lost: its process ended, or its bytes could not be moved")
             return
-        if state["start"] != delivery.start:
-            self._begun(delivery, state["start"])
-        delivery.heard = max(delivery.heard, time.monotonic() - state["mute"])
-        if moved_on(delivery, state):
-            delivery.moved = max(delivery.moved, time.monotonic() - state["silent"])
-        if state.get("step"):
-            on_progress(delivery.request, {key: state[key] for key in TOLD if key in state})
+        if state.start != delivery.start:
+            self._begun(delivery, state.start)
+        delivery.heard = max(delivery.heard, time.monotonic() - state.mute)
+        if moved_on(delivery, state.pieces, state.step):
+            delivery.moved = max(delivery.moved, time.monotonic() - state.silent)
+        if state.step:
+            on_progress(delivery.request, state.told())
         self._wait(delivery, on_progress)
 
     def _begun(self, delivery: Delivery, start: str) -> None:
