@@ -76,7 +76,8 @@ def measure(place: Path, root: Path, count: int, courier: str) -> dict[str, obje
         raise SystemExit(f"The run of {count} sites ended with {running.returncode}.")
     lines = [json.loads(line) for line in ledger.read_bytes().splitlines()]
     trained = [r["seconds"] for line in lines for r in line.get("receipts", ())]
-    hops = [b - a - own for (a, b), own in zip(itertools.pairwise(times), trained[1:], strict=True)]
+    visits = itertools.pairwise(times[: len(trained)])  # the ledger's last line closes it
+    hops = [b - a - own for (a, b), own in zip(visits, trained[1:], strict=True)]
     return {
         "sites": count,
         "courier": courier,
