@@ -18,6 +18,10 @@ KitArgument = Annotated[Path, typer.Argument(help="The folder that the network's
 KitOption = Annotated[Path, typer.Option("--kit", help="The folder of the kit.")]
 
 
+NOWHERE = Path("at-each-hospital")
+"""The folder of the patients, to a coordinator, who has none."""
+
+
 @network.command()
 def create(
     plan: Annotated[Path, typer.Argument(help="NETWORK.toml: name, server, sites, days.")],
@@ -67,7 +71,7 @@ def submit(
     """The main job between hospitals: the same study, over the network of a kit."""
     from roundelay.study.file import read_study
 
-    found = read_study(study, data=Path(), changes=changes or ())
+    found = read_study(study, data=NOWHERE, changes=changes or ())
     from roundelay.running.submit import submit_study
 
     with Watch(quiet=json_) as watch:
