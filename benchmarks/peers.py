@@ -100,7 +100,7 @@ def measure(peer: str, count: int, flower: Path | None, step: float) -> dict[str
             ledger = place / "RUN" / "arms" / "cwt-0" / "ledger.jsonl"
             while running.poll() is None and time.time() - begin < PATIENCE:
                 peak.look()
-                for _ in range(5):  # memory is dear to look at, the ledger isn't
+                for _ in range(50):  # memory is dear to look at, the ledger isn't
                     if ledger.exists():
                         legs = ledger.read_bytes().count(b"\n") - 1
                         ends += [time.time()] * (min(legs, count * rounds) - len(ends))

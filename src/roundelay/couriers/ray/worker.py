@@ -55,8 +55,7 @@ class Worker:
         from roundelay.couriers.ray import turns
 
         self._turns, self._steps = turns, deque[Step]()
-        # What was imported stays: letting go of a turn need not look through all of it.
-        gc.freeze()
+        self._begun = set[str]()
 
     def process(self) -> int:
         """The number of the process, once it is there."""
@@ -74,6 +73,10 @@ class Worker:
         value, data, error = self._turns.taken(turn, verb, given)
         del turn
         gc.collect()
+        if verb not in self._begun:
+            # What the first one imported stays: letting go of the next needn't look through it.
+            gc.freeze()
+            self._begun.add(verb)
         return Answer(value, self.steps(), error), data
 
 
