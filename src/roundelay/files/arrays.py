@@ -1,12 +1,15 @@
 """Arrays as bytes in safetensors' format without metadata: equal arrays give equal bytes."""
 
 import json
+import math
 from collections.abc import Collection, Iterator, Mapping
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
-import safetensors
 from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from roundelay.files.reading import parse_json
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -54,22 +57,58 @@ def pieces(arrays: Mapping[str, NDArray[Any]], *, narrow: Collection[str] = ()) 
 def read_arrays(data: bytes) -> tuple[Arrays, frozenset[str]]:
     """The arrays of such bytes by name, and which of them were in bfloat16: they come as float32.
 
-    Raises ValueError for bytes that are none.
+    All others are views of `data`, which can't be written: the library's reader copies each, and
+    takes no memory that processes share. Raises ValueError for bytes that are none.
     """
-    library: Any = safetensors  # it has no types
+    view = memoryview(data).cast("B")
+    begin = 8 + int.from_bytes(view[:8], "little")
+    if len(view) < 8 or begin > min(len(view), 8 + LONGEST_HEADER):
+        raise ValueError("the header is longer than all of it")
     try:
-        found = library.deserialize(data)
-        narrow = frozenset(name for name, one in found if one["dtype"] == NARROW)
-        return {name: _array(one) for name, one in found}, narrow
-    except (safetensors.SafetensorError, KeyError, TypeError) as error:
-        raise ValueError(str(error)) from error
+        entries = HEADER.validate_python(parse_json(bytes(view[8:begin])))
+    except RecursionError as error:
+        raise ValueError("the header is no list of arrays") from error
+    end = 0
+    for entry in sorted(entries.values(), key=lambda entry: entry.data_offsets):
+        if entry.data_offsets != [end, end + entry.size]:
+            raise ValueError("the arrays don't lie one after the other")
+        end += entry.size
+    if begin + end != len(view):
+        raise ValueError("there are more or fewer bytes than those of the arrays")
+    narrow = frozenset(name for name, entry in entries.items() if entry.dtype == NARROW)
+    return {name: _array(view[begin:], entry) for name, entry in entries.items()}, narrow
 
 
-def _array(one: Mapping[str, Any]) -> NDArray[Any]:
-    if one["dtype"] == NARROW:
-        upper = np.frombuffer(one["data"], np.uint16).astype(np.uint32)
-        return (upper << 16).view(np.float32).reshape(one["shape"])
-    return np.frombuffer(one["data"], KINDS[one["dtype"]]).reshape(one["shape"])
+def _array(view: memoryview, entry: "_Entry") -> NDArray[Any]:
+    count, begin = math.prod(entry.shape), entry.data_offsets[0]
+    kind = np.uint16 if entry.dtype == NARROW else np.dtype(KINDS[entry.dtype])
+    # An array without values has no place of its own, and may lie at the very end.
+    flat = np.frombuffer(view, kind, count, begin) if count else np.empty(0, kind)
+    if entry.dtype == NARROW:
+        flat = (flat.astype(np.uint32) << 16).view(np.float32)
+    return flat.reshape(entry.shape)
+
+
+class _Entry(BaseModel):
+    """What a header says of an array."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    dtype: Literal["F64", "F32", "F16", "BF16", "I64", "I32", "U8", "BOOL"]
+    shape: Annotated[list[Annotated[int, Field(ge=0)]], Field(max_length=32)]
+    data_offsets: Annotated[list[int], Field(min_length=2, max_length=2)]
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        width = 2 if self.dtype == NARROW else np.dtype(KINDS[self.dtype]).itemsize
+        return math.prod(self.shape) * width
+
+
+HEADER = TypeAdapter(dict[str, _Entry])
+
+LONGEST_HEADER = 100_000_000
+"""Bytes, as the library has it."""
 
 
 def _halved(array: NDArray[Any]) -> NDArray[np.uint16]:

@@ -65,7 +65,7 @@ class Baton:
         """All arrays by name, and on which wire they came. Raises LedgerError for bytes that are no
         baton, or in which other arrays are rounded than a wire rounds."""
         try:
-            arrays, narrow = read_arrays(bytes(self.data))  # of bytes no copy
+            arrays, narrow = read_arrays(self.data)
         except ValueError as error:
             raise LedgerError(f"These {len(self.data):,} bytes are no baton: {error}") from error
         wire: Wire = "bfloat16" if narrow else FULL
