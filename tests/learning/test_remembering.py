@@ -283,7 +283,7 @@ def test_an_order_that_is_compared_is_a_relay_too():
 
 
 def changed(baton, change):
-    arrays = baton.arrays()
+    arrays = {name: array.copy() for name, array in baton.arrays().items()}
     name = next(n for n in arrays if n.startswith(IMPORTANCE) and arrays[n].ndim == 4)
     change(arrays, name)
     return Baton.of(arrays)

@@ -1,5 +1,6 @@
 """BatchNorm recalibration at one site: nothing trains, the site gives its sums."""
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -69,7 +70,9 @@ def _loaded(site: LocalSite, parts: Arrays) -> tuple[nn.Module, str]:
     if average:
         weights = {name: array.copy() for name, array in weights.items()}
         averaged = {**weights, **average}
-        model.load_state_dict({name: torch.from_numpy(array) for name, array in averaged.items()})
+        model.load_state_dict(
+            {name: torch.from_numpy(np.array(array)) for name, array in averaged.items()}
+        )
         now = model_arrays(model)
         loaded = {name: now[name] for name in average}
     # From the loaded model, not the wire, as in training; what serves training is not loaded here.
