@@ -7,7 +7,7 @@ from typing import Any
 from roundelay.cli import show
 from roundelay.records.closing import head_of_run
 
-WIDEST = 12
+WIDEST = 30
 """Hospitals that stand side by side in a table."""
 
 
