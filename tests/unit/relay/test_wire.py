@@ -33,6 +33,12 @@ def test_numbers_are_rounded_as_pytorch_rounds(values):
     np.testing.assert_array_equal(arrays["a"], oracle)
 
 
+def test_of_two_as_near_the_even_one_is_taken():
+    ties = np.array([1 + 2**-8, 1 + 3 * 2**-8, -1 - 2**-8, -1 - 3 * 2**-8], np.float32)
+    arrays, _ = read_arrays(b"".join(pieces({"a": ties}, narrow={"a"})))
+    assert arrays["a"].tolist() == [1.0, 1 + 2**-6, -1.0, -1 - 2**-6]
+
+
 def test_another_library_reads_the_same_weights():
     sent = join("bfloat16", model=WEIGHTS)
     found = safetensors.torch.load(sent.data)
