@@ -83,7 +83,7 @@ def evaluate_model(
     """
     machine = find_machine("auto", device=device)
     network, settings, header = read_model(Path(model))
-    network = machine.place_to_predict(network)
+    network = machine.place_to_infer(network)
     asked = asked_of(header, settings, format, site, on_bad_exam)
     found = read_folder(Path(data), asked, masks=True)
     refuse_leak(found.patients)

@@ -66,7 +66,7 @@ def predict_folder(
     refuse_foreign(out)
     machine = find_machine("auto", device=device)
     network, settings, header = read_model(model)
-    network = machine.place_to_predict(network)
+    network = machine.place_to_infer(network)
     asked = asked_of(header, settings, format, site, on_bad_exam)
     if probabilities and asked.format == "lgg":
         raise UserError(

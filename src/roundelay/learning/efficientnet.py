@@ -32,10 +32,14 @@ class SameConv(nn.Conv2d):
     """A convolution with stride, padded as TensorFlow's SAME: the odd pixel below and right."""
 
     def forward(self, x: Tensor) -> Tensor:
+        return super().forward(self.padded(x))
+
+    def padded(self, x: Tensor) -> Tensor:
+        """The map with zeros around it as the convolution wants them."""
         side, stride = self.kernel_size[0], self.stride[0]
         top, bottom = _same(x.shape[-2], side, stride)
         left, right = _same(x.shape[-1], side, stride)
-        return super().forward(F.pad(x, (left, right, top, bottom)))
+        return F.pad(x, (left, right, top, bottom))
 
 
 def _same(length: int, side: int, stride: int) -> tuple[int, int]:

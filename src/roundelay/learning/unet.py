@@ -121,6 +121,7 @@ class DecoderBlock(nn.Module):
 
     def __init__(self, inner: int, skip: int, outer: int) -> None:
         super().__init__()
+        self.inner = inner
         self.conv1 = _conv(inner + skip, outer)
         self.conv2 = _conv(outer, outer)
 

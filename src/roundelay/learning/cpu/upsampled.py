@@ -126,7 +126,13 @@ def _fourfold(pixels: Tensor) -> Tensor:
 
 
 def _by_phases(x: Tensor, weight: Tensor) -> Tensor:
-    """Four 2 x 2 convolutions of the map as it is: one for each of the four pixels over one of it.
+    """The map's part of the convolution, from its four phases."""
+    return weave(F.conv2d(x, phase_kernels(weight), padding=1))
+
+
+def phase_kernels(weight: Tensor) -> Tensor:
+    """``[4 outer, inner, 2, 2]``: four 2 x 2 convolutions of the map as it is, one for each of the
+    four pixels over one of it, of a `weight` ``[outer, inner, 3, 3]``.
 
     An output pixel in an even row reads one row of the map by tap 0 and the next by taps 1 and 2,
     so their sum; one in an odd row reads by taps 0 and 1, and by 2; columns likewise.
@@ -137,7 +143,11 @@ def _by_phases(x: Tensor, weight: Tensor) -> Tensor:
     with torch.autocast("cpu", enabled=False):
         kernels = sums @ weight.permute(0, 2, 3, 1).reshape(outer, 9, inner)
     kernels = kernels.view(outer, 2, 2, 2, 2, inner).permute(1, 2, 0, 5, 3, 4)
-    phases = F.conv2d(x, kernels.reshape(4 * outer, inner, 2, 2), padding=1)
+    return kernels.reshape(4 * outer, inner, 2, 2)
+
+
+def weave(phases: Tensor) -> Tensor:
+    """``[batch, outer, 2 height, 2 width]`` of what `phase_kernels` with a padding of 1 give."""
     out: Tensor = _Woven.apply(phases)  # type: ignore[no-untyped-call]
     return out
 

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from roundelay.learning.cpu.convolution import Grouped, Pointwise
-from roundelay.learning.cpu.replace import replace_convolutions
+from roundelay.learning.cpu.replace import keep_in_bfloat16, replace_convolutions
 from roundelay.learning.cpu.upsampled import JoinedDecoderBlock
 from roundelay.learning.machine import machine_on
 from roundelay.learning.networks import ENCODERS, build_network
@@ -113,7 +113,8 @@ def test_weights_that_are_rounded_once_predict_to_the_bit_the_same(encoder):
     machine = machine_on("cpu", True, True)
     images = torch.randn(2, 3, 64, 64).to(memory_format=machine.memory_format)
     plain = machine.place(build_network(encoder, seed=3)).eval()
-    ready = machine.place_to_predict(build_network(encoder, seed=3))
+    ready = machine.place(build_network(encoder, seed=3)).eval()
+    keep_in_bfloat16(ready)
 
     with torch.inference_mode(), machine.autocast():
         assert torch.equal(plain(images), ready(images))
