@@ -129,7 +129,7 @@ class Memory:
 def drawn(
     patients: tuple[Patient, ...], study: Study, cache: SliceCache, *, count: int, seed: int
 ) -> Iterator[Batch]:
-    """So many batches of slices in passes over all; of 0 one pass."""
+    """So many batches of slices, varied as in training; of 0 one pass over all, as kept."""
     slices = training_slices(patients, study.data)
     steps = count or -(-len(slices) // BATCH)
     visits = count * BATCH or len(slices)
@@ -137,7 +137,8 @@ def drawn(
         slices, [False] * len(slices), visits=visits, steps=steps, positive_share=None, seed=seed
     )
     generator = torch.Generator().manual_seed(seed)
-    yield from prepared(draws, patients, cache, Augmentation(), generator)
+    varied = Augmentation() if count else None
+    yield from prepared(draws, patients, cache, varied, generator)
 
 
 def read(given: Iterator[Batch]) -> None:
