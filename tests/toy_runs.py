@@ -10,8 +10,9 @@ from unittest.mock import patch
 
 from fakes import START, Footprints, scored_surveys
 from roundelay.data.survey import SiteSurvey
+from roundelay.files.regular import file_digest
 from roundelay.files.writing import write_bytes, write_json
-from roundelay.records.closing import arm_files, close_run, file_digest
+from roundelay.records.closing import arm_files, close_run
 from roundelay.records.contents import read_run
 from roundelay.records.result import RunResult, result_of, write_result
 from roundelay.relay.chain import FIRST_PREVIOUS, chained
