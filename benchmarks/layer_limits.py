@@ -1,7 +1,8 @@
 """How near each kind of layer comes to what the processor can do: in training and in prediction.
 
-Training is the program's own loop (`learning.fit`) over one made-up batch, prediction its own
-`learning.predict` over made-up slices; the limits are those of `processor_limits`. The network and
+Training is the program's own loop (`learning.fit`) over one made-up batch; a run's own scores and
+the inference of `evaluate` and `predict` are its `learning.predict` over made-up slices, by the
+network as each of them places it. The limits are those of `processor_limits`. The network and
 its limits take turns, so that a machine that gets slower slows both. Printed are milliseconds a
 batch as medians over the turns, and `share`: the limit in the layer's time, with its spread over
 the turns. The last column is what could be gained, so the next step for speed is the largest there.
@@ -38,6 +39,9 @@ RESULTS = Path(__file__).parent / "results" / "layer_limits.json"
 ENCODERS = ("resnext50_32x4d", "resnet18")
 RECIPE = Recipe(optimiser="adamw", loss="bce+tversky")
 
+Place = Callable[[torch.nn.Module], torch.nn.Module]
+"""Puts a network to where it predicts."""
+
 Turn = Callable[[], dict[Kind, float]]
 """Seconds a batch by kind, and all of it without the clock as ``("all", "")``."""
 
@@ -66,12 +70,12 @@ def training(encoder: str, machine: Machine, shape: tuple[int, int, int, int], s
     return _turn(clock, trained(watched), trained(lambda _: Hooks()), steps)
 
 
-def prediction(encoder: str, machine: Machine, size: int, batches: int) -> Turn:
+def prediction(place: Place, encoder: str, size: int, batches: int, machine: Machine) -> Turn:
     """Slices of one made-up exam, from numbers to masks of their own size."""
     voxels = np.random.default_rng(0).integers(0, 256, (CHANNELS, batches * BATCH, size, size))
     volume = Volume(voxels.astype(np.uint8), None)
     settings = InferenceSettings(Preprocessing("zscore", "none", size), 0.5, False)
-    plain, seen = (machine.place_to_predict(build_network(encoder, seed=0)) for _ in range(2))
+    plain, seen = (place(build_network(encoder, seed=0)) for _ in range(2))
     clock = Clock()
     Watched(seen, clock)
 
@@ -164,7 +168,7 @@ def main() -> None:
     result: dict[str, Any] = {
         "machine": str(machine),
         "size": asked.size,
-        "batch": {"training": asked.batch, "prediction": BATCH},
+        "batch": {"training": asked.batch, "scores": BATCH, "inference": BATCH},
     }
     for encoder in asked.encoders:
         for what, batch in result["batch"].items():
@@ -177,14 +181,14 @@ def main() -> None:
 
 
 def measured(asked: argparse.Namespace, machine: Machine, encoder: str, what: str) -> Measured:
-    """All turns of one network in training or in prediction."""
+    """All turns of one network at one kind of work."""
     trains, size = what == "training", asked.size
     batch = asked.batch if trains else BATCH
-    turn = (
-        training(encoder, machine, (batch, CHANNELS, size, size), asked.steps)
-        if trains
-        else prediction(encoder, machine, size, asked.steps)
-    )
+    if trains:
+        turn = training(encoder, machine, (batch, CHANNELS, size, size), asked.steps)
+    else:
+        place = machine.place_to_predict if what == "scores" else machine.place_to_infer
+        turn = prediction(place, encoder, size, asked.steps, machine)
     network = network_of(encoder, size, batch)
     dtype = torch.bfloat16 if machine.bfloat16 else torch.float32
     return measure(turn, lambda: Processor(dtype).limits(network, training=trains), asked.turns)

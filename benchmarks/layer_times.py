@@ -166,7 +166,7 @@ def _kind_of(name: str, layer: nn.Module) -> str | None:
         return kind_of_convolution(name, kernel, stride, layer.groups, layer.in_channels)
     if isinstance(layer, nn.BatchNorm2d | nn.ReLU):
         return NORM
-    return _placed(name) if name.count(".") in (1, 2) else None
+    return _placed(name) if name.count(".") in (1, 2) or name.endswith(".conv2") else None
 
 
 class ByShape(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -181,7 +181,7 @@ class ByShape(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return func(*args, **(kwargs or {}))
         names = (argument.name for argument in func._schema.arguments)
         given = dict(zip(names, args, strict=False)) | (kwargs or {})
-        weight = given.get("weight", args[1])
+        weight = given["W"] if "W" in given else given["weight"]
         kind = kind_of_convolution(
             "", weight.shape[-1], given["stride"][0], given["groups"], args[0].shape[1]
         )

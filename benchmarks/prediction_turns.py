@@ -1,4 +1,4 @@
-"""Prediction by turns: the library's network as it comes, and a site's own model."""
+"""Prediction by turns: the library's network as it comes, and ours in its two forms."""
 
 import time
 from collections.abc import Iterator
@@ -14,6 +14,8 @@ from roundelay.data.volumes import Volume
 from roundelay.learning.machine import Machine
 from roundelay.learning.model_file import inference_settings_of
 from roundelay.learning.predict import predict
+from roundelay.learning.state import load_model
+from roundelay.relay.baton import MODEL
 from roundelay.running.starting import start_baton
 from roundelay.site.evaluation import opened_model
 from roundelay.site.opening import LocalSite
@@ -25,17 +27,20 @@ PLAIN = Machine("cpu", bfloat16=False, channels_last=False)
 def measure_prediction(
     study: Study, machine: Machine, home: Path, turns: int, slices: int
 ) -> dict[str, list[float]]:
-    """Slices/s of both over the first `slices` slices, reading left out; the plain one before and
-    after ours. The first turn warms up and isn't counted."""
+    """Slices/s over the first `slices` slices, reading left out: `ours` as ``evaluate`` and
+    ``predict`` place a model, `scores` as a run's own scores do, the plain one before and after
+    them. The first turn warms up and isn't counted."""
     plain, at_plain = Pipe()
     args = (at_plain, study, machine, home / "plain", slices)
     process = get_context("spawn").Process(target=_serve_plain, args=args, daemon=True)
     process.start()
     site = open_and_read(study, machine, home).local_site(SITE)
     volumes = [*_volumes(site, slices)]
-    model = opened_model(site, start_baton(study, 0))
+    start = start_baton(study, 0)
+    scoring = opened_model(site, start)
+    model = machine.place_to_infer(load_model(study.network, start.part(MODEL)))
     plain.recv()
-    found: dict[str, list[float]] = {"plain": [], "ours": []}
+    found: dict[str, list[float]] = {"plain": [], "scores": [], "ours": []}
 
     def ask_plain() -> float:
         plain.send(True)
@@ -43,9 +48,10 @@ def measure_prediction(
 
     for _ in range(turns):
         before = ask_plain()
-        ours = _seconds(study, model, volumes, machine)
+        seconds = [_seconds(study, one, volumes, machine) for one in (scoring, model)]
         found["plain"].append(2 * slices / (before + ask_plain()))
-        found["ours"].append(slices / ours)
+        found["scores"].append(slices / seconds[0])
+        found["ours"].append(slices / seconds[1])
     plain.send(False)
     process.join()
     return {name: rates[1:] for name, rates in found.items()}

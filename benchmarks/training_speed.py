@@ -16,8 +16,9 @@ A visit has 100 steps of 8 slices: half of what two epochs at a hospital of the 
 slices take, so that the cost of a hand-over is not flattered. Rates of (a) are taken over fewer
 steps, since a step costs it the same wherever it stands.
 
-Prediction, from an exam's numbers to its mask: a site's own, as it scores its patients, against
-(a)'s network by the same function, float32 and contiguous, before and after each turn of ours.
+Prediction, from an exam's numbers to its mask: ours as `evaluate` and `predict` place a model, and
+as a run scores its own patients (`scores`), against (a)'s network by the same function, float32 and
+contiguous, before and after each turn of ours.
 
 The limit is that of `processor_limits.py`, measured after the turns, as many times;
 `layer_limits.py` says where the rest of the time goes.
