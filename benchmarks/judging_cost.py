@@ -18,7 +18,6 @@ from pathlib import Path
 
 from roundelay.data.formats import lgg
 from roundelay.data.preprocessing import Preprocessing
-from roundelay.data.volumes import read_images, read_masks
 from roundelay.evaluation.scores import score_patient
 from roundelay.learning.machine import find_machine
 from roundelay.learning.networks import build_network
@@ -31,32 +30,32 @@ from roundelay.study.study import Study
 def time_metrics(data: Path, slices: int, size: int, turns: int) -> dict[str, list[float]]:
     """Seconds of metrics and of prediction over the same slices, by turn."""
     machine = find_machine("auto")
-    network = machine.place(build_network("resnext50_32x4d", seed=0))
+    network = machine.place_to_predict(build_network("resnext50_32x4d", seed=0))
     settings = InferenceSettings(Preprocessing("zscore", "brain", size), 0.5, False)
     cases, count = [], 0
     for patient in lgg.find_patients(data).patients:
-        images = read_images(patient)
-        cases.append((patient, images, read_masks(patient, images.shape[1:3])))
-        count += len(images)
+        volume = lgg.read_volume(patient)
+        cases.append((patient, volume))
+        count += len(volume.slices)
         if count >= slices:
             break
     seconds: dict[str, list[float]] = {"metrics": [], "forward": []}
     for _ in range(turns):
         begin = time.perf_counter()
-        marked = [predict(network, images, settings, machine) for _, images, _ in cases]
+        marked = [predict(network, volume, settings, machine) for _, volume in cases]
         between = time.perf_counter()
         # An untrained network marks half of all pixels at random: the worst that HD95 can meet.
         # A trained one marks about what the reference does, so the reference moved by 3 pixels
         # stands for it.
-        near = [reference.copy() for _, _, reference in cases]
+        near = [volume.reference[0].copy() for _, volume in cases]
         for mask in near:
             mask[:, 3:] = mask[:, :-3]
         middle = time.perf_counter()
-        for (patient, _, reference), mask in zip(cases, near, strict=True):
-            score_patient(patient.id, patient.site, "test", mask, reference)
+        for (patient, volume), mask in zip(cases, near, strict=True):
+            score_patient(patient.id, patient.site, "test", mask, volume.reference[0])
         seconds["forward"].append((between - begin) * slices / count)
         seconds["metrics"].append((time.perf_counter() - middle) * slices / count)
-    assert all(len(m) == len(images) for m, (_, images, _) in zip(marked, cases, strict=True))
+    assert all(m.shape == v.reference.shape for m, (_, v) in zip(marked, cases, strict=True))
     return seconds
 
 

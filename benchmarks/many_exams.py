@@ -11,20 +11,19 @@ time and room it will take; writes results/many_exams.json.
 """
 
 import argparse
-import gzip
 import itertools
 import json
 import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
-import nibabel as nib
-import numpy as np
 import torch
 
+from made_exams import KINDS, make_exam, make_kind
 from roundelay.data.formats.nifti import find_patients
 from roundelay.data.image_settings import settings_of
 from roundelay.data.opening import open_patients, training_slices
@@ -43,12 +42,7 @@ from roundelay.study.file import parse_study
 from roundelay.study.study import Study
 
 RESULTS = Path(__file__).parent / "results" / "many_exams.json"
-SHAPE, CHANNELS, KINDS, BATCH = (240, 240, 155), ("t1ce", "t1", "t2", "flair"), 4, 8
-OWN = CHANNELS[0]
-"""The channel of which each exam has a file of its own."""
-
-AFFINE = np.diag([-1.0, -1.0, 1.0, 1.0])
-MIB = 2**20
+BATCH, MIB = 8, 2**20
 STUDY = """
 name = "many exams"
 [data]
@@ -65,39 +59,6 @@ enhancing = [4]
 [model]
 encoder = "resnet18"
 """
-
-
-def make_kind(place: Path, seed: int) -> np.ndarray:
-    """One kind's files; the voxels of the channel that is each exam's own."""
-    rng = np.random.default_rng(seed)
-    i, j, k = np.indices(SHAPE, dtype=np.float32)
-    inside = ((i - 120) / 70) ** 2 + ((j - 120) / 90) ** 2 + ((k - 77) / 70) ** 2 < 1
-    distance = np.sqrt((i - 95 - 5 * seed) ** 2 + (j - 110) ** 2 + (k - 80) ** 2)
-    labels = np.select([distance < 10, distance < 16, distance < 24], [4, 1, 2], 0) * inside
-    for name in CHANNELS[1:]:
-        grey = (rng.normal(400, 60, SHAPE) + 200 * (labels > 0)) * inside
-        write(place / f"kind{seed}_{name}.nii.gz", grey.astype(np.int16))
-    write(place / f"kind{seed}_seg.nii.gz", labels.astype(np.uint8))
-    coarse = np.kron(rng.normal(400, 60, (30, 30, 31)), np.ones((8, 8, 5)))
-    return ((coarse + 200 * (labels > 0)) * inside).astype(np.int16)
-
-
-def write(path: Path, array: np.ndarray) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(gzip.compress(nib.Nifti1Image(array, AFFINE).to_bytes(), 1))
-
-
-def make_exam(place: Path, number: int, own: Sequence[np.ndarray]) -> Path:
-    """One exam: a file of its own, and links to those of its kind."""
-    name, kind = f"exam-{number:04}", number % KINDS
-    folder = place / "exams" / name
-    folder.mkdir(parents=True)
-    for path in (place / "kinds").glob(f"kind{kind}_*"):
-        (folder / path.name.replace(f"kind{kind}", name)).symlink_to(path.resolve())
-    array = own[kind].copy()
-    array[120, 120, :] += number + 1  # no slice is any other exam's
-    write(folder / f"{name}_{OWN}.nii.gz", array)
-    return folder
 
 
 def timed(work: Callable[[], object]) -> float:
@@ -208,7 +169,7 @@ def measured(place: Path, exams: int, steps: int) -> dict[str, object]:
     for _ in range(2):
         cache = SliceCache(preprocessing_of(study.data), kept)
         batches_of_all = drawn(patients, study, cache, count=0, seed=len(epochs))
-        epochs.append(timed(lambda given=batches_of_all: read(given)))
+        epochs.append(timed(partial(read, batches_of_all)))
         print(f"epoch {len(epochs)}: {epochs[-1]:.0f} s", flush=True)
     few, in_memory = patients[:KINDS], SliceCache(preprocessing_of(study.data), None)
     for patient in few:

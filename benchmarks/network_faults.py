@@ -73,8 +73,8 @@ class Trial:
     def begin(self) -> None:
         """Every hospital's operator approves this run."""
         self.coordinator = self.net.submit(self.study, self.out)
-        for site in SITES:
-            until(lambda s=site: list((self.net.home(s) / "pending").glob("*.json")), PATIENCE)
+        pending = [self.net.home(site) / "pending" for site in SITES]
+        until(lambda: all(any(folder.glob("*.json")) for folder in pending), PATIENCE)
         self.net.approve_waiting()
 
     def site(self, visit: int) -> str:
@@ -82,10 +82,8 @@ class Trial:
 
     def until_in_visit(self, visit: int) -> None:
         """Until the site of this visit has been at work for a while."""
-        until(
-            lambda: legs_done(self.out, ARM) >= visit and self.net.at_work(self.site(visit)),
-            PATIENCE,
-        )
+        site = self.site(visit)
+        until(lambda: legs_done(self.out, ARM) >= visit and self.net.at_work(site), PATIENCE)
         time.sleep(INTO_VISIT)
 
     def until_handed_over(self, visit: int) -> None:
@@ -109,7 +107,7 @@ class Trial:
         self.faults += 1
 
     def end(self) -> int:
-        return self.coordinator.process.wait(PATIENCE)
+        return int(self.coordinator.process.wait(PATIENCE))
 
 
 def undisturbed(trial: Trial) -> None:
@@ -236,13 +234,10 @@ def main() -> None:
         try:
             print(f"{'fault':<32}{'times':>6}{'exit':>6}{'same bytes':>12}{'seconds':>9}")
             for name in names:
-                row = try_one(name, net, study, len(expected), expected)
-                rows.append(row)
-                print(
-                    f"{row['fault']:<32}{row['times']:>6}{row['exit']:>6}"
-                    f"{'yes' if row['same_bytes'] else 'NO':>12}{row['seconds']:>9}",
-                    flush=True,
-                )
+                rows.append(row := try_one(name, net, study, len(expected), expected))
+                same = "yes" if row["same_bytes"] else "NO"
+                told = f"{row['fault']:<32}{row['times']:>6}{row['exit']:>6}"
+                print(f"{told}{same:>12}{row['seconds']:>9}", flush=True)
         finally:
             net.end()
     RESULTS.parent.mkdir(exist_ok=True)

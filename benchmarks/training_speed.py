@@ -1,4 +1,6 @@
-"""Slices per second of a relay's visits, against two loops on the same slices in the same run.
+"""Slices per second of a relay and of prediction, beside others and the limit of the processor.
+
+Training, against two loops on the same slices in the same run:
 
 (a) plain: the U-Net of segmentation-models-pytorch, float32, contiguous, PyTorch defaults, the
     same batches, loss and optimiser; in a process of its own, since what ours does with memory
@@ -14,64 +16,59 @@ A visit has 100 steps of 8 slices: half of what two epochs at a hospital of the 
 slices take, so that the cost of a hand-over is not flattered. Rates of (a) are taken over fewer
 steps, since a step costs it the same wherever it stands.
 
-    python benchmarks/training_speed.py DATA [--turns 6] [--steps 100] [--plain-steps 12]
+Prediction, from an exam's numbers to its mask: ours as `evaluate` and `predict` place a model, and
+as a run scores its own patients (`scores`), against (a)'s network by the same function, float32 and
+contiguous, before and after each turn of ours.
+
+The limit is that of `processor_limits.py`, measured after the turns, as many times;
+`layer_limits.py` says where the rest of the time goes.
+
+    python benchmarks/training_speed.py DATA [--encoders resnext50_32x4d resnet18] [--turns 6]
+        [--steps 100] [--plain-steps 12] [--slices 96] [--quick]
 """
 
 import argparse
 import json
 import statistics
-import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
-from multiprocessing import Pipe, get_context
-from multiprocessing.connection import Connection
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 
-from roundelay.couriers.here import HereCourier
-from roundelay.errors import MissingExtraError
-from roundelay.learning.augment import Augmentation
+from prediction_turns import measure_prediction
+from processor_limits import Processor, network_of
 from roundelay.learning.cpu.heap import keep_freed_memory
-from roundelay.learning.draws import batches, seed_of
-from roundelay.learning.fit import Hooks, fit
-from roundelay.learning.inputs import Batch, prepared
-from roundelay.learning.loss import segmentation_loss
 from roundelay.learning.machine import Machine, find_machine
-from roundelay.learning.optimiser import Adam
-from roundelay.learning.state import load_model
-from roundelay.plan.arms import lay
-from roundelay.plan.itinerary import Leg, digest
-from roundelay.relay.baton import Baton
-from roundelay.relay.ledger import Header, Ledger
-from roundelay.relay.loop import relay
-from roundelay.running.starting import start_baton
-from roundelay.site.opening import LocalSite
+from roundelay.learning.predict import BATCH
 from roundelay.study.study import Study
+from training_turns import measure_training
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+ENCODERS = ("resnext50_32x4d", "resnet18")
+RESULTS = Path(__file__).parent / "results" / "training_speed.json"
 
-SITE = "chunk-1"
+Rates = dict[str, list[float]]
+"""Slices per second by turn."""
 
 
-def make_study(options: argparse.Namespace) -> Study:
+def make_study(asked: argparse.Namespace, encoder: str) -> Study:
     """One site, one visit a turn: what a hospital of the benchmark preset does."""
     return Study.model_validate(
         {
             "name": "training-speed",
             "data": {
-                "root": str(options.data),
+                "root": str(asked.data),
                 "sites": "chunks:1",
                 "split": {"validation": 0.0, "test": 0.0},
                 "crop": "brain",
-                "size": options.size,
+                "size": asked.size,
             },
+            "model": {"encoder": encoder},
             "recipe": {
-                "rounds": options.turns,
-                "steps": options.steps,
-                "batch": options.batch,
+                "rounds": asked.turns,
+                "steps": asked.steps,
+                "batch": asked.batch,
                 "optimiser": "adamw",
                 "loss": "bce+tversky",
                 "positive_share": 0.6,
@@ -80,176 +77,88 @@ def make_study(options: argparse.Namespace) -> Study:
     )
 
 
-def smp_unet() -> torch.nn.Module:
-    """The reference library's network; its import needs a torchvision that fits torch."""
-    from torchvision_shim import ensure_torchvision
+def measure(study: Study, machine: Machine, asked: argparse.Namespace) -> dict[str, Rates]:
+    """Training and prediction with one network, each with the limit beside it."""
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder)
+        training = measure_training(study, machine, home / "training", asked.plain_steps)
+        prediction = measure_prediction(
+            study, machine, home / "prediction", asked.turns, asked.slices
+        )
+    for rates, batch in ((training, asked.batch), (prediction, BATCH)):
+        network = network_of(study.model.encoder, asked.size, batch)
+        rates["limit"] = [
+            batch / _limit(machine, network, training=rates is training) for _ in rates["ours"]
+        ]
+    return {"training": training, "prediction": prediction}
 
-    ensure_torchvision()
-    try:
-        import segmentation_models_pytorch as smp
-    except ImportError as error:
-        raise MissingExtraError("The comparison", "smp") from error
-    return smp.Unet("resnext50_32x4d", encoder_weights=None, in_channels=3, classes=1)
+
+def _limit(machine: Machine, network: Any, *, training: bool) -> float:
+    """Seconds that a batch takes at least."""
+    dtype = torch.bfloat16 if machine.bfloat16 else torch.float32
+    return sum(Processor(dtype).limits(network, training=training).values())
 
 
-def plain_loop(model: torch.nn.Module, data: Iterable[Batch], study: Study) -> int:
-    """What one writes in an afternoon."""
-    optimiser = torch.optim.AdamW(model.parameters(), lr=study.recipe.learning_rate)
-    model.train()
-    seen = 0
-    for images, masks in data:
-        optimiser.zero_grad()
-        loss = segmentation_loss(model(images), masks, study.recipe.loss)
-        loss.backward()
-        optimiser.step()
-        seen += len(images)
-    return seen
+def ratios_of(rates: Mapping[str, Sequence[float]]) -> Rates:
+    """Ours by each of the others, turn by turn."""
+    return {
+        other: [ours / of for ours, of in zip(rates["ours"], values, strict=True)]
+        for other, values in rates.items()
+        if other != "ours"
+    }
+
+
+def show(title: str, rates: Rates) -> None:
+    print(f"\n{title}\n{'':<8}{'slices/s':>10}{'spread':>16}")
+    for name, values in rates.items():
+        spread = f"{min(values):.2f}–{max(values):.2f}"
+        print(f"{name:<8}{statistics.median(values):>10.2f}{spread:>16}")
+    for other, values in ratios_of(rates).items():
+        print(
+            f"ours / {other}: {statistics.median(values):.3f}"
+            f" ({min(values):.3f}–{max(values):.3f} over {len(values)} turns)"
+        )
+
+
+def options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--encoders", nargs="+", default=ENCODERS)
+    parser.add_argument("--turns", type=int, default=6, help="the first warms up")
+    parser.add_argument("--steps", type=int, default=100)
+    parser.add_argument("--plain-steps", type=int, default=12)
+    parser.add_argument("--slices", type=int, default=96, help="to predict, a turn")
+    parser.add_argument("--size", type=int, default=160)
+    parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--quick", action="store_true", help="small, to see that it works")
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    found = parser.parse_args()
+    if found.quick:
+        found.turns, found.steps, found.plain_steps, found.slices = 3, 4, 2, 12
+        found.size, found.batch = 64, 2
+    return found
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("data", type=Path)
-    parser.add_argument("--turns", type=int, default=6)
-    parser.add_argument("--steps", type=int, default=100)
-    parser.add_argument("--plain-steps", type=int, default=12)
-    parser.add_argument("--size", type=int, default=160)
-    parser.add_argument("--batch", type=int, default=8)
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/training_speed.json"))
-    options = parser.parse_args()
-    study = make_study(options)
+    asked = options()
     keep_freed_memory()
     machine = find_machine("auto")
     print(machine)
-
-    with tempfile.TemporaryDirectory() as folder:
-        found = measure(study, machine, Path(folder), options.plain_steps)
-    print(f"{'loop':<8}{'slices/s':>10}{'spread':>16}")
-    for name, values in found.items():
-        spread = f"{min(values):.2f}–{max(values):.2f}"
-        print(f"{name:<8}{statistics.median(values):>10.2f}{spread:>16}")
-    ratios = {
-        against: [ours / other for ours, other in zip(found["ours"], found[against], strict=True)]
-        for against in ("plain", "bare")
-    }
-    for against, values in ratios.items():
-        print(
-            f"ours / {against}: {statistics.median(values):.3f}"
-            f" ({min(values):.3f}–{max(values):.3f} over {len(values)} turns)"
-        )
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    result = {
+    result: dict[str, Any] = {
         "machine": str(machine),
-        "size": options.size,
-        "batch": options.batch,
-        "steps_a_visit": options.steps,
-        "slices_per_second": found,
-        "ratios": ratios,
+        "size": asked.size,
+        "batch": {"training": asked.batch, "prediction": BATCH},
+        "steps_a_visit": asked.steps,
+        "slices_predicted": asked.slices,
     }
-    options.out.write_text(json.dumps(result, indent=1) + "\n")
-
-
-def draws(local_site: LocalSite, leg: Leg) -> Iterator[Batch]:
-    """The batches of a leg's only stop, as a visit draws them."""
-    stop = leg.stops[0]
-    slices = [(i, j) for i, p in enumerate(local_site.patients) for j in range(len(p.images))]
-    tumour = [local_site.patients[i].tumour[j] for i, j in slices]
-    seed = seed_of(stop.seed, stop.arm, stop.site, stop.index)
-    visits, steps = stop.slice_visits, stop.steps
-    pairs = batches(slices, tumour, visits=visits, steps=steps, positive_share=0.6, seed=seed)
-    generator = torch.Generator().manual_seed(seed)
-    return prepared(pairs, local_site.patients, local_site.cache, Augmentation(), generator)
-
-
-def open_and_read(study: Study, machine: Machine, home: Path) -> HereCourier:
-    """A courier whose one site has all its slices in memory."""
-    courier = HereCourier(study, home=home, machine=machine, on_step=lambda _: None)
-    local_site = courier.local_site(SITE)
-    for patient in local_site.patients:
-        for number in range(len(patient.images)):
-            local_site.cache.slice(patient, number)
-    return courier
-
-
-def in_halves(local_site: LocalSite, steps: int) -> Callable[[Leg], Iterator[Batch]]:
-    """Asked for a leg's batches, give one half of them; asked again, the other."""
-    begun: dict[int, Iterator[Batch]] = {}
-
-    def half(leg: Leg) -> Iterator[Batch]:
-        data = begun.pop(leg.index, None)
-        if data is None:
-            data = begun[leg.index] = draws(local_site, leg)
-        return islice(data, steps // 2)
-
-    return half
-
-
-def serve_plain(turns: Connection, study: Study, machine: Machine, home: Path, steps: int) -> None:
-    """In a process of its own: to each leg that comes, answer with the seconds for half of it."""
-    local_site, model = open_and_read(study, machine, home).local_site(SITE), smp_unet()
-    half = in_halves(local_site, steps)
-    turns.send(None)
-    while (leg := turns.recv()) is not None:
-        begin = time.perf_counter()
-        plain_loop(model, half(leg), study)
-        turns.send(time.perf_counter() - begin)
-
-
-def measure(study: Study, machine: Machine, home: Path, plain_steps: int) -> dict[str, list[float]]:
-    """Slices/s of each loop, a turn at a time."""
-    plain, at_plain = Pipe()
-    args = (at_plain, study, machine, home / "plain", plain_steps)
-    process = get_context("spawn").Process(target=serve_plain, args=args, daemon=True)
-    process.start()
-    courier = open_and_read(study, machine, home)
-    legs = (arm := lay(study, courier.survey())[0]).legs
-    start = start_baton(study, 0)
-    header = Header(arm.label, study.digest, digest(legs), "cohort", start.digest)
-    ledger = Ledger(home / "arm", header, keep=frozenset())
-    bare = machine.place(load_model(study.model.encoder, start.part("model/")))
-    optimiser = Adam(study.recipe, bare)
-    half = in_halves(courier.local_site(SITE), study.recipe.steps)
-    plain.recv()
-    seconds: dict[str, list[float]] = {"plain": [], "bare": [], "ours": []}
-
-    def others(leg: Leg) -> None:
-        plain.send(leg)
-        seconds["plain"].append(plain.recv())
-        begin = time.perf_counter()
-        fit(
-            bare, optimiser, half(leg), stop=leg.stops[0], recipe=study.recipe, machine=machine,
-            hooks=Hooks(),
-        )  # fmt: skip
-        seconds["bare"].append(time.perf_counter() - begin)
-
-    def after_leg(number: int, leg: Leg, _baton: Baton) -> None:
-        """One relay over all visits; in the pauses between them the other loops' halves."""
-        nonlocal begin
-        seconds["ours"].append(time.perf_counter() - begin)
-        others(leg)
-        print(f"turn {number}" + (" (warm-up, not counted)" if not number else ""), flush=True)
-        for following in legs[number + 1 : number + 2]:
-            others(following)
-        begin = time.perf_counter()
-
-    others(legs[0])
-    begin = time.perf_counter()
-    relay(start, arm, courier, ledger, after_leg)
-    plain.send(None)
-    process.join()
-    return rates(seconds, legs[0].stops[0].slice_visits, plain_steps * study.recipe.batch)
-
-
-def rates(seconds: dict[str, list[float]], visit: int, plain: int) -> dict[str, list[float]]:
-    """Slices/s by turn, the first of each left out: it warms up."""
-    slices = {"plain": plain, "bare": visit, "ours": visit}
-    pieces = {"plain": 2, "bare": 2, "ours": 1}
-    return {
-        name: [
-            slices[name] / sum(of[first : first + pieces[name]])
-            for first in range(pieces[name], len(of), pieces[name])
-        ]
-        for name, of in seconds.items()
-    }
+    for encoder in asked.encoders:
+        found = measure(make_study(asked, encoder), machine, asked)
+        for what, rates in found.items():
+            show(f"{encoder}, {what}", rates)
+            told = {"slices_per_second": rates, "ratios": ratios_of(rates)}
+            result[f"{encoder}, {what}"] = told
+    asked.out.parent.mkdir(parents=True, exist_ok=True)
+    asked.out.write_text(json.dumps(result, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -16,13 +16,14 @@ from roundelay.study.study import Study
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "roundelay"
 SOURCES = sorted(PACKAGE.rglob("*.py"))
+BENCHMARKS = sorted((ROOT / "benchmarks").rglob("*.py"))
 ROOMS = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
 MODULES = {path.stem for path in PACKAGE.glob("*.py")} - {"__init__"}
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def test_files_are_short_and_say_what_they_are_for():
-    for path in SOURCES:
+    for path in [*SOURCES, *BENCHMARKS]:
         text = path.read_text()
         assert len(text.splitlines()) <= 250, path
         assert text.startswith('"""'), f"{path} has no first sentence"

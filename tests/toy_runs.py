@@ -10,9 +10,13 @@ from unittest.mock import patch
 
 from fakes import START, Footprints, scored_surveys
 from roundelay.data.survey import SiteSurvey
+from roundelay.errors import LedgerError
+from roundelay.files.regular import file_digest
 from roundelay.files.writing import write_bytes, write_json
-from roundelay.records.closing import arm_files, close_run, file_digest
+from roundelay.records.arm_claims import arm_problems
+from roundelay.records.closing import arm_files, close_run
 from roundelay.records.contents import read_run
+from roundelay.records.evidence import RunEvidence
 from roundelay.records.result import RunResult, result_of, write_result
 from roundelay.relay.chain import FIRST_PREVIOUS, chained
 from roundelay.running.run import run_study
@@ -115,3 +119,11 @@ def close_anew(run: Path) -> None:
     heads = json.loads((run / "closing.json").read_text())["heads"]
     (run / "closing.json").unlink()
     close_run(run, heads)
+
+
+def verify_arm(out: Path, label: str) -> str:
+    """The head of an arm's ledger. Raises LedgerError naming what of ledger, plan, batons or last
+    line does not fit."""
+    if problems := arm_problems(out, label):
+        raise LedgerError("\n".join(problems))
+    return RunEvidence(out).arm(label).chain.head

@@ -26,14 +26,14 @@ from roundelay.plan.progress import Step, Waiting
 from roundelay.records.arm_checks import check_who_was_away
 from roundelay.records.layout import read_record
 from roundelay.records.signatures import check_signatures
-from roundelay.records.verification import check_run, verify_arm, verify_run
+from roundelay.records.verification import check_run, verify_run
 from roundelay.relay import ledger
 from roundelay.relay.baton import Baton
 from roundelay.relay.chain import read_chain
 from roundelay.relay.ledger import read_ledger
 from roundelay.running.run import run_study
 from surveys import study
-from toy_runs import copied, put_json, reclose, rewrite_end
+from toy_runs import copied, put_json, reclose, rewrite_end, verify_arm
 
 PATIENTS = {"NORTH": 8, "EAST": 3, "WEST": 3}
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from roundelay.cli import show
+from roundelay.evaluation.fairness import gap_between
 from roundelay.records.closing import head_of_run
 
 WIDEST = 30
@@ -121,7 +122,8 @@ def _comparisons(summary: Mapping[str, Any]) -> None:
 
 
 def _arm_row(row: Mapping[str, Any], split: str, names: Sequence[str] | None) -> list[str]:
-    """A row of the table of arms; without names the worst and the best hospital stand for all."""
+    """A row of the table of arms; without names the worst and the best hospital of more than one
+    patient stand for all."""
     own = row["site"] or row["order"]
     name = row["arm"] + (f" {own}" if own else "")
     passed = megabytes(row["bytes_passed"])
@@ -130,8 +132,10 @@ def _arm_row(row: Mapping[str, Any], split: str, names: Sequence[str] | None) ->
         return [name, str(row["seed"]), *["–"] * (5 if names is None else 3 + len(names)), passed]
     means = {site: own["mean"] for site, own in score["by_site"].items()}
     if names is None:
-        ends = (min(means, key=means.__getitem__), max(means, key=means.__getitem__))
-        by_site = [f"{site} {means[site]:.3f}" for site in ends]
+        counts = {site: own["patients"] for site, own in score["by_site"].items()}
+        found = gap_between({site: (counts[site], mean) for site, mean in means.items()})
+        ends = (found.worst, found.best) if found else ()
+        by_site = [f"{one.name} {one.mean:.3f}" for one in ends] or ["–", "–"]
     else:
         by_site = [f"{means[n]:.3f}" if n in means else "–" for n in names]
     return [

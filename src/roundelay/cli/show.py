@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from roundelay.errors import OutputError, RoundelayError, UserError
+from roundelay.errors import READER_GONE, OutputError, RoundelayError, UserError
 from roundelay.study.names import visible
 
 PLAIN: Any = {"highlight": False, "markup": False, "emoji": False}
@@ -81,10 +81,6 @@ def table(title: str | None, columns: Sequence[str], rows: Sequence[Sequence[str
         grid.add_row(*map(visible, row))
     with _printing():
         out.print(grid)
-
-
-READER_GONE = 141
-"""What a shell says of a program whose reader left: 128 and the number of SIGPIPE."""
 
 
 @contextmanager

@@ -20,9 +20,6 @@ SEEN: dict[str, tuple[tuple[int, int], tuple[int, int], tuple[int, int]]] = {
 """Along which axis of the body (0 right, 1 anterior, 2 superior), and in which direction, slices
 follow one another, rows go down and columns go to the right."""
 
-PLANES = ("sagittal", "coronal", "axial")
-"""The plane of slices that follow one another along right, anterior, superior."""
-
 SHEAR = 1e-3
 """Cosine between two axes from which they count as sheared."""
 

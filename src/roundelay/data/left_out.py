@@ -7,6 +7,12 @@ from typing import Any
 from roundelay.data.patients import Patient
 from roundelay.errors import DataError
 
+BAD = "Exams that can't be used, left out"
+PREDICTED = "Folders that hold predictions, skipped"
+HIDDEN = "Hidden files and what systems leave (._*, .DS_Store, __MACOSX), skipped"
+ODD = "Links that lead nowhere or back, pipes and the like, left out"
+"""Reasons that every format has: in one wording, so that they are counted together."""
+
 SHOWN = 20
 """Faults that are named one by one; of more the number is said."""
 

@@ -71,14 +71,6 @@ def test_at_left_out(patients: Sequence[Patient], left_out: str | None) -> tuple
     )
 
 
-def open_patient(patient: Patient) -> Patient:
-    """Fill in where the tumour is, its size in pixels, and the digests of files and pictures.
-
-    Without masks there is no tumour. Raises DataError naming every faulty file.
-    """
-    return read_patients([patient])[0]
-
-
 def _read(patient: Patient, seen: Preprocessing | None) -> tuple[Patient, list[str]]:
     """The patient opened, and what is wrong with the files; of one who is then left out the patient
     says it."""

@@ -31,18 +31,14 @@ def whole_numbers(labels: NDArray[Any], where: str) -> NDArray[np.int64]:
     return whole
 
 
-def regions_of(labels: NDArray[Any], settings: ImageSettings, where: str) -> NDArray[np.bool_]:
-    """Bool ``[region, ...]`` of a mask ``[...]``; regions may overlap.
-
-    Raises DataError for a value that no region and not ``ignored_labels`` names.
-    """
-    return regions_and_values(labels, settings, where)[0]
-
-
 def regions_and_values(
     labels: NDArray[Any], settings: ImageSettings, where: str
 ) -> tuple[NDArray[np.bool_], tuple[int, ...]]:
-    """The same, and the values met, as the study numbers them, without background."""
+    """Bool ``[region, ...]`` of a mask ``[...]``, where regions may overlap; and the values met, as
+    the study numbers them, without background.
+
+    Raises DataError for a value that no region and not ``ignored_labels`` names.
+    """
     found = whole_numbers(labels, where)
     here = _meanings(found, settings, where)
     regions = [

@@ -2,14 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 
-from roundelay.data.left_out import LeftOut, counted
+from roundelay.data.left_out import BAD, LeftOut, counted
 from roundelay.data.opening import tumour_share
 from roundelay.data.patients import Patient
 
 LARGE = 0.25
 """A tumour that is more of the head than this is said; the public set's have a third of that."""
 
-BAD = "Exams that can't be used, left out"
 NO_TUMOUR = "Patients without tumour in any mask"
 MUCH = f"Patients whose masks cover more than {LARGE:.0%} of the head"
 CUT_OFF = "Patients with tumour outside the square that the network sees"

@@ -107,6 +107,11 @@ def gap(found: Sequence[Group]) -> Gap | None:
     return Gap(hospitals[-1], hospitals[0]) if len(hospitals) > 1 else None
 
 
+def gap_between(hospitals: Mapping[str, tuple[int, float]]) -> Gap | None:
+    """As `gap`, of each hospital's patients and mean Dice."""
+    return gap([Group("hospital", name, *own, None) for name, own in hospitals.items()])
+
+
 def attribute(score: PatientScore, kind: str) -> str | None:
     """A patient's sex, age group or grade, as text; None where it isn't known.
 

@@ -1,6 +1,7 @@
 """What is opened is a file: a pipe would be waited for without an end, and a device never ends."""
 
 import errno
+import hashlib
 import stat
 from pathlib import Path
 
@@ -19,3 +20,10 @@ def plain_bytes(path: Path) -> bytes:
     """All bytes of a file. Raises OSError where it can't be read, or is none."""
     refuse_special(path)
     return path.read_bytes()
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal. Raises OSError where it can't be read, or is none."""
+    refuse_special(path)
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

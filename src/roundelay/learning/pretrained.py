@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from roundelay.errors import ModelError
+from roundelay.files.regular import file_digest
 from roundelay.learning.imagenet import imagenet_weights
-from roundelay.learning.weights_source import sha256_of
 
 WRAPPERS = ("state_dict", "model_state_dict", "model")
 
@@ -55,7 +55,7 @@ def load_encoder(model: nn.Module, weights: str, *, encoder: str, sha256: str = 
 
 
 def _refuse_another(path: Path, wanted: str) -> None:
-    if wanted and (found := sha256_of(path)) != wanted:
+    if wanted and (found := file_digest(path)) != wanted:
         raise ModelError(
             f"'{path}' is not the file of weights that the study means: its SHA-256 begins with"
             f" {found[:12]}, weights_sha256 with {wanted[:12]}. Nothing was loaded."

@@ -1,6 +1,5 @@
 """Where an encoder's first weights come from, as report, run.json and model say it; no PyTorch."""
 
-import hashlib
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -8,7 +7,7 @@ import safetensors
 from pydantic import Field, ValidationError
 
 from roundelay.errors import ModelError
-from roundelay.files.regular import refuse_special
+from roundelay.files.regular import file_digest, refuse_special
 from roundelay.files.toml_file import Section
 from roundelay.study.sections import Line, Model, is_file
 
@@ -93,7 +92,7 @@ def source_of(model: Model) -> WeightsSource | None:
     if (header := read_pretrained(path)) is None:
         return None
     return WeightsSource(
-        source=header.source, sha256=sha256_of(path), slice_visits=header.slice_visits
+        source=header.source, sha256=file_digest(path), slice_visits=header.slice_visits
     )
 
 
@@ -109,10 +108,3 @@ def read_pretrained(path: Path) -> PretrainedHeader | None:
             f"'{path}' is no weights file that can be read ({type(error).__name__}). Write it once"
             " more:  roundelay pretrain, or give another one."
         ) from error
-
-
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file of weights, in hexadecimal."""
-    refuse_special(path)
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

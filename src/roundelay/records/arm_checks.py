@@ -13,7 +13,7 @@ from roundelay.records.claims import CantBeChecked
 from roundelay.relay.aggregation import aggregate
 from roundelay.relay.baton import MODEL, Baton
 from roundelay.relay.chain import Chain
-from roundelay.relay.ledger import file_name, read_baton, sealed_as, vouched_for
+from roundelay.relay.ledger import baton_file, read_baton, sealed_as, vouched_for
 from roundelay.relay.receipt import absence_statements
 
 AWAY = ("absent", "deferred")
@@ -123,11 +123,11 @@ def check_batons(place: Path, chain: Chain, numbers: frozenset[int] | None, *, d
 
     `numbers` are the hand-overs whose batons stay; None: all, with those that were merged.
     """
-    by_name = {file_name(line["baton"], sealed=sealed_as(line) != ""): line for line in chain.legs}
+    by_name = {baton_file(line["baton"], sealed=sealed_as(line) != ""): line for line in chain.legs}
     merged = vouched_for(chain.legs, None)
     there = {path.name for path in (place / "batons").glob("[!.]*")}
     for number, line in enumerate(chain.legs):
-        name = file_name(line["baton"], sealed=sealed_as(line) != "")
+        name = baton_file(line["baton"], sealed=sealed_as(line) != "")
         if (numbers is None or number in numbers) and name not in there:
             raise LedgerError(f"{place / 'batons' / name}, of hand-over {number + 1}, is missing.")
     for name in sorted(there):
@@ -173,7 +173,7 @@ def check_merged(place: Path, chain: Chain, legs: Sequence[Leg]) -> None:
 
 
 def _kept(place: Path, digest: str) -> Baton | None:
-    if not (place / "batons" / file_name(digest, sealed=False)).exists():
+    if not (place / "batons" / baton_file(digest, sealed=False)).exists():
         return None
     return read_baton(place / "batons", {"baton": digest})
 

@@ -5,7 +5,6 @@ every arm's ledger, and the files that stand beside the arms. So one digest, the
 for all of them.
 """
 
-import hashlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from typing import Any
 from roundelay.errors import LedgerError
 from roundelay.files.canonical import digest_of
 from roundelay.files.reading import parse_json
-from roundelay.files.regular import plain_bytes, refuse_special
+from roundelay.files.regular import file_digest, plain_bytes
 from roundelay.files.writing import write_json
 from roundelay.records.arm import CURVE, VALIDATIONS
 from roundelay.records.layout import (
@@ -40,13 +39,6 @@ ALWAYS = (SCORES, CURVE)
 OF_THE_RUN = (STUDY, RECORD, PATIENTS, SUMMARY)
 UNCLOSED = (REPORT, FIGURES, STAYING, LOG, METRICS)
 """What a run leaves behind without a digest: drawn or told from the rest, or of the sites' own."""
-
-
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal."""
-    refuse_special(path)
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def arm_files(place: Path) -> list[str]:

@@ -23,7 +23,7 @@ from roundelay.records.layout import LEDGER, MODEL, SCORES, SEALED_MODEL
 from roundelay.records.threshold_checks import SAME, given_means
 from roundelay.relay.aggregation import final_model
 from roundelay.relay.baton import digest_of_parts
-from roundelay.relay.ledger import file_name, read_baton, sealed_as
+from roundelay.relay.ledger import baton_file, read_baton, sealed_as
 from roundelay.relay.receipt import Receipt
 
 
@@ -94,7 +94,7 @@ def _compare_with_baton(
     recipe = arm.run.known_study.recipe
     alone = recipe.optimiser_state != "travel" and recipe.average == "none"
     alone = alone and not recipe.importance_travels
-    kept = (arm.place / "batons" / file_name(digest, sealed=False)).exists()
+    kept = (arm.place / "batons" / baton_file(digest, sealed=False)).exists()
     if not alone and not kept:
         why = "is sealed" if sealed else "isn't kept"
         raise CantBeChecked(f"the baton of leg {leg + 1}, which it was taken from, {why}")

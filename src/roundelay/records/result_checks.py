@@ -6,12 +6,13 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from math import isclose
 from typing import Any
 
 from roundelay.data.tables import write_table
 from roundelay.errors import LedgerError
+from roundelay.files.installed import installed_version
 from roundelay.files.reading import parse_json
 from roundelay.records.claims import CantBeChecked
 from roundelay.records.contents import read_run
@@ -63,7 +64,7 @@ def check_summary(again: ComputedAgain) -> None:
 
 def _other_software(run: RunEvidence) -> str:
     here = {
-        "roundelay": _own_version(),
+        "roundelay": installed_version(),
         "numpy": version("numpy"),
         "scipy": version("scipy"),
     }
@@ -85,13 +86,6 @@ def differences(found: Any, wanted: Any, where: tuple[str, ...] = ()) -> Iterato
                 yield (*where, key)
     elif not _equal(found, wanted):
         yield where
-
-
-def _own_version() -> str:
-    try:
-        return version("roundelay")
-    except PackageNotFoundError:  # the same files, installed without PyTorch
-        return version("roundelay-verify")
 
 
 def _parts(value: Any) -> dict[str, Any] | None:

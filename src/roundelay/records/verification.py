@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from roundelay.errors import LedgerError
-from roundelay.records.arm_claims import arm_problems, claims_on_end, claims_on_ledger
+from roundelay.records.arm_claims import claims_on_end, claims_on_ledger
 from roundelay.records.claims import CantBeChecked, Claim, tried
 from roundelay.records.closing import head_of_run
 from roundelay.records.evidence import OLDER, ArmEvidence, RunEvidence
@@ -174,14 +174,6 @@ def _claim_on_before(run: RunEvidence, folder: Path | None) -> Claim:
         check_run_before(run, folder, [str(claim) for claim in failed])
 
     return tried("", "its first weights are the models of the run that it goes on from", check)
-
-
-def verify_arm(out: Path, label: str) -> str:
-    """The head of an arm's ledger. Raises LedgerError naming what of ledger, plan, batons or last
-    line does not fit."""
-    if problems := arm_problems(out, label):
-        raise LedgerError("\n".join(problems))
-    return RunEvidence(out).arm(label).chain.head
 
 
 def _claims_on_run(run: RunEvidence) -> list[Claim]:

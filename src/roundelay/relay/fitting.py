@@ -9,7 +9,7 @@ import numpy as np
 
 from roundelay.errors import LedgerError
 from roundelay.files.arrays import Arrays
-from roundelay.relay.baton import AVERAGE, FULL, IMPORTANCE, MODEL, OPTIMISER, SUMS, Baton
+from roundelay.relay.baton import AVERAGE, FULL, IMPORTANCE, MODEL, OPTIMISER, SUMS, Baton, part_of
 from roundelay.study.sections import Wire
 
 SLOTS = ("exp_avg", "exp_avg_sq", "step")
@@ -53,7 +53,7 @@ def misfit(
     if came != wire:
         return f"its weights are in {came}, and the study sends {wire}"
     kinds = (MODEL, AVERAGE, OPTIMISER, IMPORTANCE, *([SUMS] if sums else []))
-    parts = {part: _part(arrays, part) for part in kinds}
+    parts = {part: part_of(arrays, part) for part in kinds}
     if sum(map(len, parts.values())) != len(arrays):
         return "it holds more than a model and what may travel with it"
     if fault := _unlike(parts[MODEL], model) or _unlike_beside(parts, model, trained):
@@ -73,7 +73,7 @@ def misfit_of_sums(baton: Baton, model: Arrays) -> str | None:
         arrays = baton.arrays()
     except LedgerError:
         return "these bytes are no baton"
-    sums = _part(arrays, SUMS)
+    sums = part_of(arrays, SUMS)
     if len(sums) != len(arrays):
         return NO_SUMS
     return unlike_sums(sums, model)
@@ -99,10 +99,6 @@ def unlike_sums(sums: Arrays, model: Arrays) -> str | None:
         if not (squares >= total * (total / count) * (1 - ROUNDING)).all():
             return f"the sums of {layer} are of no numbers: their squares are too small"
     return None
-
-
-def _part(arrays: Arrays, prefix: str) -> Arrays:
-    return {n.removeprefix(prefix): a for n, a in arrays.items() if n.startswith(prefix)}
 
 
 def _unlike(arrays: Arrays, model: Arrays) -> str | None:

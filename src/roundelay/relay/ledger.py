@@ -104,7 +104,7 @@ class Ledger:
         if self.closing is not None:
             raise LedgerError(f"{self.path} is closed: its arm is finished.")
         for one in (baton, *(merged if self._keep is None else ())):
-            write_bytes(self.batons / file_name(one.digest, sealed=one.sealed), one.data)
+            write_bytes(self.batons / baton_file(one.digest, sealed=one.sealed), one.data)
         entry = {
             "leg": leg.index,
             "receipts": [asdict(receipt) for receipt in receipts],
@@ -171,7 +171,7 @@ def vouched_for(legs: Sequence[Mapping[str, Any]], numbers: frozenset[int] | Non
     return merged | {line["baton"] for line in legs}
 
 
-def file_name(digest: str, *, sealed: bool) -> str:
+def baton_file(digest: str, *, sealed: bool) -> str:
     """Under which name a baton is kept."""
     return f"{digest}.sealed" if sealed else f"{digest}.safetensors"
 
@@ -185,7 +185,7 @@ def sealed_as(line: dict[str, Any]) -> str:
 def read_baton(folder: Path, line: dict[str, Any]) -> Baton:
     """The kept baton of a line. Raises LedgerError where it is missing or altered."""
     sealed = sealed_as(line)
-    path = folder / file_name(line["baton"], sealed=sealed != "")
+    path = folder / baton_file(line["baton"], sealed=sealed != "")
     try:
         baton = Baton(plain_bytes(path), proof_of(line))
     except FileNotFoundError as error:

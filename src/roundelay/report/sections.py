@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 
+from roundelay.evaluation.fairness import gap_between
 from roundelay.evaluation.forgetting import Validation, measure_forgetting
 from roundelay.evaluation.judgement import MethodResult
+from roundelay.evaluation.summary import site_means
 from roundelay.records.contents import ArmRun, Run
 from roundelay.report import figures
 from roundelay.report.blocks import (
@@ -20,7 +22,7 @@ from roundelay.report.blocks import (
 from roundelay.report.comparisons import comparison_blocks, seeds_awaited
 from roundelay.report.crowds import is_crowd
 from roundelay.report.rounds import progress_blocks
-from roundelay.report.sentences import full_name, median_of
+from roundelay.report.sentences import full_name, median_of, size_of, worst_of
 from roundelay.study.sections import RELAYS
 
 DRAWN = ("cwt", "swt", "fedavg")
@@ -36,7 +38,8 @@ def scores_section(run: Run) -> Section:
         blocks = [
             _scores_table(run),
             Text(
-                f"{_said_of_intervals(run)} The gap lies between the best and the worst hospital."
+                f"{_said_of_intervals(run)} The gap lies between the best and the worst hospital"
+                " of those with more than one patient."
                 " An empty prediction scores 0 by patient,"
                 f" but {first.slice_dice_of_empty_prediction:.2f} by slice, where two empty masks"
                 " count as 1: read slice scores beside that figure.",
@@ -63,8 +66,8 @@ def _scores_table(run: Run) -> Table:
             Cell(_interval(row)),
             Cell(median_of(row)),
             Cell(_spread(row.single_seeds)),
-            Cell(f"{row.worst[0]} {row.worst[1]:.3f}"),
-            Cell(f"{row.gap:.3f}"),
+            Cell(worst_of(distance := gap_between(site_means(row.scores)))),
+            Cell(size_of(distance)),
         ]
         for row in run.judgement.methods
     ]

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from roundelay.evaluation.comparison import Comparison
+from roundelay.evaluation.fairness import Gap
 from roundelay.evaluation.judgement import MethodResult
 from roundelay.records.contents import FULL_NAMES, Run
 from roundelay.records.going_on import counted_rounds, run_before
@@ -14,6 +15,15 @@ def median_of(result: MethodResult) -> str:
     """The median over patients, or a dash where hospitals gave no scores by patient."""
     found = result.summary.dice_median
     return "–" if found is None else f"{found:.3f}"
+
+
+def worst_of(found: Gap | None) -> str:
+    """The worst hospital and its mean, or a dash where no two have more than one patient."""
+    return "–" if found is None else f"{found.worst.name} {found.worst.mean:.3f}"
+
+
+def size_of(found: Gap | None) -> str:
+    return "–" if found is None else f"{found.size:.3f}"
 
 
 def full_name(run: Run, method: str) -> str:

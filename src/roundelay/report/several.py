@@ -4,11 +4,13 @@ from collections.abc import Sequence
 
 from roundelay.errors import RunFolderError
 from roundelay.evaluation.comparison import Comparison, compare
+from roundelay.evaluation.fairness import gap_between
 from roundelay.evaluation.judgement import MethodResult
+from roundelay.evaluation.summary import site_means
 from roundelay.records.contents import ArmRun, Run, refuse_other_cohorts
 from roundelay.report.blocks import Block, Cell, Page, Section, Table
 from roundelay.report.comparisons import comparison_blocks, reasons, seeds_awaited
-from roundelay.report.sentences import median_of
+from roundelay.report.sentences import median_of, worst_of
 
 
 def lay_side_by_side(runs: Sequence[Run]) -> Page:
@@ -50,7 +52,7 @@ def _table(named: Sequence[tuple[str, Run]]) -> Table:
             Cell(f"{row.summary.dice_mean:.3f}"),
             Cell(f"{i.low:.3f}–{i.high:.3f}" if (i := row.interval) else "–"),
             Cell(median_of(row)),
-            Cell(f"{row.worst[0]} {row.worst[1]:.3f}"),
+            Cell(worst_of(gap_between(site_means(row.scores)))),
             Cell(_megabytes(run.arms_of(row.method)[0])),
             Cell(f"{_seconds(run, row):,.0f} s"),
         ]

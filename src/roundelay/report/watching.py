@@ -14,6 +14,7 @@ from roundelay.errors import UserError
 from roundelay.files.mishap import why
 from roundelay.files.regular import plain_bytes
 from roundelay.records.layout import REPORT, read_record
+from roundelay.records.left_out_claims import runs_below
 
 LOOPBACK = "127.0.0.1"
 STAMP = "/stamp"
@@ -36,8 +37,9 @@ setInterval(async () => {{
 WAITING = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="color-scheme" content="light dark">
 <link rel="icon" href="data:,"><title>Roundelay report</title></head>
-<body style="font:16px system-ui,sans-serif;margin:2rem"><p>The first round has begun.
-The report appears here when it ends.</p>
+<body style="font:16px system-ui,sans-serif;margin:2rem"><p>There is no report yet. It appears
+here when the first round ends; of folds, or of hospitals left out in turn, when the first of their
+runs ends. Each of them has a report of its own before: watch its folder.</p>
 </body></html>
 """
 
@@ -52,10 +54,11 @@ def watched(run: Path, *, port: int = 0) -> Iterator[str]:
     """Serve ``report.html`` of a run folder on loopback; yields its address.
 
     Nothing else of the folder is served, and no request that names another host is answered: a
-    page from elsewhere can't reach it under a name of its own. Port 0 is any free one. Raises
-    RunFolderError where `run` holds neither run nor report, UserError where the port is taken.
+    page from elsewhere can't reach it under a name of its own. Port 0 is any free one. Of several
+    runs (folds, hospitals left out in turn) it is the page over all of them. Raises RunFolderError
+    where `run` holds neither run nor report, UserError where the port is taken.
     """
-    if not (run / REPORT).exists():
+    if not (run / REPORT).exists() and not runs_below(run):
         read_record(run)
     try:
         server = _Server(run / REPORT, port)

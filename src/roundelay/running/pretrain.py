@@ -8,9 +8,10 @@ import safetensors.numpy
 
 from roundelay.errors import ModelError, RunFolderError, StudyError
 from roundelay.files.arrays import Arrays
+from roundelay.files.regular import file_digest
 from roundelay.files.writing import write_bytes
 from roundelay.learning.unet import ENCODERS
-from roundelay.learning.weights_source import PRETRAINED, PretrainedHeader, sha256_of
+from roundelay.learning.weights_source import PRETRAINED, PretrainedHeader
 from roundelay.records.closing import head_of_run
 from roundelay.records.going_on import start_of
 from roundelay.records.layout import read_record
@@ -99,7 +100,7 @@ def pretrain(
         head=str(head_of_run(run)),
     )
     write_encoder(out, arrays, header)
-    return Pretrained(out, sha256_of(out), study.model.encoder, arm.slice_visits, run)
+    return Pretrained(out, file_digest(out), study.model.encoder, arm.slice_visits, run)
 
 
 def run_folder_of(out: Path) -> Path:

@@ -55,9 +55,9 @@ def run_study(
     With `resume`, go on after the last finished visit: the same final bytes as a run that was
     never stopped. `courier_of` opens the courier; a new run computes in the numbers and on the
     device that `alike` names, the record of another run, and begins with the models of the one that
-    it is `going_on` from. Raises UserError before anything is
-    written where the user can mend it, and SiteError where a site failed. Threads and deterministic
-    mode of the process are as found afterwards.
+    it is `going_on` from. Raises UserError before anything is written where the user can mend it,
+    and SiteError where a site failed. Threads and deterministic mode of the process are as found
+    afterwards.
     """
     if resume and not is_begun(out):
         on_event(Noticed(nothing_to_resume(out)))

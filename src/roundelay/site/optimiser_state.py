@@ -42,9 +42,9 @@ def kept_state(site: LocalSite, stop: Stop) -> Arrays:
         raise VisitError(
             f"{stop}: the optimiser's memory of this site's last visit"
             f" ({file.parent.name}/{file.name}) {told}, and this study keeps it at the site"
-            ' (optimiser_state = "stay"). Put it back where the site keeps what stays with it (on'
-            " one machine the folder sites of the run) and go on with --resume, or begin anew with"
-            " another --out."
+            ' (optimiser_state = "stay"). Put it back where this site keeps what stays with it (the'
+            " folder sites of the run, on the machine where this site's turns are; at a hospital,"
+            " its kit) and go on with --resume, or begin anew with another --out."
         ) from error
 
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from roundelay.evaluation.fairness import attribute, gap, groups, size_names
+from roundelay.evaluation.fairness import attribute, gap, gap_between, groups, size_names
+from roundelay.evaluation.summary import site_means
 from scored import patient
 
 
@@ -60,6 +61,7 @@ def test_the_gap_is_between_the_best_and_the_worst_hospital_none_of_one_patient(
     assert (found.best.name, found.worst.name) == ("NORTH", "EAST")
     assert found.size == pytest.approx(0.4)
     assert gap(groups(SCORES)) is None and gap(groups(SCORES[:1])) is None
+    assert gap_between(site_means(more)) == gap_between({"NORTH": (2, 0.8), "EAST": (2, 0.4)})
 
 
 def test_patients_are_grouped_by_the_sequences_that_they_lack_where_any_does():

@@ -14,6 +14,7 @@ from roundelay.data.slice_cache import CutExam, keep_exam, read_exam
 from roundelay.errors import LedgerError, RoundelayError
 from roundelay.files.mishap import explained
 from roundelay.files.reading import read_bytes
+from roundelay.files.regular import file_digest
 from roundelay.files.text import read_text
 from roundelay.files.writing import write_json
 from roundelay.inference.output import predictions
@@ -26,7 +27,7 @@ from roundelay.network.wire.keys import own_keys
 from roundelay.network.wire.kit import days_left
 from roundelay.plan.arms import lay
 from roundelay.records.arm import model_digest
-from roundelay.records.closing import file_digest, read_closing
+from roundelay.records.closing import read_closing
 from roundelay.relay.chain import read_chain
 from roundelay.relay.ledger import read_baton
 from roundelay.report.watching import _read as read_page

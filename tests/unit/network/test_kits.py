@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from roundelay.errors import NetworkError
 
 pytest.importorskip("nvflare")
 
-from roundelay.network.flare import starting
+from roundelay.network.flare import starting, whole_kit
 from roundelay.network.flare.kits import create_kits
 from roundelay.network.flare.session import Session
 from roundelay.network.flare.starting import prepare_site, start_kit
@@ -134,6 +135,25 @@ def test_a_root_of_another_network_is_refused(copy, kits, tmp_path):
 
     with pytest.raises(NetworkError, match=r"rootCA\.pem in the kit .* belongs to another kit"):
         begin(kit)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_certificate_out_of_its_time_is_refused(copy, name, monkeypatch):
+    kit = copy(name)
+    for days, told in ((+400_000, "ended on"), (-4_000, "Set the clock right")):
+        monkeypatch.setattr(whole_kit, "datetime", clock_off_by(timedelta(days=days)))
+
+        with pytest.raises(NetworkError, match=told):
+            begin(kit)
+
+
+def clock_off_by(off):
+    class Clock(datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return datetime.now(tz) + off
+
+    return Clock
 
 
 @pytest.mark.parametrize("name", ["server", "EAST"])

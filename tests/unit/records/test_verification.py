@@ -7,10 +7,10 @@ import pytest
 
 from fakes import write_run
 from roundelay.errors import LedgerError, RunFolderError
-from roundelay.records.verification import check_run, verify_arm, verify_run
+from roundelay.records.verification import check_run, verify_run
 from roundelay.relay.chain import read_chain
 from surveys import study
-from toy_runs import rechain
+from toy_runs import rechain, verify_arm
 
 PLAN = study(top={"arms": ("cwt", "fedavg")}, recipe={"rounds": 2, "epochs": 1})
 LABELS = ("cwt-0", "fedavg-0")

@@ -29,7 +29,7 @@ def run(tmp_path):
 
 def test_it_waits_for_the_first_report_then_shows_each_new_one(run):
     with watched(run) as address:
-        assert "first round has begun" in ask(address)[1]
+        assert "when the first round ends" in ask(address)[1]
         stamps = [ask(address, "/stamp")[1]]
         for text in ("one", "two"):
             new = run / "new.html"
@@ -39,6 +39,18 @@ def test_it_waits_for_the_first_report_then_shows_each_new_one(run):
             assert status == 200 and text in page and "location.reload()" in page
             stamps.append(ask(address, "/stamp")[1])
     assert len(set(stamps)) == 3
+
+
+def test_folds_are_waited_for_from_the_beginning_of_the_first(run, tmp_path):
+    (tmp_path / "OUT").mkdir()
+    (run / "run.json").rename(tmp_path / "run.json.kept")
+    with pytest.raises(RunFolderError, match="not a run"), watched(tmp_path / "OUT"):
+        pass
+    (tmp_path / "OUT" / "fold-1").mkdir()
+    (tmp_path / "run.json.kept").rename(tmp_path / "OUT" / "fold-1" / "run.json")
+
+    with watched(tmp_path / "OUT") as address:
+        assert "when the first of their" in ask(address)[1]
 
 
 def test_no_other_file_and_no_other_host_is_answered(run):

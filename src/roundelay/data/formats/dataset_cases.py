@@ -10,8 +10,7 @@ from roundelay.data.formats.dataset_json import CONVERT, ENDINGS, DatasetJson
 from roundelay.data.formats.json_file import named_file, said, stem_of
 from roundelay.data.formats.listed_exam import Exam, volumes_of
 from roundelay.data.formats.listing import Listing, list_folder
-from roundelay.data.formats.slices import HIDDEN, ODD
-from roundelay.data.left_out import shown
+from roundelay.data.left_out import HIDDEN, ODD, shown
 from roundelay.data.patients import Source
 from roundelay.errors import DataError
 

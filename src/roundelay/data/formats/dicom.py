@@ -28,7 +28,7 @@ from roundelay.data.formats.dicom_study import (
 )
 from roundelay.data.formats.one_grid import of_one_type
 from roundelay.data.image_settings import LGG_SETTINGS, ImageSettings
-from roundelay.data.left_out import Found, counted, refuse
+from roundelay.data.left_out import BAD, Found, counted, refuse
 from roundelay.data.patients import Patient, Source
 from roundelay.data.tables import read_attributes
 from roundelay.data.volumes import Volume
@@ -45,7 +45,6 @@ SITE = SiteName("all")
 OTHER = "Series that are no channel of the study, left out"
 UNUSED = "References that were not drawn on a channel, left out"
 
-BAD = "Exams that can't be used, left out"
 
 UNCLEAR = "Exams with several references, none of which is used"
 

@@ -11,15 +11,13 @@ from roundelay.data.formats.dicom_known import known_header
 from roundelay.data.formats.listing import list_folder
 from roundelay.data.formats.nifti_names import is_mask
 from roundelay.data.formats.places import PREDICTION
+from roundelay.data.left_out import HIDDEN, ODD, PREDICTED
 from roundelay.errors import DataError
 from roundelay.study.names import PatientId, file_name
 
 DEEP = 12
 """How far below the root files are looked for."""
 
-HIDDEN = "Hidden files and what systems leave (._*, .DS_Store, __MACOSX), skipped"
-ODD = "Links that lead nowhere or back, pipes and the like, left out"
-PREDICTED = "Folders that hold predictions, skipped"
 NO_DICOM = "Files that are no DICOM, left out"
 NO_IMAGE = "DICOM files without images (reports, indexes and the like), left out"
 BESIDE = "NIfTI files that are no exam's mask (named _seg, beside its series), left out"

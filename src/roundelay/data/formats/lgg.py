@@ -17,8 +17,6 @@ from roundelay.data.formats.listing import Listing, list_folder
 from roundelay.data.formats.places import find_place, holds_predictions
 from roundelay.data.formats.slices import (
     FOLDER,
-    HIDDEN,
-    ODD,
     Slices,
     holds_slices,
     read_slices,
@@ -27,7 +25,7 @@ from roundelay.data.formats.slices import (
 )  # fmt: skip
 from roundelay.data.formats.tiff import encode_mask, read_image, read_mask
 from roundelay.data.image_settings import LGG_SETTINGS, ImageSettings
-from roundelay.data.left_out import Found, counted, refuse
+from roundelay.data.left_out import BAD, HIDDEN, ODD, PREDICTED, Found, counted, refuse
 from roundelay.data.patients import Patient
 from roundelay.data.tables import read_attributes
 from roundelay.data.volumes import Volume
@@ -36,10 +34,8 @@ from roundelay.study.names import PatientId, SiteName
 
 EMPTY = "Patients' folders without a slice, left out"
 UNFIT = "Folders with slices, named otherwise than <A>_<site>_<number>, left out"
-PREDICTED = "Folders that hold predictions, skipped"
 OTHER = "Other folders, left out"
 BESIDE = "Files beside the patients' folders, not read"
-BAD = "Exams that can't be used, left out"
 LATE = "Patients whose slices begin at a higher number than the first of the others"
 
 _ABOUT = re.compile(r"(readme|license|licence|synthetic)\b.*", re.IGNORECASE)

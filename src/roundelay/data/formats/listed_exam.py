@@ -10,12 +10,10 @@ from roundelay.data.formats.nifti_exam import slices_of
 from roundelay.data.formats.nifti_file import read_header
 from roundelay.data.formats.nifti_names import person_of, site_of
 from roundelay.data.image_settings import ImageSettings
-from roundelay.data.left_out import refuse, shown
+from roundelay.data.left_out import BAD, refuse, shown
 from roundelay.data.patients import DRAWN, Patient, Source
 from roundelay.errors import DataError
 from roundelay.study.names import PatientId, SiteName
-
-BAD = "Exams that can't be used, left out"
 
 
 @dataclass(frozen=True, slots=True)

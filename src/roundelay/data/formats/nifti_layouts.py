@@ -14,7 +14,8 @@ from roundelay.data.formats.places import (
     holds_predictions,
     refuse_no_folder,
 )
-from roundelay.data.formats.slices import HIDDEN, INSIDE, ODD
+from roundelay.data.formats.slices import INSIDE
+from roundelay.data.left_out import HIDDEN, ODD, PREDICTED
 from roundelay.errors import DataError
 
 IMAGES, SEGMENTS = "images_structural", "images_segm"
@@ -25,7 +26,6 @@ DERIVED = "derivatives"
 
 BESIDE = "Files beside the exams' folders, not read"
 UNREAD = "Files in exams' folders that are no NIfTI files, not read"
-PREDICTED = "Folders that hold predictions, skipped"
 OTHER = "Folders without an exam, left out"
 LONE = "Masks without an exam, left out"
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 
 from roundelay.data.formats.nifti_layouts import Exam
 from roundelay.data.formats.nifti_names import tails
+from roundelay.data.left_out import BAD
 
 WITHOUT = "Exams without {}, left out"
-BAD = "Exams that can't be used, left out"
 
 NAMED = 100
 """Exams that one sentence names."""

@@ -8,6 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from roundelay.data.formats.listing import list_folder
+from roundelay.data.left_out import HIDDEN, ODD
 from roundelay.errors import DataError
 
 FOLDER = re.compile(r"(?P<id>[^_]+_(?P<site>[^_]+)_[^_]+)(_.*)?")
@@ -15,8 +16,6 @@ FOLDER = re.compile(r"(?P<id>[^_]+_(?P<site>[^_]+)_[^_]+)(_.*)?")
 
 _SLICE = re.compile(r"(?P<stem>.+)_(?P<number>[0-9]+)(?P<mask>_mask)?\.tiff?", re.IGNORECASE)
 
-HIDDEN = "Hidden files and what systems leave (._*, .DS_Store, __MACOSX), skipped"
-ODD = "Links that lead nowhere or back, pipes and the like, left out"
 INSIDE = "Folders inside patients' folders, not looked into"
 UNFIT = "Files in patients' folders named otherwise than <folder>_N.tif, left out"
 LONE_MASKS = "Masks without an image, left out"

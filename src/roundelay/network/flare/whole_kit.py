@@ -4,6 +4,7 @@ FLARE says of a missing or damaged one in an error of its own, in a log, or not 
 ``authorization.json`` it goes by its own, which forbids less.
 """
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -99,3 +100,22 @@ def _check_certificate(startup: Path, certificate: str, key: str) -> None:
             f"startup/{current} in the kit can't be read, is damaged or belongs to another kit:"
             f" {AGAIN}."
         ) from error
+    _refuse_expired(startup.parent, certificate, own)
+
+
+def _refuse_expired(kit: Path, name: str, own: x509.Certificate) -> None:
+    """The other side says nothing of it: to both it looks as if nobody answered."""
+    now = datetime.now(UTC)
+    if now > own.not_valid_after_utc:
+        raise NetworkError(
+            f"The certificate of the kit {kit} (startup/{name}) ended on"
+            f" {own.not_valid_after_utc:%Y-%m-%d}, and nobody in the network takes it any more. Who"
+            " made the network makes the kits anew with  roundelay network create  and gives them"
+            " out again."
+        )
+    if now < own.not_valid_before_utc:
+        raise NetworkError(
+            f"The certificate of the kit {kit} (startup/{name}) holds from"
+            f" {own.not_valid_before_utc:%Y-%m-%d %H:%M} UTC, and this machine's clock says"
+            f" {now:%Y-%m-%d %H:%M} UTC. Set the clock right."
+        )

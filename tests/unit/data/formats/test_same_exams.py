@@ -6,7 +6,7 @@ import pytest
 import nnunet_files as files
 from nnunet_files import SETTINGS
 from roundelay.data.formats.known import FORMATS, read_volume
-from roundelay.data.opening import open_patient
+from roundelay.data.opening import read_patients
 
 CASES = ["case_1", "case_2"]
 
@@ -49,7 +49,7 @@ def test_it_is_the_exam_that_was_written(found):
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_opened_they_have_the_same_pictures_and_tumours(found, layout):
-    first, other = (open_patient(found[name][0]) for name in ("nifti", layout))
+    first, other = read_patients([found[name][0] for name in ("nifti", layout)])
 
     assert other.pictures == first.pictures and other.tumour_size == first.tumour_size
     assert (other.id, other.slices) == (first.id, first.slices)
