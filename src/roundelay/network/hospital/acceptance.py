@@ -10,7 +10,7 @@ from roundelay.errors import RefusedError
 from roundelay.files.arrays import Arrays
 from roundelay.files.writing import write_bytes
 from roundelay.learning.networks import build_network
-from roundelay.learning.state import model_arrays
+from roundelay.learning.state import model_arrays, model_shapes
 from roundelay.network.hospital.policy import Acceptance
 from roundelay.relay.baton import AVERAGE, IMPORTANCE, MODEL, OPTIMISER, Baton, part_of
 from roundelay.relay.fitting import misfit
@@ -52,8 +52,7 @@ def _fault(
     *, sums: bool,
 ) -> str | None:  # fmt: skip
     encoder, recipe = study.model.encoder, study.recipe
-    network = build_network(*study.network, seed=0)
-    model, trained = model_arrays(network), [name for name, _ in network.named_parameters()]
+    model, trained = model_shapes(study.network)
     if fault := misfit(baton, model, trained, wire=recipe.wire, sums=sums):
         return f"{fault} (a U-Net with the encoder {encoder})"
     now = baton.arrays()

@@ -23,6 +23,7 @@ from roundelay.network.hospital.admission import (
     AdmittedVisit,
 )
 from roundelay.network.hospital.inventory import said_of, unfit
+from roundelay.network.hospital.opened import opened_site
 from roundelay.network.hospital.patients import own_patients
 from roundelay.network.hospital.policy_checks import check_patients
 from roundelay.network.hospital.store import RUNS, arm_store, pin_start
@@ -35,7 +36,7 @@ from roundelay.relay.aggregation import final_model
 from roundelay.relay.baton import MODEL, Baton, join
 from roundelay.relay.courier import Visit
 from roundelay.site.evaluation import evaluate as score_here
-from roundelay.site.opening import LocalSite, open_local_site
+from roundelay.site.opening import LocalSite
 from roundelay.site.opening import survey as survey_here
 from roundelay.site.visit import train as train_here
 
@@ -201,10 +202,10 @@ def _local_site(asked: Admitted) -> LocalSite:
         deterministic=study.recipe.deterministic,
         device=hospital.settings.device,
     )
-    return open_local_site(
+    return opened_site(
         hospital.name,
         study.model_copy(update={"data": data}),
-        {hospital.name: own_patients(hospital.settings, study)},
+        own_patients(hospital.settings, study),
         cache=SliceCache(inference_settings_of(study).preprocessing, slices_folder(hospital.home)),
         machine=machine,
         home=hospital.home / RUNS / asked.run / "state",
