@@ -63,8 +63,8 @@ def _fault(
     if misfit(before, model, trained, wire=recipe.wire):
         raise RefusedError(
             "The model that this hospital handed over last is damaged in its own kit"
-            " (last.safetensors). Its operator can restore the file, or remove it: then the next"
-            " model is not compared with it."
+            " (the newest .bin in the arm's folder answers). Its operator can restore the file, or"
+            " remove it: then the next model is not compared with it."
         )
     change = largest_change(now, before.arrays())
     if acceptance.change is not None and change > acceptance.change:

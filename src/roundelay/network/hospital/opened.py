@@ -27,7 +27,7 @@ class _Last:
 
 
 _last: list[_Last] = []
-"""None, or one: of the study that is under way."""
+"""None, or one: of the study that asked last."""
 
 
 def opened_site(
