@@ -2,6 +2,7 @@
 request needs it, and its end is told."""
 
 import json
+import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -85,3 +86,14 @@ def test_processes_end_with_the_one_that_started_them(tmp_path):
     assert worker.process.wait(20) == 1
     assert not process.is_running()
     workers.close()
+
+
+@pytest.mark.parametrize(
+    "module", ["roundelay.network.hospital.worker", "roundelay.network.flare.starting"]
+)
+def test_what_waits_has_loaded_no_reader_of_images_and_no_torch(module):
+    """Each of them takes a part of a second, or seconds, of every site's start."""
+    late = "{'torch', 'nibabel', 'pydicom', 'scipy', 'PIL', 'matplotlib'}"
+    code = f"import sys, {module}; assert not {late} & sys.modules.keys()"
+
+    subprocess.run([sys.executable, "-c", code], check=True)
