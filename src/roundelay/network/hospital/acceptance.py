@@ -130,6 +130,10 @@ def _final(arrays: Arrays) -> Arrays:
     return {**part_of(arrays, MODEL), **part_of(arrays, AVERAGE)}
 
 
+AT_ONCE = 1 << 13
+"""Weights that are compared at once: what they take stays in the processor's own memory."""
+
+
 def relative_change(now: Mapping[str, np.ndarray], then: Mapping[str, np.ndarray]) -> float:
     """The norm of the difference of all trained weights over the norm they had before.
 
@@ -138,8 +142,10 @@ def relative_change(now: Mapping[str, np.ndarray], then: Mapping[str, np.ndarray
     difference = size = 0.0
     for name, array in then.items():
         if np.issubdtype(array.dtype, np.floating) and ".running_" not in f".{name}":
-            apart = np.subtract(now[name], array, dtype=np.float64).reshape(-1)
-            old = array.astype(np.float64).reshape(-1)
-            difference += float(np.dot(apart, apart))
-            size += float(np.dot(old, old))
+            new, old = now[name].reshape(-1), array.reshape(-1)
+            for begin in range(0, old.size, AT_ONCE):
+                some = old[begin : begin + AT_ONCE].astype(np.float64)
+                apart = new[begin : begin + AT_ONCE] - some
+                difference += float(np.dot(apart, apart))
+                size += float(np.dot(some, some))
     return math.sqrt(difference / size) if size else math.inf
