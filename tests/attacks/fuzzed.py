@@ -20,6 +20,7 @@ from hypothesis import HealthCheck, settings
 from attacks.mutations import signed_message
 from attacks.situation import West
 from roundelay.evaluation.scores import PatientScore
+from roundelay.learning import state
 from roundelay.network.coordinator import surveys
 from roundelay.network.hospital import acceptance, answers
 from roundelay.network.hospital.request_handler import answer
@@ -167,7 +168,8 @@ def fuzzed_hospital(west: West) -> Iterator[Fuzzed]:
             answers, "_local_site", lambda asked: SimpleNamespace(name="WEST", patients=())
         )
         patch.setattr(answers, "_keep_model", lambda asked, plain: None)
-        patch.setattr(acceptance, "build_network", Tiny)
+        for room in (acceptance, state):
+            patch.setattr(room, "build_network", Tiny)
         patch.setattr("os.fsync", lambda descriptor: None)  # a thousand a second, on a slow disk
         patch.setattr(surveys, "AGAIN", 0.0)
         for kind in ("introduce", "survey", "train", "evaluate validation", "evaluate test"):

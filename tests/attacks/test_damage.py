@@ -5,16 +5,20 @@ from pathlib import Path
 
 import pytest
 
+from attacks.fuzzed import tiny_baton
 from roundelay.errors import NetworkError, RunFolderError, UserError
 from roundelay.network.coordinator import turns
 from roundelay.network.coordinator.status import _seen
 from roundelay.network.hospital import request_handler
+from roundelay.network.hospital.arm_store import ArmStore
 from roundelay.network.hospital.consent import waiting_study
 from roundelay.network.hospital.request_handler import answer
 from roundelay.network.hospital.store import read_settings
 from roundelay.network.wire.keys import own_keys
 from roundelay.network.wire.kit import administrator, kit_sites, site_name
 from roundelay.network.wire.messages import Parts
+from roundelay.network.wire.sealed_baton import Opener
+from roundelay.network.wire.sealing import sealed
 from roundelay.records.layout import RECORD
 from roundelay.running import submit
 from surveys import study
@@ -52,14 +56,23 @@ def test_damaged_notes_of_a_run_allow_nothing_more(fuzzed, damage):
 
 
 def test_the_model_that_left_last_is_damaged_and_the_next_one_is_not_taken_unlooked(fuzzed):
-    """Else a damaged file would switch the acceptance check off."""
+    """Else a damaged file would switch the acceptance check off; its operator may remove it."""
     west, (head, payload) = fuzzed.west, fuzzed.asked("train")
-    last = west.home / "runs/r1/swt-0/last.safetensors"
-    last.parent.mkdir(parents=True)
-    for damage in DAMAGE:
-        last.write_bytes(damage)
-        assert "last.safetensors" in west.reply(head, payload)["refused"]
+    store, key, plain = ArmStore(west.home / "runs/r1/swt-0"), "0" * 64, tiny_baton().data
+    envelope = sealed(plain, {"EAST": west.keys_of("EAST").public()}, b"there")
+    store.keep_body(key, envelope.pieces, len(plain))
+    store.keep(0, key, {}, Opener(envelope.key.hex(), "there"))
+    assert store.last() == plain
+    for path in (store.body(key), store.body(key).with_suffix(".opener")):
+        kept = path.read_bytes()
+        for damage in (*DAMAGE, kept[:-9]):
+            path.write_bytes(damage)
+            assert path.name in west.reply(head, payload)["refused"]
+        path.write_bytes(kept)
     assert fuzzed.done == []
+    store.body(key).unlink()
+    assert "proof" in west.reply(head, payload)
+    fuzzed.done.clear()
     fuzzed.tidy()
 
 

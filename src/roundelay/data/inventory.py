@@ -5,7 +5,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from roundelay.data.formats.dicom_labels import values_in
 from roundelay.data.formats.known import Format
 from roundelay.data.formats.nifti_names import FAMILIES
 from roundelay.data.image_settings import ANY, ImageSettings
@@ -89,6 +88,8 @@ def _only(channel: str, settings: ImageSettings) -> ImageSettings:
 
 
 def _labels(exams: Sequence[Patient], settings: ImageSettings) -> Iterator[int]:
+    from roundelay.data.formats.dicom_labels import values_in  # reads NIfTI and DICOM: a second
+
     renumbered = dict(settings.renumbered)
     for mask in (path for exam in exams for path in exam.masks):
         try:

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -24,16 +25,25 @@ def write_bytes(path: Path, data: bytes) -> None:
     Raises MachineError, with nothing left behind, where the machine refuses it: DiskFullError where
     there is no room.
     """
+    write_pieces(path, [data], len(data))
+
+
+def write_pieces(path: Path, pieces: Iterable[bytes], size: int) -> None:
+    """As `write_bytes` does, what comes in pieces; `size` is how many bytes, or about how many.
+
+    What goes wrong while a piece is made leaves nothing behind either.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         made = _make_folder(path.parent)
         try:
             with temporary.open("wb") as file:
-                file.write(data)
+                for piece in pieces:
+                    file.write(piece)
                 file.flush()
                 os.fsync(file.fileno())
             temporary.replace(path)
-        except OSError:
+        except BaseException:
             with suppress(OSError):  # the first error is the one to tell
                 temporary.unlink(missing_ok=True)
             raise
@@ -42,7 +52,7 @@ def write_bytes(path: Path, data: bytes) -> None:
     except OSError as error:
         if error.errno in FULL:
             raise DiskFullError(
-                f"The disk is full: {path} ({len(data):,} bytes) was not written."
+                f"The disk is full: {path} ({size:,} bytes) was not written."
                 " Make room and try again."
             ) from error
         raise explained(error, path) or error from error

@@ -20,8 +20,9 @@ from roundelay.files.writing import write_json
 from roundelay.inference.output import predictions
 from roundelay.learning import machine
 from roundelay.learning.model_file import read_model
+from roundelay.network.hospital.arm_store import ArmStore
 from roundelay.network.hospital.consent import waiting_study
-from roundelay.network.hospital.store import AUDIT, ArmStore, audit
+from roundelay.network.hospital.store import AUDIT, audit
 from roundelay.network.wire.kept import read_kept
 from roundelay.network.wire.keys import own_keys
 from roundelay.network.wire.kit import days_left
@@ -49,6 +50,12 @@ def _predict(folder):
         pass
 
 
+def _last(folder):
+    write_json(folder / "visits.json", {0: DIGEST})
+    write_json(folder / "answers" / f"{DIGEST}.opener", {"key": "", "context": ""})
+    return ArmStore(folder).last()
+
+
 REFUSING = {
     "bytes": ("file", lambda folder: read_bytes(folder / "file", LedgerError)),
     "text": ("file", lambda folder: read_text(folder / "file", LedgerError, limit=9)),
@@ -59,7 +66,7 @@ REFUSING = {
     "baton": (f"{DIGEST}.safetensors", lambda folder: read_baton(folder, {"baton": DIGEST})),
     "state": ("cwt-0/optimiser-0.safetensors", _state),
     "key": ("keys/sign.key", own_keys),
-    "last model": ("last.safetensors", lambda folder: ArmStore(folder).last()),
+    "last model": (f"answers/{DIGEST}.bin", _last),
     "waiting": ("pending/a.json", lambda folder: waiting_study(folder, "a")),
     "closing": ("closing.json", read_closing),
     "arm's model": ("model.safetensors", model_digest),

@@ -10,7 +10,7 @@ from roundelay.network.hospital import answers, request_handler
 from roundelay.network.hospital.request_handler import answer
 from roundelay.network.hospital.store import LOCK, Settings, write_settings
 from roundelay.network.wire.keys import own_keys
-from roundelay.network.wire.messages import pack, unpack
+from roundelay.network.wire.messages import Answer, pack, unpack
 from surveys import study
 
 SURVEY = {"ask": "survey", "site": "NORTH", "run": "r1", "proposal": {}}
@@ -33,7 +33,7 @@ def test_deterministic_mode_holds_for_the_answer_alone(fails, home, monkeypatch)
 
     def survey(*_):
         within.append(torch.are_deterministic_algorithms_enabled())
-        return {"counted": 1 // (not fails)}, b""
+        return Answer({"counted": 1 // (not fails)})
 
     plan = study(recipe={"deterministic": True})
     asked = SimpleNamespace(proposal=SimpleNamespace(study=plan))

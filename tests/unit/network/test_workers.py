@@ -2,6 +2,7 @@
 request needs it, and its end is told."""
 
 import json
+import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -10,7 +11,8 @@ import psutil
 import pytest
 
 from parties import until
-from roundelay.network.hospital.store import Settings, write_settings
+from roundelay.network.hospital.store import Settings, read_settings, write_settings
+from roundelay.network.hospital.worker import _put
 from roundelay.network.hospital.workers import WorkerLostError, Workers
 from roundelay.network.wire.keys import own_keys
 from roundelay.network.wire.messages import Parts, pack, unpack
@@ -85,3 +87,31 @@ def test_processes_end_with_the_one_that_started_them(tmp_path):
     assert worker.process.wait(20) == 1
     assert not process.is_running()
     workers.close()
+
+
+@pytest.mark.parametrize(
+    "module", ["roundelay.network.hospital.worker", "roundelay.network.flare.starting"]
+)
+def test_what_waits_has_loaded_no_reader_of_images_and_no_torch(module):
+    """Each of them takes a part of a second, or seconds, of every site's start."""
+    late = "{'torch', 'nibabel', 'pydicom', 'scipy', 'PIL', 'matplotlib'}"
+    code = f"import sys, {module}; assert not {late} & sys.modules.keys()"
+
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_an_answer_that_is_kept_leaves_as_another_name_of_its_file(tmp_path):
+    kept, to = tmp_path / "kept", tmp_path / "to"
+    kept.write_bytes(b"weights")
+
+    _put(Parts(b"head", b"weights", file=kept), to)
+    assert to.samefile(kept)
+    _put(Parts(b"head", b"weights", file=tmp_path / "gone"), tmp_path / "copy")
+    assert (tmp_path / "copy").read_bytes() == b"weights"
+
+
+def test_where_visits_compute_is_kept(tmp_path):
+    settings = Settings("WEST", str(tmp_path), "lgg", device="cuda:1")
+    write_settings(tmp_path, settings)
+
+    assert read_settings(tmp_path) == settings

@@ -1,13 +1,13 @@
 """The layouts of images that are known, by the name that a study and the command line give them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from importlib import import_module
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from roundelay.data.formats import datalist, dicom, lgg, nifti, nnunet
 from roundelay.data.image_settings import ImageSettings
 from roundelay.data.left_out import Found
 from roundelay.data.patients import Patient
@@ -41,13 +41,25 @@ class Format(Protocol):
         """The names of those files."""
 
 
-FORMATS: Mapping[str, Format] = {
-    "lgg": lgg,
-    "nifti": nifti,
-    "nnunet": nnunet,
-    "datalist": datalist,
-    "dicom": dicom,
-}
+class _Formats(Mapping[str, Format]):
+    """Modules by name, each imported when it is first used: those that read NIfTI and DICOM take a
+    second, which a site with other images never needs."""
+
+    def __getitem__(self, name: str) -> Format:
+        if name not in NAMES:
+            raise KeyError(name)
+        return cast(Format, import_module(f"roundelay.data.formats.{name}"))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(NAMES)
+
+    def __len__(self) -> int:
+        return len(NAMES)
+
+
+NAMES = ("lgg", "nifti", "nnunet", "datalist", "dicom")
+
+FORMATS: Mapping[str, Format] = _Formats()
 
 
 def known_format(name: str, error: type[UserError]) -> Format:

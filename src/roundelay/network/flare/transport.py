@@ -6,6 +6,7 @@ that were asked for, or a piece more of what travels.
 """
 
 import contextlib
+import hashlib
 import time
 from collections.abc import Mapping, Sequence
 from io import BytesIO
@@ -178,11 +179,12 @@ class FlareTransport:
         def fetch(index: int) -> bytes:
             return self._session.ask("fetch", {**values, "index": index})[1]
 
-        payload = BytesIO()
+        payload, found = BytesIO(), hashlib.sha256()
         for piece in in_order(fetch, pieces_of(size)):
             payload.write(piece)
+            found.update(piece)  # while others travel
         self._remove([request.key])
-        delivery.answer = Parts(bytes(head), payload.getvalue())
+        delivery.answer = Parts(bytes(head), payload.getvalue(), found.hexdigest())
 
     def _again(self, delivery: Delivery, why: str) -> None:
         self._remove([delivery.request.key])

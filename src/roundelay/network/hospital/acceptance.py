@@ -10,7 +10,7 @@ from roundelay.errors import RefusedError
 from roundelay.files.arrays import Arrays
 from roundelay.files.writing import write_bytes
 from roundelay.learning.networks import build_network
-from roundelay.learning.state import model_arrays
+from roundelay.learning.state import model_arrays, model_shapes
 from roundelay.network.hospital.policy import Acceptance
 from roundelay.relay.baton import AVERAGE, IMPORTANCE, MODEL, OPTIMISER, Baton, part_of
 from roundelay.relay.fitting import misfit
@@ -52,8 +52,7 @@ def _fault(
     *, sums: bool,
 ) -> str | None:  # fmt: skip
     encoder, recipe = study.model.encoder, study.recipe
-    network = build_network(*study.network, seed=0)
-    model, trained = model_arrays(network), [name for name, _ in network.named_parameters()]
+    model, trained = model_shapes(study.network)
     if fault := misfit(baton, model, trained, wire=recipe.wire, sums=sums):
         return f"{fault} (a U-Net with the encoder {encoder})"
     now = baton.arrays()
@@ -64,8 +63,8 @@ def _fault(
     if misfit(before, model, trained, wire=recipe.wire):
         raise RefusedError(
             "The model that this hospital handed over last is damaged in its own kit"
-            " (last.safetensors). Its operator can restore the file, or remove it: then the next"
-            " model is not compared with it."
+            " (the newest .bin in the arm's folder answers). Its operator can restore the file, or"
+            " remove it: then the next model is not compared with it."
         )
     change = largest_change(now, before.arrays())
     if acceptance.change is not None and change > acceptance.change:
@@ -131,6 +130,10 @@ def _final(arrays: Arrays) -> Arrays:
     return {**part_of(arrays, MODEL), **part_of(arrays, AVERAGE)}
 
 
+AT_ONCE = 1 << 13
+"""Weights that are compared at once: what they take stays in the processor's own memory."""
+
+
 def relative_change(now: Mapping[str, np.ndarray], then: Mapping[str, np.ndarray]) -> float:
     """The norm of the difference of all trained weights over the norm they had before.
 
@@ -139,8 +142,10 @@ def relative_change(now: Mapping[str, np.ndarray], then: Mapping[str, np.ndarray
     difference = size = 0.0
     for name, array in then.items():
         if np.issubdtype(array.dtype, np.floating) and ".running_" not in f".{name}":
-            apart = np.subtract(now[name], array, dtype=np.float64).reshape(-1)
-            old = array.astype(np.float64).reshape(-1)
-            difference += float(np.dot(apart, apart))
-            size += float(np.dot(old, old))
+            new, old = now[name].reshape(-1), array.reshape(-1)
+            for begin in range(0, old.size, AT_ONCE):
+                some = old[begin : begin + AT_ONCE].astype(np.float64)
+                apart = new[begin : begin + AT_ONCE] - some
+                difference += float(np.dot(apart, apart))
+                size += float(np.dot(some, some))
     return math.sqrt(difference / size) if size else math.inf

@@ -1,6 +1,6 @@
 """What a hospital does for a study that it takes part in: survey, train, evaluate."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +10,7 @@ from roundelay.errors import DataError, RefusedError
 from roundelay.evaluation.scores import PatientScore
 from roundelay.evaluation.summary import site_means
 from roundelay.evaluation.whole_site import as_one
+from roundelay.files.mapped import mapped
 from roundelay.learning.machine import find_machine
 from roundelay.learning.model_file import inference_settings_of, write_model
 from roundelay.learning.model_header import model_metadata
@@ -22,12 +23,15 @@ from roundelay.network.hospital.admission import (
     AdmittedScores,
     AdmittedVisit,
 )
+from roundelay.network.hospital.arm_store import arm_store
 from roundelay.network.hospital.inventory import said_of, unfit
+from roundelay.network.hospital.opened import opened_site
 from roundelay.network.hospital.patients import own_patients
 from roundelay.network.hospital.policy_checks import check_patients
-from roundelay.network.hospital.store import RUNS, arm_store, pin_start
+from roundelay.network.hospital.store import RUNS, pin_start
 from roundelay.network.wire.handover import holder, recipients, scored_holder
-from roundelay.network.wire.sealed_baton import hand_over, opened
+from roundelay.network.wire.messages import Answer
+from roundelay.network.wire.sealed_baton import Opener, hand_over_in_pieces, opened
 from roundelay.network.wire.statements import sign_survey
 from roundelay.plan.itinerary import IN_TURN, Leg
 from roundelay.plan.progress import Step
@@ -35,13 +39,11 @@ from roundelay.relay.aggregation import final_model
 from roundelay.relay.baton import MODEL, Baton, join
 from roundelay.relay.courier import Visit
 from roundelay.site.evaluation import evaluate as score_here
-from roundelay.site.opening import LocalSite, open_local_site
+from roundelay.site.opening import LocalSite
 from roundelay.site.opening import survey as survey_here
 from roundelay.site.visit import train as train_here
 
 OnProgress = Callable[[dict[str, Any]], None]
-
-Answer = tuple[dict[str, Any], bytes]
 
 
 def survey(asked: Admitted) -> Answer:
@@ -54,7 +56,7 @@ def survey(asked: Admitted) -> Answer:
     found = survey_here(site)
     check_patients(asked.hospital.policy, asked.proposal, found)
     signed = sign_survey(found, asked.run, asked.proposal.digest, asked.hospital.keys)
-    return {**signed, **said_of(asked, site.patients)}, b""
+    return Answer({**signed, **said_of(asked, site.patients)})
 
 
 def train(asked: AdmittedVisit, on_progress: OnProgress) -> Answer:
@@ -63,7 +65,7 @@ def train(asked: AdmittedVisit, on_progress: OnProgress) -> Answer:
     store, key = arm_store(asked.hospital.home, asked.run, asked.arm), asked.key(f"leg {leg.index}")
     visited = store.visited()
     if visited.get(leg.index) == key and (kept := store.answer(key)) is not None:
-        return kept
+        return Answer(*kept, file=store.body(key))
     if any(leg.index <= done for done in visited):
         raise RefusedError(f"{stop} was made before: a baton is not taken twice.")
     if store.ended:
@@ -76,10 +78,12 @@ def train(asked: AdmittedVisit, on_progress: OnProgress) -> Answer:
     sums = stop.task == IN_TURN and stop.weight_before > 0
     _check_model(asked, store.last(), plain, local_site, sums=sums)
     visit = train_here(local_site, stop, plain, lambda step: on_progress(_progress(step)))
-    travels = _hand_on(asked, leg, visit)
-    head = {"proof": travels.proof}
-    store.keep(leg.index, key, head, travels.data, visit.baton.data)
-    return head, travels.data
+    proof, digest, opener = _hand_on(
+        asked, leg, visit, lambda pieces: store.keep_body(key, pieces, len(visit.baton.data))
+    )
+    head = {"proof": proof}
+    store.keep(leg.index, key, head, opener)
+    return Answer(head, mapped(store.body(key)), digest, store.body(key))
 
 
 def evaluate(asked: AdmittedScores) -> Answer:
@@ -89,7 +93,7 @@ def evaluate(asked: AdmittedScores) -> Answer:
     store = arm_store(asked.hospital.home, asked.run, asked.arm)
     scored, key = store.scored(split), asked.key(f"{split} after leg {number}")
     if number in scored and scored[number].key == key:
-        return {"scores": _still_released(asked, scored[number].rows)}, b""
+        return Answer({"scores": _still_released(asked, scored[number].rows)})
     if number in scored or (split == TEST and scored):
         raise RefusedError(
             f"Scores of the {split} patients were given for another model of {asked.arm.label}."
@@ -103,7 +107,7 @@ def evaluate(asked: AdmittedScores) -> Answer:
     if split == TEST:  # the end of an arm: the model that the hospitals trained is theirs
         _keep_model(asked, plain)
     store.keep_scores(split, number, key, rows)
-    return {"scores": rows}, b""
+    return Answer({"scores": rows})
 
 
 def _check_model(
@@ -177,11 +181,13 @@ def _opened(asked: AdmittedModel, before: int, signer: str) -> Baton:
     )  # fmt: skip
 
 
-def _hand_on(asked: AdmittedModel, leg: Leg, visit: Visit) -> Baton:
+def _hand_on(
+    asked: AdmittedModel, leg: Leg, visit: Visit, write: Callable[[Iterable[bytes]], None]
+) -> tuple[dict[str, Any], str, Opener]:
     to = recipients(asked.proposal, asked.arm.legs, leg.index)
-    return hand_over(
+    return hand_over_in_pieces(
         visit.baton, asked.place(leg.index), asked.proposal, to, asked.hospital.name,
-        asked.hospital.keys, receipt=visit.receipt,
+        asked.hospital.keys, write, visit.receipt,
     )  # fmt: skip
 
 
@@ -201,10 +207,10 @@ def _local_site(asked: Admitted) -> LocalSite:
         deterministic=study.recipe.deterministic,
         device=hospital.settings.device,
     )
-    return open_local_site(
+    return opened_site(
         hospital.name,
         study.model_copy(update={"data": data}),
-        {hospital.name: own_patients(hospital.settings, study)},
+        own_patients(hospital.settings, study),
         cache=SliceCache(inference_settings_of(study).preprocessing, slices_folder(hospital.home)),
         machine=machine,
         home=hospital.home / RUNS / asked.run / "state",

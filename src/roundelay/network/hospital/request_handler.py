@@ -22,7 +22,7 @@ from roundelay.network.hospital.policy import Policy
 from roundelay.network.hospital.store import audit, one_at_a_time, policy_of, read_settings
 from roundelay.network.wire.keys import own_keys
 from roundelay.network.wire.kit import days_left
-from roundelay.network.wire.messages import Message, Parts, pack, unpack
+from roundelay.network.wire.messages import Answer, Message, Parts, pack, unpack
 from roundelay.network.wire.parsing import shown
 from roundelay.network.wire.requests import Introduce, parsed_request
 
@@ -42,14 +42,14 @@ def answer(home: Path, request: Parts, on_progress: OnProgress) -> Parts:
         message = unpack(request)
         asked = message.head
         hospital = Hospital(home, settings, _policy(home), keys)
-        head, payload = _answer(hospital, message, on_progress)
+        found = _answer(hospital, message, on_progress)
     except RoundelayError as error:
-        head, payload = _excuse(error), b""
+        found = Answer(_excuse(error))
     except Exception as error:
         traceback.print_exc(file=sys.stderr)  # FLARE keeps it in the site's own log
-        head, payload = {"failed": type(error).__name__}, b""
-    head = {**head, "site": settings.name, "request": request.key}
-    reply = pack(head, payload, keys)
+        found = Answer({"failed": type(error).__name__})
+    head = {**found.head, "site": settings.name, "request": request.key}
+    reply = pack(head, found.payload, keys, found.digest, found.file)
     try:
         _audit(home, asked, head, len(request), len(reply), time.perf_counter() - begin)
     except OSError:  # what can't be noted down doesn't leave
@@ -72,12 +72,10 @@ def _policy(home: Path) -> Policy:
         ) from error
 
 
-def _answer(
-    hospital: Hospital, message: Message, on_progress: OnProgress
-) -> tuple[dict[str, Any], bytes]:
+def _answer(hospital: Hospital, message: Message, on_progress: OnProgress) -> Answer:
     request = parsed_request(message.head)
     if isinstance(request, Introduce):
-        return _introduce(hospital), b""
+        return Answer(_introduce(hospital))
     asked = admit(hospital, request, message)
     from roundelay.learning.process import computing  # seconds, with torch
     from roundelay.network.hospital import answers

@@ -1,4 +1,4 @@
-"""What a site keeps in its kit, under ``roundelay/``: settings, visits, answers, the audit log.
+"""What a site keeps in its kit, under ``roundelay/``: settings, runs, the audit log.
 
 Nothing here is needed elsewhere, and but for the probe's result in the system's cache nothing lies
 elsewhere: removing the kit removes it all.
@@ -6,9 +6,8 @@ elsewhere: removing the kit removes it all.
 
 import json
 import os
-import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,26 +17,19 @@ from pydantic import Field, TypeAdapter
 
 from roundelay.data.survey import SiteSurvey, cohort_digest
 from roundelay.errors import NetworkError, RefusedError
-from roundelay.evaluation.scores import PatientScore
 from roundelay.files.locks import take_lock
-from roundelay.files.regular import plain_bytes, refuse_special
-from roundelay.files.writing import write_bytes, write_json
+from roundelay.files.regular import refuse_special
+from roundelay.files.writing import write_json
 from roundelay.network.hospital.policy import Policy, read_policy
 from roundelay.network.wire.kept import read_kept
 from roundelay.network.wire.parsing import Digest
-from roundelay.plan.arms import Arm
 from roundelay.study.data_section import SiteImages
 
 SETTINGS, POLICY, AUDIT = "site.json", "policy.toml", "audit.jsonl"
 
 LOCK, PIN_LOCK = ".lock", ".pin.lock"
 
-RUNS, VISITS, ENDED, LAST = "runs", "visits.json", "ended", "last.safetensors"
-
-KEPT = 2
-"""Answers kept for each arm: the last one may be asked for again, and the one before it by a run
-that was restored from the day before."""
-
+RUNS = "runs"
 
 AS_STUDIED = SiteImages()
 """Nothing otherwise than a study says."""
@@ -64,21 +56,6 @@ PINNED = TypeAdapter(dict[Literal["proposal", "cohort"], str])
 
 START = TypeAdapter(Digest)
 
-VISITED = TypeAdapter(dict[Annotated[str, Field(pattern="^[0-9]{1,9}$")], Digest])
-
-HEAD = TypeAdapter(dict[str, Any])
-
-
-@dataclass(frozen=True, slots=True)
-class KeptScores:
-    """Rows that left, and what was asked."""
-
-    key: str
-    rows: list[PatientScore]
-
-
-SCORED = TypeAdapter(KeptScores)
-
 RESTORE = (
     "its operator can put it back from a copy, or remove the folder of the run under"
     " roundelay/runs, with which the run can't go on"
@@ -101,6 +78,7 @@ def write_settings(home: Path, settings: Settings) -> None:
             "root": settings.root,
             "format": settings.format,
             "images": settings.images.model_dump(mode="json"),
+            "device": settings.device,
         },
     )
 
@@ -162,86 +140,3 @@ def pin_start(home: Path, run: str, seed: int, digest: str) -> bool:
     if not path.exists():
         write_json(path, digest)
     return bool(read_kept(path, START, RefusedError, RESTORE) == digest)
-
-
-@dataclass(frozen=True, slots=True)
-class ArmStore:
-    """What a site remembers of its visits and scores in one arm of one run."""
-
-    folder: Path
-
-    def visited(self) -> dict[int, str]:
-        """By leg: what was asked there."""
-        path = self.folder / VISITS
-        if not path.exists():
-            return {}
-        found = read_kept(path, VISITED, RefusedError, RESTORE)
-        return {int(leg): key for leg, key in found.items()}
-
-    def answer(self, key: str) -> tuple[dict[str, Any], bytes] | None:
-        """What was answered, or None where it is no longer kept."""
-        head = self.folder / "answers" / f"{key}.json"
-        body = self.folder / "answers" / f"{key}.bin"
-        try:
-            return read_kept(head, HEAD, RefusedError, RESTORE), plain_bytes(body)
-        except (OSError, RefusedError):
-            return None  # removed or damaged: another visit is not made for that
-
-    def keep(self, leg: int, key: str, head: Mapping[str, Any], body: bytes, plain: bytes) -> None:
-        """Keep an answer, then say that the visit was made: a kill in between loses the visit.
-
-        `plain` is the model as it left, for the acceptance check.
-        """
-        write_bytes(self.folder / "answers" / f"{key}.bin", body)
-        write_bytes(self.folder / LAST, plain)
-        write_json(self.folder / "answers" / f"{key}.json", head)
-        self._end_others()
-        visits = {**self.visited(), leg: key}
-        write_json(self.folder / VISITS, visits)
-        newest = {visits[leg] for leg in sorted(visits)[-KEPT:]}
-        for old in (self.folder / "answers").iterdir():
-            if old.stem not in newest:
-                old.unlink()
-
-    def scored(self, split: str) -> dict[int, KeptScores]:
-        """By hand-over: what was asked there, and the rows of a split that left."""
-        return {
-            int(number): read_kept(path, SCORED, RefusedError, RESTORE)
-            for path in (self.folder / "scores").glob(f"{split}-*.json")
-            if (number := path.stem.rpartition("-")[2]).isdecimal()
-        }
-
-    def keep_scores(
-        self, split: str, number: int, key: str, rows: Sequence[Mapping[str, Any]]
-    ) -> None:
-        """Keep the rows that leave: asked again, the same rows leave."""
-        kept = {"key": key, "rows": list(rows)}
-        write_json(self.folder / "scores" / f"{split}-{number}.json", kept)
-
-    def _end_others(self) -> None:
-        """Arms come one after the other: with the first visit of this one the others are done."""
-        for other in self.folder.parent.iterdir():
-            if other != self.folder and (other / VISITS).exists():
-                write_bytes(other / ENDED, b"")
-                shutil.rmtree(other / "answers", ignore_errors=True)
-                (other / LAST).unlink(missing_ok=True)
-
-    @property
-    def ended(self) -> bool:
-        """Whether another arm began after the last visit of this one."""
-        return (self.folder / ENDED).exists()
-
-    def last(self) -> bytes | None:
-        """The plain baton that this site handed over last in this arm."""
-        path = self.folder / LAST
-        try:
-            return plain_bytes(path) if path.exists() else None
-        except OSError as error:
-            raise RefusedError(
-                f"{LAST} in the kit can't be read: its operator can restore the file, or remove it."
-            ) from error
-
-
-def arm_store(home: Path, run: str, arm: Arm) -> ArmStore:
-    """The store of one arm of one run: an arm that this hospital laid itself."""
-    return ArmStore(home / RUNS / run / arm.label)

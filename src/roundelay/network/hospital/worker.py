@@ -4,16 +4,17 @@ It ends with its parent, at once: its input ends then. What it says stands on it
 a line each; whatever else is printed goes to the log.
 """
 
+import contextlib
 import json
-import mmap
 import os
 import queue
 import sys
 import threading
 import time
 from pathlib import Path
-from typing import Any, TextIO, cast
+from typing import Any, TextIO
 
+from roundelay.files.mapped import mapped
 from roundelay.learning.cpu.heap import give_back_freed_memory, keep_freed_memory
 from roundelay.network.hospital.request_handler import answer
 from roundelay.network.wire.messages import Parts, payload_of
@@ -38,19 +39,22 @@ def main() -> None:
 
 def _answer(home: Path, command: dict[str, str], progress: "_Progress") -> dict[str, Any]:
     """Write the answer's head and payload into the files that the command names."""
-    payload = _mapped(Path(command["payload"])) if command["payload"] else b""
-    request = Parts(Path(command["head"]).read_bytes(), payload)
+    payload = mapped(Path(command["payload"])) if command["payload"] else b""
+    request = Parts(Path(command["head"]).read_bytes(), payload, command["digest"])
     reply = answer(home, request, progress.tell)
     Path(command["answer"]).write_bytes(reply.head)
     if reply.payload:
-        Path(command["answer_payload"]).write_bytes(reply.payload)
+        _put(reply, Path(command["answer_payload"]))
     return {"digest": payload_of(reply), "size": len(reply.payload)}
 
 
-def _mapped(path: Path) -> bytes:
-    """A file's bytes where they lie: what came sealed takes no memory while the site trains."""
-    with path.open("rb") as file:
-        return cast(bytes, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+def _put(reply: Parts, to: Path) -> None:
+    """What is kept in a file already is given as another name of it, where the file system can."""
+    with contextlib.suppress(OSError):
+        if reply.file is not None:
+            os.link(reply.file, to)
+            return
+    to.write_bytes(reply.payload)
 
 
 class _Progress:

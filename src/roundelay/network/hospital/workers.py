@@ -88,14 +88,15 @@ class Workers:
         self, ticket: str, head: bytes, payload: Path | None, tell: OnProgress,
         *, needs_torch: bool,
     ) -> Worked:  # fmt: skip
-        """Have a request answered; `tell` is told of its progress. Raises WorkerLostError where the
-        process ends before."""
+        """Have a request answered; `tell` is told of its progress. A payload's name is the digest
+        that its bytes had when they came. Raises WorkerLostError where the process ends before."""
         files = {name: self._folder / f"{ticket}.{name}" for name in ("asked", "head", "payload")}
         files["asked"].write_bytes(head)
         worker = self._taken(ticket, needs_torch)
         try:
             worker.tell(
                 torch=needs_torch, head=str(files["asked"]), payload=str(payload or ""),
+                digest=payload.name if payload else "",
                 answer=str(files["head"]), answer_payload=str(files["payload"]),
             )  # fmt: skip
             done = self._heard(worker, tell)

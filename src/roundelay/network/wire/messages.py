@@ -9,6 +9,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from roundelay.errors import RefusedError
@@ -29,10 +30,16 @@ DEEPEST = 20
 @dataclass(frozen=True, slots=True)
 class Parts:
     """A message as it travels. A payload is as large as a model: it is never copied to be put
-    behind its head."""
+    behind its head.
+
+    `digest` is the payload's where its bytes were digested on this machine before; `file` is where
+    they lie too, whole and never changed, if they do.
+    """
 
     head: bytes
     payload: bytes = field(default=b"", repr=False)
+    digest: str = field(default="", compare=False)
+    file: Path | None = field(default=None, compare=False)
 
     @property
     def key(self) -> str:
@@ -41,6 +48,17 @@ class Parts:
 
     def __len__(self) -> int:
         return len(self.head) + len(self.payload)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a hospital says, not yet signed: a head, and a payload with its digest, where that is
+    known, and the file in which it lies."""
+
+    head: dict[str, Any]
+    payload: bytes = field(default=b"", repr=False)
+    digest: str = ""
+    file: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +81,14 @@ class Message:
             )
 
 
-def pack(head: Mapping[str, Any], payload: bytes, keys: Keys, digest: str = "") -> Parts:
-    """A message, signed. `digest` is the payload's, where it is known."""
+def pack(
+    head: Mapping[str, Any], payload: bytes, keys: Keys, digest: str = "", file: Path | None = None
+) -> Parts:
+    """A message, signed. `digest` is the payload's, where it is known; `file` where it lies."""
     digest = digest or hashlib.sha256(payload).hexdigest()
     signed = canonical_json({**head, "payload": digest})
     framed = [len(signed).to_bytes(4, "big"), signed, bytes.fromhex(keys.sign(signed))]
-    return Parts(b"".join(framed), payload)
+    return Parts(b"".join(framed), payload, file=file)
 
 
 def payload_of(parts: Parts) -> str:
@@ -86,7 +106,8 @@ def unpack(parts: Parts) -> Message:
         if not 2 <= size <= LARGEST_HEAD or len(data) != 4 + size + SIGNATURE:
             raise ValueError("cut")
         signed = data[4 : 4 + size]
-        head, digest = json.loads(signed), hashlib.sha256(parts.payload).hexdigest()
+        head = json.loads(signed)
+        digest = parts.digest or hashlib.sha256(parts.payload).hexdigest()
         if not isinstance(head, dict) or head["payload"] != digest:
             raise ValueError("altered")
         refuse_odd_values(head)

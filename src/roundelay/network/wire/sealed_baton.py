@@ -1,15 +1,15 @@
 """A baton between hospitals: who signed it, and what it must be."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from roundelay.errors import RefusedError
 from roundelay.files.canonical import canonical_json
 from roundelay.network.wire.keys import Keys
 from roundelay.network.wire.proposal import Proposal
-from roundelay.network.wire.sealing import seal, unseal
+from roundelay.network.wire.sealing import in_pieces, seal, sealed, unseal, unseal_own
 from roundelay.network.wire.statements import Proof, Statement, parsed_proof
 from roundelay.plan.itinerary import Stop
 from roundelay.records.signatures import signed_by
@@ -26,11 +26,51 @@ def hand_over(
     receipt: Receipt | None = None,
 ) -> Baton:  # fmt: skip
     """The baton as it travels: sealed, unless the study goes open, and signed with its receipt."""
-    data, sealed = plain.data, ""
+    data, digest = plain.data, ""
     if proposal.seal != "none":
         data = seal(data, {name: proposal.roster[name] for name in to}, canonical_json(place))
-        sealed = hashlib.sha256(data).hexdigest()
-    return Baton(data, state(place, plain.digest, sealed, receipt, by, keys))
+        digest = hashlib.sha256(data).hexdigest()
+    return Baton(data, state(place, plain.digest, digest, receipt, by, keys))
+
+
+@dataclass(frozen=True, slots=True)
+class Opener:
+    """What opens an envelope to who sealed it, who isn't among its recipients; without a key it is
+    none, and lies open."""
+
+    key: str = field(repr=False)
+    context: str
+
+    def opened(self, data: bytes) -> bytes:
+        """Raises ValueError where the envelope was altered."""
+        if not self.key:
+            return data
+        return unseal_own(data, bytes.fromhex(self.key), self.context.encode())
+
+
+def hand_over_in_pieces(
+    plain: Baton, place: Place, proposal: Proposal, to: Sequence[str], by: str, keys: Keys,
+    write: Callable[[Iterable[bytes]], None], receipt: Receipt,
+) -> tuple[dict[str, Any], str, Opener]:  # fmt: skip
+    """As `hand_over`, through `write`, which takes the bytes as they are sealed; what is stated of
+    them, their digest, and what opens them here."""
+    context = canonical_json(place)
+    if proposal.seal == "none":
+        write(in_pieces(plain.data))
+        stated = state(place, plain.digest, "", receipt, by, keys)
+        return stated, plain.digest, Opener("", context.decode())
+    envelope = sealed(plain.data, {name: proposal.roster[name] for name in to}, context)
+    found = hashlib.sha256()
+    write(_digested(envelope.pieces, found))
+    digest = found.hexdigest()
+    stated = state(place, plain.digest, digest, receipt, by, keys)
+    return stated, digest, Opener(envelope.key.hex(), context.decode())
+
+
+def _digested(pieces: Iterable[bytes], into: Any) -> Iterator[bytes]:
+    for piece in pieces:
+        into.update(piece)
+        yield piece
 
 
 def state(
