@@ -7,9 +7,9 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from roundelay.files.reading import parse_json
+from roundelay.files.reading import SHOWN, parse_json
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -64,10 +64,7 @@ def read_arrays(data: bytes) -> tuple[Arrays, frozenset[str]]:
     begin = 8 + int.from_bytes(view[:8], "little")
     if len(view) < 8 or begin > min(len(view), 8 + LONGEST_HEADER):
         raise ValueError("the header is longer than all of it")
-    try:
-        entries = HEADER.validate_python(parse_json(bytes(view[8:begin])))
-    except RecursionError as error:
-        raise ValueError("the header is no list of arrays") from error
+    entries = _entries(bytes(view[8:begin]))
     end = 0
     for entry in sorted(entries.values(), key=lambda entry: entry.data_offsets):
         if entry.data_offsets != [end, end + entry.size]:
@@ -77,6 +74,25 @@ def read_arrays(data: bytes) -> tuple[Arrays, frozenset[str]]:
         raise ValueError("there are more or fewer bytes than those of the arrays")
     narrow = frozenset(name for name, entry in entries.items() if entry.dtype == NARROW)
     return {name: _array(view[begin:], entry) for name, entry in entries.items()}, narrow
+
+
+def _entries(header: bytes) -> dict[str, "_Entry"]:
+    """What a header says of each array. Raises ValueError, of the first that is wrong alone: it may
+    hold a million."""
+    try:
+        values = parse_json(header.decode())  # another encoding is another's format
+    except RecursionError as error:
+        raise ValueError("the header is no list of arrays") from error
+    if not isinstance(values, dict):
+        raise ValueError("the header is no list of arrays")
+    found = {}
+    for name, value in values.items():
+        try:
+            found[NAME.validate_python(name)] = _Entry.model_validate(value)
+        except ValidationError as error:
+            why = error.errors(include_url=False, include_input=False)[0]["msg"]
+            raise ValueError(f"in the header {name[:SHOWN]!r} is no array ({why})") from error
+    return found
 
 
 def _array(view: memoryview, entry: "_Entry") -> NDArray[Any]:
@@ -105,10 +121,23 @@ class _Entry(BaseModel):
         return math.prod(self.shape) * width
 
 
-HEADER = TypeAdapter(dict[str, _Entry])
+def _printable(name: str) -> str:
+    if not name.isprintable():
+        raise ValueError("its name can't be shown")
+    return name
 
-LONGEST_HEADER = 100_000_000
-"""Bytes, as the library has it."""
+
+NAME = TypeAdapter(Annotated[str, Field(max_length=500), AfterValidator(_printable)])
+"""An array's name, which sentences may hold."""
+
+LONGEST_HEADER = 10_000_000
+"""Bytes; a network of a hundred million numbers has some thousand arrays, of a hundred each."""
+
+
+def overflows(array: NDArray[Any]) -> bool:
+    """Whether a float32 array holds a value that rounded to bfloat16 isn't finite."""
+    bits = np.ascontiguousarray(array, np.float32).view(np.uint32)
+    return bool((bits & np.uint32(0x7FFFFFFF) >= np.uint32(0x7F7F8000)).any())
 
 
 def _halved(array: NDArray[Any]) -> NDArray[np.uint16]:

@@ -5,11 +5,15 @@ from pathlib import Path
 
 from roundelay.errors import MachineError, RunFolderError
 
+OF_A_RUN = ("run.json", "study.toml")
+"""What every folder of a run holds."""
+
 
 def refuse_place(out: Path, *, images: Path | str = "") -> None:
     """Raise RunFolderError or MachineError where `out` can't become, or be, a folder of ours.
 
-    It may not lie in the folder of the `images`, which is searched for patients.
+    It may not lie in the folder of the `images`, which is searched for patients, nor in that of a
+    run, which would no longer verify.
     """
     if out.is_symlink() and not out.exists():
         raise RunFolderError(
@@ -25,6 +29,12 @@ def refuse_place(out: Path, *, images: Path | str = "") -> None:
         raise MachineError(
             f"{out} can't be written: {above} is closed to you. Choose another --out."
         )
+    for run in out.resolve().parents:
+        if all((run / name).is_file() for name in OF_A_RUN):
+            raise RunFolderError(
+                f"{out} lies in the folder of a run ({run}), which wouldn't verify with more in it."
+                " Choose another --out."
+            )
     searched = Path(images).resolve() if str(images) else None
     place = out.resolve()
     if searched is not None and (place == searched or searched in place.parents):

@@ -1,6 +1,7 @@
 """Files that a run left behind, read back: whole and of a known shape, or refused."""
 
 import json
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,9 @@ LARGEST = 1_000_000_000
 """Bytes of what a run records: scores of a hundred thousand patients are a tenth of that."""
 
 PIECE = 1 << 20
+
+SHOWN = 60
+"""Letters of a strange key that are shown."""
 
 
 def read_bytes(path: Path, error: type[UserError]) -> bytes:
@@ -62,8 +66,8 @@ def parse_json(data: bytes | str) -> Any:
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     values = dict(pairs)
     if len(values) < len(pairs):
-        twice = next(key for n, (key, _) in enumerate(pairs) if key in dict(pairs[:n]))
-        raise ValueError(f"the key {twice!r} stands twice")
+        twice = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
+        raise ValueError(f"the key {twice[:SHOWN]!r} stands twice")
     return values
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from roundelay.errors import LedgerError
 from roundelay.records.claims import CantBeChecked
 from roundelay.records.evidence import RunEvidence
-from roundelay.records.going_on import finished_run, run_before
+from roundelay.records.going_on import finished_run, run_before, study_of_more
 
 
 def check_first_weights(run: RunEvidence) -> None:
@@ -34,7 +34,8 @@ def check_run_before(run: RunEvidence, folder: Path | None, faults: list[str]) -
         )
     if faults:
         raise LedgerError(f"{folder} doesn't verify: {faults[0]}")
-    before, found = run_before(run.record), finished_run(folder).before
+    going_on = finished_run(folder)
+    before, found = run_before(run.record), going_on.before
     if before is None:
         raise LedgerError(f"{run.out} goes on from no run.")
     stated = before.model_copy(update={"folder": found.folder})  # it may be called otherwise by now
@@ -43,3 +44,11 @@ def check_run_before(run: RunEvidence, folder: Path | None, faults: list[str]) -
             f"{folder} is not the run that {run.out} goes on from, or was changed: its head is"
             f" {found.head[:12]}, {before.head[:12]} was noted."
         )
+    study = run.known_study
+    if study_of_more(going_on, study.recipe.rounds).digest != study.digest:
+        raise LedgerError(
+            f"{run.out} goes on from {folder} by another study: only the rounds may differ."
+        )
+    for key, what in (("cohort", "patients, images or splits"), ("arms", "arms")):
+        if run.record[key] != going_on.record[key]:
+            raise LedgerError(f"{run.out} has other {what} than {folder}.")

@@ -86,7 +86,7 @@ def verify_run(out: Path | str, *, before: Path | str | None = None) -> Verifica
 
     `before` is the run that it goes on from, where it goes on from one: looked at too.
 
-    Raises LedgerError naming every claim that failed, RunFolderError where `out` is no run.
+    Raises LedgerError naming every claim that failed, RunFolderError where one of them is no run.
     """
     found = check_run(Path(out), before=None if before is None else Path(before))
     if found.failed:
@@ -102,7 +102,9 @@ def check_run(out: Path, *, before: Path | None = None) -> Verification:
     if (runs := runs_below(out)) and before is None:
         several = any(fold_number(run) is not None for run in runs)
         return (_check_folds if several else _check_left_out)(out, runs)
-    read_record(out)  # else it is no run
+    for run in (out, before):
+        if run is not None:
+            read_record(run)  # else it is no run
     if not (out / ARMS).is_dir():
         raise LedgerError(f"{out} holds no ledger ({ARMS}/*/{LEDGER}). Give a run folder.")
     return _check_one(RunEvidence(out), before)

@@ -8,8 +8,18 @@ from collections.abc import Collection
 import numpy as np
 
 from roundelay.errors import LedgerError
-from roundelay.files.arrays import Arrays
-from roundelay.relay.baton import AVERAGE, FULL, IMPORTANCE, MODEL, OPTIMISER, SUMS, Baton, part_of
+from roundelay.files.arrays import Arrays, overflows
+from roundelay.relay.baton import (
+    AVERAGE,
+    FULL,
+    IMPORTANCE,
+    MODEL,
+    OPTIMISER,
+    SUMS,
+    Baton,
+    narrow_names,
+    part_of,
+)
 from roundelay.study.sections import Wire
 
 SLOTS = ("exp_avg", "exp_avg_sq", "step")
@@ -154,9 +164,13 @@ def _negative(arrays: Arrays) -> str | None:
     return None
 
 
-def not_finite(arrays: Arrays) -> str | None:
-    """The first array that holds a value that isn't finite; None where there is none."""
+def not_finite(arrays: Arrays, wire: Wire = FULL) -> str | None:
+    """The first array that holds a value that isn't finite, or isn't on this wire; None where there
+    is none."""
+    narrow = narrow_names(arrays, wire)
     for name, array in arrays.items():
+        if name in narrow and overflows(array):
+            return name
         if np.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all():
             return name
     return None

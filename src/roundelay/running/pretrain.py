@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import safetensors.numpy
+from pydantic import ValidationError
 
 from roundelay.errors import ModelError, RunFolderError, StudyError
 from roundelay.files.arrays import Arrays
@@ -53,7 +54,7 @@ class Pretrained:
 
 def pretraining(encoder: str, *, seed: int = 0, slices: int = 6000) -> Study:
     """The study that pretrains: the preset's recipe on the synthetic cohort, pooled, for about so
-    many slice-visits. Raises StudyError for a number that can't be."""
+    many slice-visits. Raises StudyError for what no study can have."""
     if not 1 <= slices <= MOST:
         raise StudyError(f"{slices} slice-visits can't be made: give a number from 1 to {MOST:,}.")
     text = preset_text(PRESET)
@@ -69,7 +70,12 @@ def pretraining(encoder: str, *, seed: int = 0, slices: int = 6000) -> Study:
     plan["model"] = {"encoder": encoder, "weights": "none"}
     plan |= {"name": f"pretraining of {encoder}", "arms": ["pooled"], "seeds": [seed]}
     plan["evaluation"] |= {"samples": False}
-    return Study.model_validate_json(json.dumps(plan))
+    try:
+        return Study.model_validate_json(json.dumps(plan))
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise StudyError(f"Such a pretraining can't be run: {place}: {first['msg']}.") from error
 
 
 def pretrain(

@@ -5,21 +5,29 @@ from typing import Any
 
 import torch
 
-from roundelay.errors import RunFolderError, UserError
+from roundelay.errors import ModelError, RunFolderError, UserError
 from roundelay.learning.machine import Machine, find_device, find_machine
 from roundelay.learning.networks import build_network
 from roundelay.learning.pretrained import load_encoder
 from roundelay.learning.state import model_arrays
-from roundelay.relay.baton import Baton, join
+from roundelay.relay.baton import MODEL, Baton, join
+from roundelay.relay.fitting import not_finite
 from roundelay.study.study import Study
 
 
 def start_baton(study: Study, seed: int) -> Baton:
-    """The weights that every arm of this seed begins with; no patient has been seen."""
+    """The weights that every arm of this seed begins with; no patient has been seen. Raises
+    ModelError for those that can't be used."""
     model = build_network(*study.network, seed=seed)
     weights, sha256 = study.model.weights, study.model.weights_sha256
     load_encoder(model, weights, encoder=study.model.encoder, sha256=sha256)
-    return join(study.recipe.wire, model=model_arrays(model))
+    arrays, wire = model_arrays(model), study.recipe.wire
+    if (name := not_finite({f"{MODEL}{name}": a for name, a in arrays.items()}, wire)) is not None:
+        raise ModelError(
+            f'The first weights are too large for recipe.wire = "{wire}" ({name}). Leave'
+            " recipe.wire out, or take other weights."
+        )
+    return join(wire, model=arrays)
 
 
 def machine_for(

@@ -15,12 +15,18 @@ from roundelay.study.sections import Recipe
 
 
 def refuse_infinite(where: object, recipe: Recipe, **parts: Arrays) -> None:
-    """Raise VisitError where a part of what a visit comes to isn't finite: before it is handed
-    over, and before any of it is kept."""
+    """Raise VisitError where a part of what a visit comes to isn't finite, or wouldn't be as it
+    travels: before it is handed over, and before any of it is kept."""
     for part, arrays in parts.items():
-        if (name := not_finite(arrays)) is not None:
+        named = {f"{part}/{name}": array for name, array in arrays.items()}
+        if (name := not_finite(named)) is not None:
             raise VisitError(
-                f"{where} gave values that aren't finite ({part}/{name}).\n{what_helps(recipe)}"
+                f"{where} gave values that aren't finite ({name}).\n{what_helps(recipe)}"
+            )
+        if (name := not_finite(named, recipe.wire)) is not None:
+            raise VisitError(
+                f"{where} gave weights that are too large for bfloat16, in which they would travel"
+                f" (recipe.wire; {name}).\n{what_helps(recipe)}"
             )
 
 

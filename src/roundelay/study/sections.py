@@ -208,6 +208,10 @@ class Evaluation(Section):
         return PLAIN_THRESHOLD if self.threshold == "validation" else self.threshold
 
 
+RAYS_OWN = frozenset({"CPU", "GPU", "memory", "object_store_memory"})
+"""Resources of Ray that say nothing of where a node is."""
+
+
 class CourierSettings(Section):
     kind: Literal["here", "cluster"] = "here"
     threads: Annotated[int, Field(ge=1, le=1024)] | None = None
@@ -227,6 +231,12 @@ class CourierSettings(Section):
             raise ValueError(
                 'resources pins sites to nodes of a cluster: it needs kind = "cluster"'
             )
+        for site, name in self.resources.items():
+            if name in RAYS_OWN:
+                raise ValueError(
+                    f"resources pins {site} to {name}, which Ray itself counts on every node: give"
+                    " the node beside its data a name of its own"
+                )
         return self
 
     @model_serializer(mode="wrap")

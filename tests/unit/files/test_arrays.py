@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from roundelay.files.arrays import DTYPES, pieces, read_arrays
+from roundelay.files.arrays import DTYPES, LONGEST_HEADER, pieces, read_arrays
 
 ARRAYS = st.dictionaries(
-    st.text(min_size=1, max_size=6).filter(lambda name: name != "__metadata__"),
+    st.text(min_size=1, max_size=6).filter(str.isprintable),
     st.sampled_from(sorted(DTYPES)).flatmap(
         lambda kind: hnp.arrays(kind, hnp.array_shapes(min_dims=0, max_dims=3, min_side=0))
     ),
@@ -78,12 +78,24 @@ GOOD = {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}
         bytes(7)), spelled({"a": GOOD}, bytes(9)),
         spelled({"__metadata__": {"a": "b"}}, b""),
         spelled(b'{"a":' + json.dumps(GOOD).encode() + b',"a":' + json.dumps(GOOD).encode() + b"}"),
-        spelled(b'{"a":' * 100_000),
+        spelled(b'{"a":' * 100_000), spelled(json.dumps({"a": GOOD}).encode("utf-16")),
+        spelled(b'{"\\ud800":' + json.dumps(GOOD).encode() + b"}"), spelled({"\x1b[2J": GOOD}),
+        spelled({"a" * 501: GOOD}), spelled({"a": GOOD}) + b" " * LONGEST_HEADER,
+        (LONGEST_HEADER + 1).to_bytes(8, "little") + b" " * (LONGEST_HEADER + 1),
     ],
 )  # fmt: skip
 def test_what_is_none_is_refused(data):
     with pytest.raises(ValueError):  # in words of JSON, of pydantic or ours
         read_arrays(data)
+
+
+def test_of_a_header_full_of_faults_the_first_is_told_as_one_line():
+    many = ",".join(f'"\\u001b{number}":{{}}' for number in range(50_000))
+    for header in ("{%s}" % many, '{%s,"\\u001b9":{}}' % many):  # noqa: UP031
+        with pytest.raises(ValueError) as told:
+            read_arrays(spelled(header.encode(), b""))
+        assert len(str(told.value)) < 200
+        assert str(told.value).isprintable()
 
 
 def test_they_are_views_that_nobody_can_write():

@@ -17,6 +17,9 @@ def place(tmp_path):
     (tmp_path / "ring").symlink_to("ring")
     (tmp_path / "link").symlink_to(tmp_path / "images")
     (tmp_path / "other").mkdir()
+    (tmp_path / "run" / "arms").mkdir(parents=True)
+    for name in ("run.json", "study.toml"):
+        (tmp_path / "run" / name).write_text("")
     (tmp_path / "good").symlink_to(tmp_path / "other")
     return tmp_path
 
@@ -33,6 +36,9 @@ def place(tmp_path):
         ("images/deep/RUN", "lies in the folder of the images"),
         ("other/../images/RUN", "lies in the folder of the images"),
         ("link/RUN", "lies in the folder of the images"),
+        ("run/more", "lies in the folder of a run"),
+        ("run/arms/cwt-0/deep", "lies in the folder of a run"),
+        ("other/../run/more", "lies in the folder of a run"),
     ],
 )
 def test_what_can_be_no_folder_of_ours_is_refused(place, out, says):

@@ -9,11 +9,16 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roundelay.errors import LedgerError
-from roundelay.files.arrays import pieces, read_arrays
+from roundelay.errors import LedgerError, ModelError, VisitError
+from roundelay.files.arrays import overflows, pieces, read_arrays
+from roundelay.learning.networks import build_network
 from roundelay.relay.aggregation import averaged, goes_home
 from roundelay.relay.baton import MODEL, Baton, digest_of_parts, join
 from roundelay.relay.fitting import misfit
+from roundelay.running.starting import start_baton
+from roundelay.site.soundness import refuse_infinite
+from roundelay.study.sections import Recipe
+from visits import toy
 
 RNG = np.random.default_rng(0)
 WEIGHTS = {
@@ -86,3 +91,34 @@ def test_arrays_that_no_wire_rounds_make_no_baton(narrow):
               "optimiser/a": two}  # fmt: skip
     with pytest.raises(LedgerError, match="no baton: some of its weights are in bfloat16"):
         Baton(b"".join(pieces(arrays, narrow=narrow))).arrays()
+
+
+TOO_WIDE = np.array([[1.0, 3.3961775e38]], np.float32)
+"""Finite, and nearer to bfloat16's infinity than to its largest number."""
+
+
+@given(st.lists(st.floats(width=32, allow_nan=False, min_value=1.5 * 2.0**127), min_size=1))
+def test_what_overflows_is_what_would_not_be_finite_when_opened(values):
+    array = np.array([values], np.float32)
+    opened = join("bfloat16", model={"w": array}).part(MODEL)["w"]
+    assert overflows(array) == (not np.isfinite(opened).all())
+
+
+@pytest.mark.parametrize("part", ["model", "average"])
+def test_weights_too_large_for_the_wire_are_refused_at_the_site_that_gave_them(part):
+    given, narrow = {part: {"w": TOO_WIDE}}, Recipe(wire="bfloat16")
+    refuse_infinite("NORTH", Recipe(), **given)
+    refuse_infinite("NORTH", narrow, importance={"w": TOO_WIDE})  # goes as it is
+    with pytest.raises(VisitError, match=f"NORTH gave weights .* too large .*wire; {part}/w"):
+        refuse_infinite("NORTH", narrow, **given)
+
+
+def test_first_weights_too_large_for_the_wire_are_refused(tmp_path):
+    plan = toy(tmp_path, wire="bfloat16")
+    encoder = build_network(*plan.network, seed=0).get_submodule("encoder").state_dict()
+    next(w for w in encoder.values() if w.ndim > 1)[0] = 3.4e38
+    safetensors.torch.save_file(encoder, tmp_path / "wide.safetensors")
+    values = {"encoder": plan.model.encoder, "weights": str(tmp_path / "wide.safetensors")}
+    wide = plan.model_copy(update={"model": plan.model.model_copy(update=values)})
+    with pytest.raises(ModelError, match="first weights are too large"):
+        start_baton(wide, 0)

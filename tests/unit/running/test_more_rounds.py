@@ -104,6 +104,22 @@ def test_other_first_weights_than_the_models_are_found(runs):
     assert [text for text in failed if text.startswith(FIRST)] and BEFORE in failed
 
 
+def test_a_run_that_goes_on_by_another_study_is_found(both, tmp_path):
+    """By another recipe, or another split, in which patients who trained may test."""
+    found = finished_run(both[0])
+    plan = study_of_more(found, 1)
+    recipe = plan.recipe.model_copy(update={"learning_rate": 0.1})
+    run_toy(tmp_path / "MORE", plan.model_copy(update={"recipe": recipe}), going_on=found)
+
+    (claim,) = check_run(tmp_path / "MORE", before=both[0]).failed
+    assert "by another study" in claim.why
+
+
+def test_a_place_that_is_no_run_says_nothing_against_the_run(both, tmp_path):
+    with pytest.raises(RunFolderError, match="nowhere is not a run"):
+        check_run(both[1], before=tmp_path / "nowhere")
+
+
 def test_a_record_that_lost_what_it_goes_on_from_is_found(runs):
     put_json(runs[1] / "run.json", lambda values: values.pop("goes_on_from") and None)
     rewrite_end(runs[1])

@@ -56,6 +56,12 @@ def test_a_number_of_slices_that_can_t_be_is_refused(slices):
         pretraining(ENCODER, slices=slices)
 
 
+@pytest.mark.parametrize(("encoder", "seed"), [(ENCODER, 2**63), ("a\nb", 0), ("", 0)])
+def test_what_no_study_can_have_is_refused_in_a_sentence(encoder, seed):
+    with pytest.raises(StudyError, match="Such a pretraining can't be run"):
+        pretraining(encoder, seed=seed)
+
+
 def test_the_weights_are_the_encoder_s_and_load_strictly(weights):
     wanted = model_arrays(build_network(ENCODER, seed=7))
     model = build_network(ENCODER, seed=1)

@@ -82,6 +82,8 @@ WITH_TABLE = 'sites = "table:t.csv"\nsplit = { validation = 0.0 }\n'
         ("[rcipe]\n", "did you mean 'recipe'?"),
         ("[evaluation]\nthreshold = 2.0\n", "evaluation.threshold"),
         ('[courier]\nkind = "pigeon"\n', "courier.kind"),
+        ('[courier]\nkind = "cluster"\nresources = { A = "GPU" }\n', "counts on every node"),
+        ('[courier]\nkind = "cluster"\nresources = { A = "node-a" }\n', None),
         ("[courier]\nsince = 2026-01-01\n", "dates"),
         ("broken = [\n", "is no TOML"),
     ],

@@ -7,12 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from roundelay.errors import CourierError, DataError
+from roundelay.study.sections import RAYS_OWN
 
 A_LITTLE = 0.0001
 """Of a resource that pins a site: it says where, not how much. The least that Ray counts."""
-
-BUILT_IN = {"CPU", "GPU", "memory", "object_store_memory"}
-"""Resources of Ray's own that say nothing of where a node is."""
 
 Node = Mapping[str, float]
 """The resources of a node that is there."""
@@ -106,7 +104,7 @@ def refuse_strange_pins(pins: Mapping[str, str], sites: Iterable[str]) -> None:
 
 def refuse_unoffered(pins: Mapping[str, str], nodes: Sequence[Node]) -> None:
     """Raise CourierError where no node offers what a site is pinned to."""
-    offered = {name for node in nodes for name in node} - BUILT_IN
+    offered = {name for node in nodes for name in node} - RAYS_OWN
     shown = sorted(name for name in offered if not name.startswith("node:"))
     for site, name in pins.items():
         if name not in offered:

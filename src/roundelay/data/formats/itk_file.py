@@ -4,7 +4,6 @@ What is packed in them is unpacked here too, for its checksum: SimpleITK takes a
 without an error, and some NRRD files.
 """
 
-import re
 import tempfile
 import zlib
 from math import prod
@@ -15,6 +14,7 @@ import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 
+from roundelay.data.formats.itk_text import DETACHED, packed_in, refuse_strange, says_space
 from roundelay.data.grids import voxel_sizes
 from roundelay.errors import DataError, MissingExtraError
 from roundelay.files.reading import read_bytes
@@ -25,21 +25,11 @@ NIFTI1: Any = nib.nifti1
 READERS = {".nrrd": "NrrdImageIO", ".mha": "MetaImageIO"}
 """What reads and writes a file, by its ending."""
 
-DETACHED = {".nhdr": ".nrrd", ".mhd": ".mha"}
-"""Endings of headers whose voxels lie in another file, and of the same in one file."""
-
 TO_RAS = np.array([-1.0, -1.0, 1.0])
 """ITK counts millimetres to the left and to the back, NIfTI to the right and to the front."""
 
 WIDEST = 8
 """Bytes of a voxel at most."""
-
-_LOCAL = re.compile(rb"^ElementDataFile[ \t]*=[ \t]*([^\r\n]*)\r?\n", re.MULTILINE)
-_PACKED = re.compile(rb"^CompressedData[ \t]*=[ \t]*True", re.MULTILINE | re.IGNORECASE)
-_ENCODED = re.compile(rb"^encoding:[ \t]*(\w+)", re.MULTILINE | re.IGNORECASE)
-_ELSEWHERE = re.compile(rb"^data ?file:", re.MULTILINE | re.IGNORECASE)
-_SPACE = re.compile(rb"^space:", re.MULTILINE | re.IGNORECASE)
-_END = re.compile(rb"\r?\n\r?\n")
 
 
 def is_itk(path: Path) -> bool:
@@ -52,8 +42,8 @@ def itk_header(path: Path, start: bytes) -> Any:
 
     Raises DataError, MissingExtraError.
     """
-    _refuse_detached(path, start)
     sitk = _need_itk()
+    refuse_strange(path, start)
     reader = sitk.ImageFileReader()
     reader.SetImageIO(READERS[path.suffix.lower()])
     reader.SetFileName(str(path))
@@ -64,14 +54,14 @@ def itk_header(path: Path, start: bytes) -> Any:
 
 def itk_image(path: Path, data: bytes) -> Any:
     """The whole file, of which `data` are the bytes. Raises DataError, MissingExtraError."""
-    _refuse_detached(path, data)
     sitk = _need_itk()
+    refuse_strange(path, data)
     shape = itk_header(path, data).shape
     length = _unpacked_length(path, data, prod(shape) * WIDEST)
     found = _tried(path, lambda: sitk.ReadImage(str(path), imageIO=READERS[path.suffix.lower()]))
     voxels: NDArray[Any] = sitk.GetArrayFromImage(found)
     if length is not None and length != voxels.nbytes:
-        raise DataError(_damaged(path, f"{length} bytes are packed in it, not {voxels.nbytes}"))
+        raise DataError(_damaged(path, f"{length} bytes of voxels are in it, not {voxels.nbytes}"))
     return _image(path, voxels.T, found, data)
 
 
@@ -121,43 +111,23 @@ def _image(path: Path, voxels: NDArray[Any], placed: Any, start: bytes) -> Any:
     direction = np.array(placed.GetDirection()).reshape(3, 3)
     affine[:3, :3] = direction * np.array(placed.GetSpacing()) * TO_RAS[:, None]
     affine[:3, 3] = np.array(placed.GetOrigin()) * TO_RAS
+    if not np.isfinite(affine).all():
+        raise DataError(_damaged(path, "its place or size in space is no number"))
     try:
         image: Any = NIFTI1.Nifti1Image(voxels, affine, dtype=voxels.dtype)
     except (nib.spatialimages.HeaderDataError, ValueError) as error:
         raise DataError(f"{path} can't be used ({error}). Write it anew as NIfTI.") from error
-    if path.suffix.lower() == ".nrrd" and not _SPACE.search(_head(start)):
+    if path.suffix.lower() == ".nrrd" and not says_space(path, start):
         image.header["sform_code"] = 0  # it says nothing of left and right
     return image
 
 
-def _refuse_detached(path: Path, start: bytes) -> None:
-    ending = path.suffix.lower()
-    local = _LOCAL.search(start) if ending == ".mha" else None
-    elsewhere = local is not None and local[1].strip() != b"LOCAL"
-    if ending in DETACHED or elsewhere or (ending == ".nrrd" and _ELSEWHERE.search(_head(start))):
-        raise DataError(
-            f"{path} is a header whose voxels lie in another file. Write both anew as one"
-            f" {DETACHED.get(ending, ending)} file."
-        )
-
-
-def _head(data: bytes) -> bytes:
-    """The header of an NRRD file, which ends in an empty line."""
-    found = _END.search(data)
-    return data[: found.start()] if found else data
-
-
 def _unpacked_length(path: Path, data: bytes, most: int) -> int | None:
-    """Bytes that are packed in a file, all of them unpacked; None of one that isn't packed."""
-    if path.suffix.lower() == ".mha":
-        found = _LOCAL.search(data)
-        if found is None or not _PACKED.search(data[: found.end()]):
-            return None
-        return _length(path, data[found.end() :], most, wbits=15)
-    found, encoding = _END.search(data), _ENCODED.search(_head(data))
-    if found is None or encoding is None or encoding[1].lower() not in (b"gzip", b"gz"):
+    """Bytes of voxels in a file, what is packed unpacked; None where the header alone knows."""
+    if (found := packed_in(path, data)) is None:
         return None
-    return _length(path, data[found.end() :], most, wbits=31)
+    rest, wbits = found
+    return len(rest) if wbits is None else _length(path, rest, most, wbits=wbits)
 
 
 def _length(path: Path, packed: bytes, most: int, *, wbits: int) -> int:

@@ -20,8 +20,9 @@ from roundelay.errors import RefusedError
 from roundelay.network.flare.blobs import Blobs, in_order, pieces_of
 from roundelay.network.flare.calls import Missing, Polled
 from roundelay.network.hospital.workers import Worked, WorkerLostError, Workers
+from roundelay.network.wire.messages import LARGEST_HEAD
 from roundelay.network.wire.parsing import parsed
-from roundelay.network.wire.transport import TOLD
+from roundelay.network.wire.transport import ROOM, TOLD
 
 Reply = tuple[dict[str, Any], bytes]
 
@@ -34,6 +35,9 @@ PULSE, IDLE = 1.0, 5.0
 
 PAUSE = 0.5
 """Seconds after which a call that failed is tried again."""
+
+MOST_TASKS = 8
+"""Requests that are answered at once, each by a process: an honest coordinator has one or two."""
 
 TIMES = 3
 """How often a payload is fetched whose bytes are others than announced."""
@@ -77,7 +81,7 @@ class Answering:
         self._tasks: dict[str, Task] = {}
         self._fetching: dict[str, threading.Lock] = {}
         self._newest, self._keeping = "", threading.Lock()
-        self._awake = threading.Event()
+        self._awake, self._ahead = threading.Event(), threading.Thread()
 
     def wake(self, *_: object) -> None:
         self._awake.set()
@@ -108,7 +112,7 @@ class Answering:
             self._tasks.pop(ticket).unwanted.set()
             self._workers.end(ticket)
         for ticket, one in wanted.items():
-            if ticket not in self._tasks and one.ready:
+            if ticket not in self._tasks and one.ready and len(self._tasks) < MOST_TASKS:
                 task = Task(one.key, ticket, one.payload, one.size, one.needs_torch)
                 self._tasks[ticket] = task
                 threading.Thread(target=self._answer, args=[task], daemon=True).start()
@@ -120,8 +124,12 @@ class Answering:
             going = {task.out for task in self._tasks.values()}
             self._blobs.keep_only({*soon, *named, *going, self._newest})
         for digest, size in soon.items():
-            if not self._blobs.has(digest) and digest not in self._fetching:
-                threading.Thread(target=self._fetch_ahead, args=[digest, size], daemon=True).start()
+            if self._blobs.has(digest) or digest in self._fetching or self._ahead.is_alive():
+                continue
+            self._ahead = threading.Thread(
+                target=self._fetch_ahead, args=[digest, size], daemon=True
+            )
+            self._ahead.start()
 
     def _answer(self, task: Task) -> None:
         try:
@@ -136,6 +144,8 @@ class Answering:
     def _carry(self, task: Task) -> None:
         began = time.monotonic()
         _, head = self._insist(task, "head", {"key": task.key})
+        if len(head) > LARGEST_HEAD + ROOM:
+            raise RefusedError("The head of a request is too large.")
         self._fetch(task)
         came = time.monotonic()
 
@@ -189,6 +199,8 @@ class Answering:
                 except RefusedError:
                     if turn == TIMES - 1:
                         raise
+            if not self._blobs.has(task.payload):
+                raise RefusedError("The payload of a request didn't come.")
 
     def _fetch_ahead(self, digest: str, size: int) -> None:
         """What a request may come with soon; nothing is done with it until one does."""
@@ -199,8 +211,8 @@ class Answering:
                     self._take(
                         digest, size, lambda i: self._call("fetch", {**values, "index": i}, b"")[1]
                     )
-            except (ConnectionError, RefusedError):
-                return  # the request itself brings it
+            except (OSError, RefusedError):
+                return  # the request itself brings it, or says why not
 
     def _take(self, digest: str, size: int, fetch: Callable[[int], bytes]) -> None:
         for index, piece in enumerate(in_order(fetch, pieces_of(size))):

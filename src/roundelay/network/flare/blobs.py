@@ -5,6 +5,7 @@ A piece is hashed and written when it comes, so that none is in memory longer th
 
 import hashlib
 import os
+import shutil
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -22,6 +23,9 @@ AT_ONCE = 3
 
 MOST_GROWING = 4
 """Payloads that one party may send at once."""
+
+MOST_OF_ROOM = 0.5
+"""Of what is free on the disk, the part that a payload may take."""
 
 Found = TypeVar("Found")
 
@@ -50,8 +54,10 @@ class Blobs:
         return self.path(digest).stat().st_size
 
     def piece(self, digest: str, index: int) -> bytes:
-        """Raises RefusedError where there is no such payload."""
+        """Raises RefusedError where there is no such payload, or it has no such piece."""
         try:
+            if index >= pieces_of(self.size(digest)):
+                raise RefusedError("That payload has fewer pieces.")
             with self.path(digest).open("rb") as file:
                 file.seek(index * PIECE)
                 return file.read(PIECE)
@@ -61,7 +67,8 @@ class Blobs:
     def add(self, digest: str, size: int, index: int, piece: bytes, *, by: str) -> None:
         """Take a piece of a payload that `by` sends; pieces may overtake each other.
 
-        Raises RefusedError for a piece of another size, or where all of them are other bytes.
+        Raises RefusedError for a piece of another size, where all of them are other bytes, or
+        where there is no room for them.
         """
         if self.has(digest):
             return
@@ -92,9 +99,19 @@ class Blobs:
                 own = [key for key in self._growing if key[0] == by]
                 for key in own[: max(0, len(own) + 1 - MOST_GROWING)]:
                     self._growing.pop(key).drop()
+                self._refuse_more_than_fits(size)
                 found = _Growing(self._folder / f".{digest}.{by}", size, digest)
                 self._growing[by, digest] = found
             return found
+
+    def _refuse_more_than_fits(self, size: int) -> None:
+        """Whoever announces bytes may fill half of the room that there is, not the disk."""
+        coming = sum(one.size for one in self._growing.values())
+        free = shutil.disk_usage(self._folder).free
+        if size > (free - coming) * MOST_OF_ROOM:
+            raise RefusedError(
+                f"There is no room for a payload of {size:,} bytes here ({free:,} are free)."
+            )
 
 
 class _Growing:
@@ -110,8 +127,8 @@ class _Growing:
     def add(self, index: int, piece: bytes) -> bool:
         """Write a piece; whether it was the last that was missing."""
         count = pieces_of(self.size)
-        here = min(PIECE, self.size - index * PIECE)
-        if not 0 <= index < count or len(piece) != here or not self.path.exists():
+        right = 0 <= index < count and len(piece) == length_of(index, self.size)
+        if not right or not self.path.exists():
             raise RefusedError("This is no piece of the payload that was announced.")
         if index < self._hashed or index in self._early:
             return False
@@ -149,6 +166,11 @@ class _Growing:
 def pieces_of(size: int) -> int:
     """How many pieces a payload of `size` bytes has."""
     return -(-size // PIECE)
+
+
+def length_of(index: int, size: int) -> int:
+    """How many bytes the piece `index` of a payload of `size` bytes has."""
+    return min(PIECE, size - index * PIECE)
 
 
 def in_order(move: Callable[[int], Found], count: int) -> Iterator[Found]:

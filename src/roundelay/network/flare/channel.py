@@ -12,6 +12,7 @@ from nvflare.private.defs import CellMessageHeaderKeys
 
 from roundelay.errors import RefusedError
 from roundelay.network.flare.blobs import PIECE
+from roundelay.network.wire.parsing import shown
 
 CHANNEL, SERVER, WAKE, FETCH = "roundelay", "server", "wake", "fetch"
 
@@ -42,10 +43,22 @@ def call(
     if code in BROKEN:
         raise RefusedError("The network's server failed; its log (roundelay/log.txt) says more.")
     if code != ReturnCode.OK:
-        raise UnreachableError(str(code))
+        raise UnreachableError(shown(code))
     if refused := reply.get_header(REFUSED):
-        raise RefusedError(str(refused))
-    return dict(reply.get_header(VALUES)), reply.payload or b""
+        raise RefusedError(shown(refused))
+    values, data = said(reply)
+    if not isinstance(values, dict):
+        raise RefusedError("The network's server answered what can't be read.")
+    return values, data
+
+
+def said(message: Any) -> tuple[Any, bytes]:
+    """The values and the bytes of a call, or of its reply. Raises RefusedError where the bytes are
+    none: a message may be packed so that anything else comes in their place."""
+    data = b"" if message.payload is None else message.payload
+    if not isinstance(data, bytes | bytearray | memoryview):
+        raise RefusedError("A message came with something else in the place of its bytes.")
+    return message.get_header(VALUES), bytes(data)
 
 
 def wake(cell: Any, site: str) -> None:
@@ -58,8 +71,7 @@ def wake(cell: Any, site: str) -> None:
 def sender(message: Any) -> str:
     """Whose message it is. Raises RefusedError where token and certificate differ."""
     name = message.get_header(CellMessageHeaderKeys.CLIENT_NAME)
-    shown = message.get_prop(MessagePropKey.COMMON_NAME)
-    if not isinstance(name, str) or name != shown:
+    if not isinstance(name, str) or name != message.get_prop(MessagePropKey.COMMON_NAME):
         raise RefusedError("The certificate of this connection has another name.")
     return name
 

@@ -2,7 +2,9 @@
 site. A kit names them; no job starts them, and none runs at all.
 """
 
+import sys
 import threading
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +15,9 @@ from nvflare.apis.fl_context import FLContext
 from nvflare.fuel.f3.cellnet.defs import MessageHeaderKey
 
 from roundelay.errors import RefusedError
+from roundelay.files.mishap import why
 from roundelay.network.flare.answering import Answering
-from roundelay.network.flare.channel import CHANNEL, VALUES, call, refusal, reply_of, sender, wake
+from roundelay.network.flare.channel import CHANNEL, call, refusal, reply_of, said, sender, wake
 from roundelay.network.flare.queue import RequestQueue
 from roundelay.network.hospital.workers import Workers
 from roundelay.network.wire.kit import HOME
@@ -41,10 +44,13 @@ class ServerPart(FLComponent):  # type: ignore[misc]
         try:
             name = sender(message)
             who = COORDINATOR if name == self._coordinator else name
-            topic, values = message.get_header(MessageHeaderKey.TOPIC), message.get_header(VALUES)
-            return reply_of(*self._queue.serve(who, topic, values, message.payload or b""))
+            topic, (values, data) = message.get_header(MessageHeaderKey.TOPIC), said(message)
+            return reply_of(*self._queue.serve(who, topic, values, data))
         except RefusedError as error:
             return refusal(error)
+        except OSError as error:
+            traceback.print_exc(file=sys.stderr)
+            return refusal(RefusedError(f"The network's server can't write or read: {why(error)}."))
 
 
 class SitePart(FLComponent):  # type: ignore[misc]

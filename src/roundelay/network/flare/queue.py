@@ -143,9 +143,10 @@ class RequestQueue:
                 own = {one.payload for one in self._spool.of(who)}
             if asked.payload not in {soon, *own}:
                 raise RefusedError("That payload is no longer here.")
-            if asked.key:
-                self._moved(self._request(who, asked.key), ("fetched", asked.index))
-        return {}, self._blobs.piece(asked.payload, asked.index)
+        piece = self._blobs.piece(asked.payload, asked.index)
+        if who != COORDINATOR and asked.key:
+            self._moved(self._request(who, asked.key), ("fetched", asked.index))
+        return {}, piece
 
     def _remove(self, who: str, asked: Keys, data: bytes) -> Reply:
         """An answer's payload stays until the next request: that may be sent on with it."""

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from roundelay.errors import CourierError, NetworkError, SiteAbsentError
-from roundelay.network.flare.blobs import PIECE, in_order, pieces_of
+from roundelay.network.flare.blobs import PIECE, in_order, length_of, pieces_of
 from roundelay.network.flare.calls import Looked, Missing, State
 from roundelay.network.flare.delivery import Delivery, moved_on
 from roundelay.network.flare.session import Session
@@ -177,7 +177,13 @@ class FlareTransport:
         values = {"key": request.key, "payload": digest}
 
         def fetch(index: int) -> bytes:
-            return self._session.ask("fetch", {**values, "index": index})[1]
+            piece = self._session.ask("fetch", {**values, "index": index})[1]
+            if len(piece) != length_of(index, size):
+                raise CourierError(
+                    f"{request.about}: the server gave other bytes than the answer has. Nothing was"
+                    " kept; go on with --resume."
+                )
+            return piece
 
         payload, found = BytesIO(), hashlib.sha256()
         for piece in in_order(fetch, pieces_of(size)):
