@@ -36,7 +36,7 @@ def slices_of(patient: Patient) -> int:
     _refuse_several(file, first.volume)
     if patient.masks and patient.settings.align == RESAMPLE:  # all others are on one grid
         file = read_header(patient.masks[0])
-        _refuse_several(file, None)
+        _refuse_several(file, None, is_mask=True)
     shape, grid = file.shape, file.grid(patient.settings.plane)
     return int(shape[grid.axes[0]])
 
@@ -76,13 +76,20 @@ def read_exam(patient: Patient) -> Volume:
     return Volume(np.stack(of_one_type(channels)), regions, grid, tuple(noticed), values)
 
 
+def read_mask(path: Path) -> NiftiFile:
+    """A mask, read to its end. Raises DataError where it is several volumes, too."""
+    file = read_file(path)
+    _refuse_several(file, None, is_mask=True)
+    return file
+
+
 def _files(patient: Patient, faults: list[str]) -> dict[Path, NiftiFile]:
     """Every file of an exam, read to its end."""
     files: dict[Path, NiftiFile] = {}
     for path in dict.fromkeys([*patient.images, *patient.masks]):
         try:
             files[path] = read_file(path)
-            _refuse_several(files[path], _volume_in(patient, path))
+            _refuse_several(files[path], _volume_in(patient, path), is_mask=path in patient.masks)
             files[path].grid(patient.settings.plane)
         except DataError as error:
             faults += error.faults
@@ -165,8 +172,13 @@ def _volume_in(patient: Patient, path: Path) -> int | None:
     return own[0] if own else None
 
 
-def _refuse_several(file: NiftiFile, volume: int | None) -> None:
+def _refuse_several(file: NiftiFile, volume: int | None, *, is_mask: bool = False) -> None:
     shape = file.shape
+    if volume is None and len(shape) > 3 and is_mask:
+        raise DataError(
+            f"{file.path} is a mask of {shape[3]} volumes: {_size(shape)}. A mask is one volume of"
+            " values, such as 1, 2 and 4. Write its volumes as values of one."
+        )
     if volume is None and len(shape) > 3:
         raise DataError(
             f"{file.path} holds {shape[3]} volumes, where one is expected: {_size(shape)}. Give"

@@ -24,6 +24,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
 MASKS = (
     "seg", "segm", "final_seg", "brain_final_seg", "tumor_segmentation", "tumour_segmentation",
     "label-tumor_mask", "label-tumour_mask", "label-lesion_mask", "tumor_mask", "tumour_mask",
+    "gtv",
 )  # fmt: skip
 """Tails of masks of tumours."""
 
@@ -36,6 +37,9 @@ _CONTRAST = {"ce", "gd", "gad", "gadolinium", "contrast", "post", "postcontrast"
 _WITHOUT = {"no", "non", "not", "without", "wo", "pre", "minus"}
 """Words that take back such a one behind them."""
 
+_FUSED = ("glistrboost_manuallycorrected", "glistrboost")
+"""What masks of BraTS-TCGA-GBM and -LGG end in: an expert's, and what a program made before."""
+
 _MASK_WORDS = ("seg", "segm", "dseg", "segmentation", "mask", "label", "labels", "roi")
 
 _OTHER_MASKS = {"brain", "head", "skull", "parenchyma", "tissue", "automated", "auto", "pred"}
@@ -43,6 +47,7 @@ _OTHER_MASKS = {"brain", "head", "skull", "parenchyma", "tissue", "automated", "
 
 _PERSON = (
     re.compile(r"(?P<who>BraTS-[A-Za-z]+-[0-9]+)-[0-9]{3}"),
+    re.compile(r"(?P<who>BraTS-MEN-RT-[0-9]+)-[0-9]"),
     re.compile(r"(?P<who>UPENN-GBM-[0-9]+)_[0-9]{2}"),
     re.compile(r"(?P<who>UCSF-PDGM-[0-9]+)_FU[0-9]+d?", re.IGNORECASE),
     re.compile(r"(?P<who>sub-[A-Za-z0-9]+)_ses-[A-Za-z0-9]+"),
@@ -168,8 +173,10 @@ def _ends(tail: str, known: Sequence[str]) -> bool:
 def _fits_mask(one: Named) -> int:
     if one.tail in MASKS:
         return EXACT
-    if one.tail in _ANY_MASKS:
+    if one.tail in _ANY_MASKS or one.tail.endswith(_FUSED[0]):
         return DRESSED
+    if one.tail.endswith(_FUSED[1]):
+        return ENDS
     if one.words[-1] in _MASK_WORDS and not _OTHER_MASKS & set(one.words):
         return ENDS
     return NOT

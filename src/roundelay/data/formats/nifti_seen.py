@@ -8,7 +8,7 @@ import numpy as np
 
 from roundelay.data.formats.dicom_search import holds_dicom
 from roundelay.data.formats.listing import walk
-from roundelay.data.formats.nifti_file import read_file
+from roundelay.data.formats.nifti_exam import read_mask
 from roundelay.data.formats.nifti_layouts import Exam, Exams, exams_in, refuse_nnunet
 from roundelay.data.formats.nifti_names import (
     FAMILIES,
@@ -66,11 +66,15 @@ def seen_in(root: Path) -> Seen | None:
 def values_met(exams: Sequence[Exam]) -> tuple[list[int], int]:
     """The values in the masks of a few exams, from the first to the last, and of how many. Raises
     DataError where one can't be read."""
-    masks = [found[0].path for exam in exams if len(found := of_mask(exam.files)) == 1]
+    return values_in([found[0].path for exam in exams if len(found := of_mask(exam.files)) == 1])
+
+
+def values_in(masks: Sequence[Path]) -> tuple[list[int], int]:
+    """The same of masks by their paths."""
     some = masks if len(masks) <= MASKS else [masks[n * len(masks) // MASKS] for n in range(MASKS)]
     met: set[int] = set()
     for path in some:
-        met |= set(np.unique(whole_numbers(read_file(path).voxels(None), str(path))).tolist())
+        met |= set(np.unique(whole_numbers(read_mask(path).voxels(None), str(path))).tolist())
     return sorted(met), len(some)
 
 

@@ -19,7 +19,10 @@ In the order in which they are asked."""
 
 
 def recognise(root: Path) -> Seen | None:
-    """What a folder holds; None where that is patients of the LGG layout, or nothing known."""
+    """What a folder holds, or a file that lists exams; None where that is patients of the LGG
+    layout, or nothing known."""
+    if root.is_file() and root.suffix.lower() == ".json":
+        return lists_seen.nnunet_in(root) or lists_seen.datalist_in(root)
     refuse_no_folder(root)
     if holds_lgg(root):
         return None
