@@ -93,7 +93,7 @@ def _drawn(path: Path, series: Series) -> Drawn:
         raise
     except Exception as error:  # a damaged file makes pydicom and decoders raise nearly anything
         raise DataError(
-            f"{path} can't be read as a reference ({error}): truncated or damaged?"
+            f"{path} can't be read as a reference ({error}): truncated or damaged? Export it anew."
         ) from error
 
 

@@ -94,6 +94,7 @@ class NiftiFile:
         if array.dtype.kind not in "iuf":
             raise DataError(
                 f"{self.path} holds voxels of the type {array.dtype}, which are no grey levels."
+                " Write it anew with one whole or real number a voxel."
             )
         array = array if volume is None else array[..., volume]
         return array.astype(np.float32) if array.dtype.itemsize > 4 else array
@@ -172,7 +173,11 @@ def _image(path: Path, data: bytes) -> Image:
     except _ODD as error:
         raise DataError(f"{path} is no NIfTI file ({_said(error)}).") from error
     if len(image.shape) < 3 or 0 in image.shape:
-        raise DataError(f"{path} holds {image.shape} voxels, which are no slices.")
+        size = " x ".join(map(str, image.shape))
+        raise DataError(
+            f"{path} is {size}: no volume of slices. Write all slices of an exam into one file of"
+            " three axes."
+        )
     return image
 
 

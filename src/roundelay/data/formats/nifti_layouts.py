@@ -94,10 +94,10 @@ def _in_two_trees(root: Path) -> Exams:
 
 
 def _bids(root: Path) -> Exams:
-    """``sub-X/[ses-Y/]anat``, and the same below ``derivatives/<program>``."""
+    """``sub-X/[ses-Y/]anat``, and the same below ``derivatives/[<program>/]``."""
     listing = list_folder(root)
     derived = root / DERIVED
-    trees = list_folder(derived).folders if derived in listing.folders else ()
+    trees = (derived, *list_folder(derived).folders) if derived in listing.folders else ()
     met, exams = list(_beside(root)), []
     for person in listing.folders:
         if not _is_bids(person):

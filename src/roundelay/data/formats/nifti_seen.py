@@ -95,7 +95,9 @@ def _channels(exams: Sequence[Exam]) -> tuple[tuple[str, ...], list[str]]:
     if not chosen:
         raise DataError(
             f"No channel is found in all {len(exams)} exams. Met were:"
-            f" {_counted(others) or 'none'}. Write the study by hand: docs/how-to/use-your-data.md."
+            f" {_counted(others) or 'none'}. Here a folder is an exam and a file a channel: where"
+            " images and masks lie in folders of their own, list them for MONAI (datalist);"
+            " otherwise write the study by hand: docs/how-to/use-your-data.md."
         )
     whole = next((e for e in exams if all(of_channel(e.files, one) for one in chosen)), exams[0])
     every = all(having.get(name, len(exams)) == len(exams) for name in chosen)

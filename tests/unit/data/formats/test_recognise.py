@@ -198,6 +198,7 @@ def test_a_cavity_may_stand_in_masks_that_were_not_opened(tmp_path):
     [
         ("BraTS-MEN-RT-0001-1", "gtv"),
         ("TCGA-CS-4942", "1997.02.22_GlistrBoost_ManuallyCorrected"),
+        ("PatientID_0003_Timepoint_1", "tumorMask"),
     ],
 )
 def test_masks_of_public_sets_are_known_by_name(tmp_path, exam, mask):
@@ -255,3 +256,29 @@ def test_a_name_can_not_break_out_of_a_comment(tmp_path):
     text = with_data(preset_text("quick"), seen.as_toml(kept_lines(preset_text("quick"))))
 
     assert tomllib.loads(text)["data"]["root"] == ""
+
+
+@pytest.mark.parametrize("name", ["P1_t1.img", "P1_t1.HDR", "T1.mgz", "data.h5"])
+def test_volumes_that_nothing_here_reads_are_named(tmp_path, capsys, name):
+    (tmp_path / "data" / "P1").mkdir(parents=True)
+    (tmp_path / "data" / "P1" / name).write_bytes(b"x")
+
+    assert run_app(["init", str(tmp_path / "data"), "--out", str(tmp_path / "s.toml")]) == 2
+
+    assert f"files such as {name}, which are not read here. Conv" in capsys.readouterr().err
+    assert not (tmp_path / "s.toml").exists()
+
+
+def test_of_many_folders_that_hold_exams_a_few_are_named(tmp_path):
+    for number in range(9):
+        write_exam(tmp_path / f"person_{number}" / "scan")
+
+    with pytest.raises(DataError, match=r"in 9 folders: .*person_4 and 4 more. Who trains"):
+        recognise(tmp_path)
+
+
+def test_a_picture_is_no_volume_of_slices(tmp_path):
+    write_exam(tmp_path / "P1", shape=(8, 9), labels=labels_of((8, 9, 6))[:, :, 1])
+
+    with pytest.raises(DataError, match=r"P1_seg.nii.gz is 8 x 9: no volume of slices. Write"):
+        recognise(tmp_path)
