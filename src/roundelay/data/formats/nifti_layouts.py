@@ -184,5 +184,5 @@ def refuse_nnunet(root: Path) -> None:
     if (root / "imagesTr").is_dir() and (root / "dataset.json").is_file():
         raise DataError(
             f"{root} is laid out as nnU-Net and the Medical Segmentation Decathlon do. Say"
-            ' format = "nnunet".'
+            ' format = "nnunet" in [data], or --format nnunet.'
         )
