@@ -117,3 +117,16 @@ def test_cases_to_be_predicted_are_not_held_against_the_number_of_training_cases
     found = nnunet.find_patients(root, files.SETTINGS, masks=False)
 
     assert len(found.patients) == 2 and "numTraining" not in files.said(found)
+
+
+def test_names_with_accents_are_taken_over_and_found_again(tmp_path):
+    labels = {"background": 0, "Ödem": 1, "Nekrose": [2, 3]}
+    root = files.nnunet(tmp_path, ["a"], labels=labels, channel_names={"0": "Größe é"})
+    for path in (root / "imagesTr").glob("*_000[1-3].nii.gz"):
+        path.unlink()
+    out = tmp_path / "study.toml"
+
+    assert run_app(["init", str(root), "--out", str(out)]) == 0
+
+    data = read_study(out).data
+    assert data.channels == ("Groe_e",) and data.regions["Odem"] == (1,)
