@@ -101,7 +101,7 @@ def _of_nifti(path: Path, series: Series) -> Iterator[Layer]:
     file = read_file(path)
     if len(file.shape) != 3:
         raise DataError(f"The mask {path} has {len(file.shape)} axes; expected 3.")
-    labels = whole_numbers(file.voxels(None), str(path))
+    labels = whole_numbers(file.labels(), str(path))
     there = _steps(file.affine, series, path)
     if sorted(file.shape) != sorted(series.shape):
         raise _elsewhere(path, series, f"it has {_size(file.shape)} voxels")

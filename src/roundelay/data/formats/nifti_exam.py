@@ -2,6 +2,7 @@
 
 import gzip
 from collections.abc import Sequence
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +69,7 @@ def read_exam(patient: Patient) -> Volume:
     try:
         if patient.masks:
             regions, values = regions_and_values(
-                grid.to_slices(leading.voxels(None)), patient.settings, str(leading.path)
+                grid.to_slices(leading.labels()), patient.settings, str(leading.path)
             )
     except DataError as error:
         faults += error.faults
@@ -174,15 +175,14 @@ def _volume_in(patient: Patient, path: Path) -> int | None:
 
 def _refuse_several(file: NiftiFile, volume: int | None, *, is_mask: bool = False) -> None:
     shape = file.shape
-    if volume is None and len(shape) > 3 and is_mask:
-        raise DataError(
-            f"{file.path} is a mask of {shape[3]} volumes: {_size(shape)}. A mask is one volume of"
-            " values, such as 1, 2 and 4. Write its volumes as values of one."
-        )
     if volume is None and len(shape) > 3:
+        count = f"{prod(shape[3:])} volumes"
         raise DataError(
-            f"{file.path} holds {shape[3]} volumes, where one is expected: {_size(shape)}. Give"
-            " each channel a file of its own, or describe them as an nnU-Net or MSD set does."
+            f"{file.path} is a mask of {count}: {_size(shape)}. A mask is one volume of values,"
+            " such as 1, 2 and 4. Write its volumes as values of one."
+            if is_mask
+            else f"{file.path} holds {count}, where one is expected: {_size(shape)}. Give each"
+            " channel a file of its own, or describe them as an nnU-Net or MSD set does."
         )
     if volume is not None and (len(shape) != 4 or volume >= shape[3]):
         raise DataError(

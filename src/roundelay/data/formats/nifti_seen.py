@@ -74,7 +74,7 @@ def values_in(masks: Sequence[Path]) -> tuple[list[int], int]:
     some = masks if len(masks) <= MASKS else [masks[n * len(masks) // MASKS] for n in range(MASKS)]
     met: set[int] = set()
     for path in some:
-        met |= set(np.unique(whole_numbers(read_mask(path).voxels(None), str(path))).tolist())
+        met |= set(np.unique(whole_numbers(read_mask(path).labels(), str(path))).tolist())
     return sorted(met), len(some)
 
 

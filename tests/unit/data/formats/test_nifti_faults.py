@@ -315,6 +315,19 @@ def test_row_20_labels_saved_and_loaded_five_times_stay_what_they_were(tmp_path)
     assert sizes(read(tmp_path)) == wanted
 
 
+@pytest.mark.parametrize("kind", [np.uint8, np.int8, np.int16])
+def test_row_20_labels_that_were_saved_as_scaled_integers_are_what_they_were(tmp_path, kind):
+    """As nibabel does with floats under the header of a mask: 1 comes back as 1.0039."""
+    path = write_exam(tmp_path / "P1") / "P1_seg.nii.gz"
+    wanted = sizes(read(tmp_path))
+    again = nib.Nifti1Image(nib.load(path).get_fdata(), nib.load(path).affine)
+    again.set_data_dtype(kind)
+    again.to_filename(path)
+
+    assert nib.load(path).dataobj.slope != 1
+    assert sizes(read(tmp_path)) == wanted
+
+
 @pytest.mark.parametrize("slope", [np.nan, np.inf, 0.0])
 def test_row_20_a_slope_that_is_no_number_is_none(tmp_path, slope):
     path = write_exam(tmp_path / "P1") / "P1_seg.nii.gz"
@@ -407,3 +420,23 @@ def test_a_file_that_is_something_else_is_refused(tmp_path, data, said, channel)
 
     with pytest.raises(DataError, match=rf"P1_{channel}.nii.gz {said}"):
         read(tmp_path)
+
+
+def test_a_file_of_five_axes_says_how_many_volumes_it_holds(tmp_path):
+    exam = write_exam(tmp_path / "P1")
+    write_nifti(exam / "P1_t2.nii.gz", np.zeros((*SHAPE, 1, 3), np.int16))
+
+    with pytest.raises(
+        DataError, match="holds 3 volumes, where one is expected: 8 x 9 x 6 x 1 x 3"
+    ):
+        read(tmp_path)
+
+
+def test_a_mask_of_nearly_all_is_told_of_once_with_the_studys_own_values(tmp_path):
+    write_exam(tmp_path / "P1", labels=np.full(SHAPE, 4, np.uint8))
+
+    with pytest.raises(
+        DataError, match=r"as 5 more of it do: is it inverted\? The study's"
+    ) as error:
+        read_patients(find(tmp_path))
+    assert "255" not in str(error.value)
