@@ -47,6 +47,9 @@ def read_for_study(patients: Sequence[Patient], data: Data) -> tuple[Patient, ..
     return as_one_person(opened) if data.duplicates == "one-split" else opened
 
 
+SHOWN_VALUES = 8
+
+
 def read_patients(
     patients: Sequence[Patient], seen: Preprocessing | None = None
 ) -> tuple[Patient, ...]:
@@ -124,7 +127,9 @@ def _tumour_is(patient: Patient) -> str:
     if patient.format == "lgg":
         return "Tumour is 255 (or 1)."
     main, values = patient.settings.regions[0]
-    return f"The study's {main} is {', '.join(map(str, values))} (see [data.labels])."
+    more = " and more" if len(values) > SHOWN_VALUES else ""
+    listed = ", ".join(map(str, values[:SHOWN_VALUES]))
+    return f"The study's {main} is {listed}{more} (see [data.labels])."
 
 
 def tumour_share(patient: Patient) -> float:

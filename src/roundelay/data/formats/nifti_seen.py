@@ -30,6 +30,9 @@ from roundelay.study.data_section import MOST_CHANNELS, PLAIN
 DEEP, MANY = 4, 500
 """How far below a folder NIfTI files are looked for, and in how many folders at most."""
 
+MOST_MET = 256
+"""Values of one mask at most: a region may name as many."""
+
 MASKS = 8
 """Masks that are opened, from among all exams."""
 
@@ -74,7 +77,13 @@ def values_in(masks: Sequence[Path]) -> tuple[list[int], int]:
     some = masks if len(masks) <= MASKS else [masks[n * len(masks) // MASKS] for n in range(MASKS)]
     met: set[int] = set()
     for path in some:
-        met |= set(np.unique(whole_numbers(read_mask(path).labels(), str(path))).tolist())
+        own = np.unique(whole_numbers(read_mask(path).labels(), str(path))).tolist()
+        if len(own) > MOST_MET:
+            raise DataError(
+                f"The mask {path} holds {len(own)} values: is it an image? A mask holds a number"
+                " for each kind of tissue. Put the mask in its place."
+            )
+        met |= set(own)
     return sorted(met), len(some)
 
 

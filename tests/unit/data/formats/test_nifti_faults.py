@@ -15,6 +15,7 @@ from nifti_files import BRATS20, LPS, RAS, labels_of, voxels_of, write_exam, wri
 from roundelay.data.formats import nifti
 from roundelay.data.formats.known import read_volume
 from roundelay.data.formats.nifti_file import read_file
+from roundelay.data.formats.recognise import recognise
 from roundelay.data.image_settings import ImageSettings
 from roundelay.data.opening import open_patients, read_patients
 from roundelay.data.remarks import remarks_of
@@ -440,3 +441,19 @@ def test_a_mask_of_nearly_all_is_told_of_once_with_the_studys_own_values(tmp_pat
     ) as error:
         read_patients(find(tmp_path))
     assert "255" not in str(error.value)
+
+
+@pytest.mark.parametrize("value", [-1, 70_000])
+def test_values_that_no_study_can_name_are_refused_with_their_mask(tmp_path, value):
+    write_exam(tmp_path / "P1", labels=labels_of(SHAPE, (1, value), np.int32))
+
+    for opened in (recognise, read):
+        with pytest.raises(DataError, match=rf"P1_seg.nii.gz holds the value {value} \(2 voxels"):
+            opened(tmp_path)
+
+
+def test_an_image_in_the_place_of_a_mask_is_told_by_its_many_values(tmp_path):
+    write_exam(tmp_path / "P1", labels=np.arange(432, dtype=np.int16).reshape(SHAPE))
+
+    with pytest.raises(DataError, match="holds 432 values: is it an image"):
+        recognise(tmp_path)
