@@ -148,6 +148,19 @@ def test_a_model_that_sees_another_spacing_puts_its_masks_where_the_tumour_is(
     assert 2 * (marked & bright).sum() / (marked.sum() + bright.sum()) > 0.8
 
 
+@pytest.mark.parametrize("name", ["UCSF-PDGM-0004_nifti", "x" * 253, "Jürgen Ö"])
+def test_a_sheet_is_called_as_its_mask_is(place, tmp_path, name):
+    folder = tmp_path / "data" / name
+    folder.mkdir(parents=True)
+    for path in (place / "data" / "EAST-0").iterdir():
+        shutil.copy(path, folder / path.name.removeprefix("EAST-0_"))
+
+    roundelay.predict(place / "RUN", tmp_path / "data", tmp_path / "OUT")
+
+    (sheet,) = (tmp_path / "OUT").glob("*.png")
+    assert (tmp_path / "OUT" / f"{sheet.stem}.nii.gz").exists()
+
+
 class Bright(torch.nn.Module):
     """Marks where the first channel is brighter than two deviations."""
 

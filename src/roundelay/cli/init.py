@@ -10,6 +10,7 @@ from roundelay.study.preset import kept_lines, preset_names, preset_text, with_d
 
 if TYPE_CHECKING:
     from roundelay.data.formats.seen import Seen
+    from roundelay.errors import DataError
     from roundelay.site.cohort import Cohort
 
 
@@ -36,17 +37,28 @@ def init(
     except DataError as error:
         if seen is None:
             raise
-        try:
-            text, cohort = _opened(preset, root, seen.leaving_out())
-        except DataError:  # nothing is left, or it is no matter of single exams
-            raise error from None
+        text, cohort = _leaving_out(preset, root, seen, error)
     write_text(out, text)
     if seen is not None:
-        show.line(f"Found {seen.said} Values of masks: {out} says which were met.")
+        values = f" Values of masks: {out} says which were met." if "labels" in seen.notes else ""
+        show.line(f"Found {seen.said}{values}")
     results.sites(cohort.sites)
     for one in cohort.left_out:
         show.notice(f"Note: {one}")
     show.line(f"Wrote {out}. Next:  roundelay check {out}")
+
+
+def _leaving_out(preset: str, root: Path, seen: "Seen", error: "DataError") -> "tuple[str, Cohort]":
+    """The same without exams that can't be used. Raises `error` where nothing is left, or where it
+    is no matter of single exams."""
+    from roundelay.errors import DataError
+
+    for fewer in seen.leaving_out():
+        try:
+            return _opened(preset, root, fewer)
+        except DataError:
+            continue
+    raise error
 
 
 def _opened(preset: str, root: Path, seen: "Seen | None") -> "tuple[str, Cohort]":

@@ -71,7 +71,8 @@ def shown(name: str) -> str:
 
 
 def refuse(faults: list[str]) -> None:
-    """Raise DataError where there are faults: all of them, up to a screenful."""
+    """Raise DataError where there are faults: all of them, each once, up to a screenful."""
+    faults = list(dict.fromkeys(faults))
     if len(faults) == 1:
         raise DataError(faults[0], faults)
     if faults:

@@ -47,6 +47,9 @@ def read_for_study(patients: Sequence[Patient], data: Data) -> tuple[Patient, ..
     return as_one_person(opened) if data.duplicates == "one-split" else opened
 
 
+SHOWN_VALUES = 8
+
+
 def read_patients(
     patients: Sequence[Patient], seen: Preprocessing | None = None
 ) -> tuple[Patient, ...]:
@@ -103,7 +106,7 @@ def _opened(patient: Patient, seen: Preprocessing | None) -> tuple[Patient, list
     if (share := tumour_share(found)) > MOST:
         faults.append(
             f"The masks of patient {patient.id} ({patient.folder}) cover {share:.0%} of the head,"
-            " which is most of it: are they inverted? Tumour is 255 (or 1)."
+            f" which is most of it: are they inverted? {_tumour_is(patient)}"
         )
     return found, faults
 
@@ -120,6 +123,15 @@ def digest_of_files(patient: Patient) -> str:
     return digest.hexdigest()
 
 
+def _tumour_is(patient: Patient) -> str:
+    if patient.format == "lgg":
+        return "Tumour is 255 (or 1)."
+    main, values = patient.settings.regions[0]
+    more = " and more" if len(values) > SHOWN_VALUES else ""
+    listed = ", ".join(map(str, values[:SHOWN_VALUES]))
+    return f"The study's {main} is {listed}{more} (see [data.labels])."
+
+
 def tumour_share(patient: Patient) -> float:
     """The tumour's part of the head; 0 where nothing of a head is seen."""
     return patient.tumour_size / patient.head_size if patient.head_size else 0.0
@@ -129,12 +141,14 @@ def _tumour_sizes(
     patient: Patient, tumour: NDArray[np.bool_], faults: list[str]
 ) -> list[int]:  # fmt: skip
     sizes = [int(size) for size in np.count_nonzero(tumour, axis=(1, 2))]
-    for number, size in enumerate(sizes):
-        if (share := size / tumour[0].size) > NEARLY_ALL:
-            faults.append(
-                f"The mask {patient.mask_name(number)} covers {share:.0%} of its slice: is it"
-                " inverted? Tumour is 255 (or 1)."
-            )
+    most = [number for number, size in enumerate(sizes) if size / tumour[0].size > NEARLY_ALL]
+    alone = patient.format == "lgg"  # a file a slice: each is named
+    for number in most if alone else most[:1]:
+        more = "" if alone or len(most) == 1 else f", as {len(most) - 1} more of it do"
+        faults.append(
+            f"The mask {patient.mask_name(number)} covers {sizes[number] / tumour[0].size:.0%} of"
+            f" its slice{more}: is it inverted? {_tumour_is(patient)}"
+        )
     return sizes
 
 

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from roundelay.data.image_settings import ImageSettings
 from roundelay.errors import DataError
+from roundelay.study.data_section import MOST_VALUE
 
 BACKGROUND = 0
 
@@ -16,7 +17,19 @@ and again, leave them a little off."""
 
 
 def whole_numbers(labels: NDArray[Any], where: str) -> NDArray[np.int64]:
-    """A mask's values as integers. Raises DataError where some are none."""
+    """A mask's values as integers. Raises DataError where some are none, or none that a study can
+    name."""
+    whole = _as_whole(labels, where)
+    if whole.size and (whole.min() < BACKGROUND or whole.max() > MOST_VALUE):
+        odd = whole[(whole < BACKGROUND) | (whole > MOST_VALUE)]
+        raise DataError(
+            f"The mask {where} holds the value {odd[0]} ({odd.size} voxels of such), and masks hold"
+            f" numbers from 0, background, to {MOST_VALUE}: is it an image? Write it anew."
+        )
+    return whole
+
+
+def _as_whole(labels: NDArray[Any], where: str) -> NDArray[np.int64]:
     if labels.dtype.kind in "iub":
         return labels.astype(np.int64)
     finite = np.where(np.isfinite(labels), labels, 0.5)  # no number is no whole one

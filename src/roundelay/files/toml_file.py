@@ -2,12 +2,13 @@
 
 import difflib
 import json
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from roundelay.errors import UserError
 from roundelay.files.text import read_text
@@ -18,6 +19,17 @@ class Section(BaseModel):
     number is a finite one."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+def text_of(pattern: str, meant: str) -> AfterValidator:
+    """For a text that is all of `pattern`; of another one is said that it must be `meant`."""
+
+    def fitting(text: str) -> str:
+        if not re.fullmatch(pattern, text):
+            raise ValueError(f"must be {meant}")
+        return text
+
+    return AfterValidator(fitting)
 
 
 Model = TypeVar("Model", bound=Section)
@@ -88,7 +100,7 @@ def _as_json(values: Any, where: str, error: type[UserError]) -> str:
 
 
 def _sentence(fault: Any, model: type[BaseModel], renamed: Mapping[str, str]) -> str:
-    where = ".".join(str(part) for part in fault["loc"]) or "the file"
+    where = ".".join(str(part) for part in fault["loc"] if part != "[key]") or "the file"
     given = fault.get("input")
     if fault["type"] != "extra_forbidden":
         shown = f" (it is {_short(given)})" if isinstance(given, str | int | float) else ""

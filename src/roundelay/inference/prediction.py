@@ -84,7 +84,7 @@ def predict_folder(
     with predictions(out, found.patients, made_by) as finished:
         on_found(LookedAt(total, found.left_out, len(finished)))
         for number, patient in enumerate(found.patients, start=1):
-            sheets.append(out / f"{patient.folder}.png")
+            sheets.append(out / _sheet_name(patient))
             if patient.folder not in finished:
                 volume = read_volume(patient)
                 likely = predict_probabilities(network, volume, settings, machine)
@@ -92,6 +92,15 @@ def predict_folder(
                 _write(out, patient, volume, marked_by(likely, settings), files)
             on_patient(number, total)
     return sheets
+
+
+def _sheet_name(patient: Patient) -> str:
+    """A sheet is called as the exam's folder of masks or, where they are one file, as that is."""
+    layout = FORMATS[patient.format]
+    if layout.FOLDER_EACH:
+        return f"{patient.folder}.png"
+    (mask,) = layout.mask_names(patient)
+    return f"{Path(mask.removesuffix('.gz')).stem}.png"
 
 
 def _write(
@@ -109,7 +118,7 @@ def _write(
     layout = FORMATS[patient.format]
     files = layout.mask_files(patient, volume, marked)
     try:
-        write_bytes(out / f"{patient.folder}.png", png(sheet))
+        write_bytes(out / _sheet_name(patient), png(sheet))
         for name, data in beside.items():
             write_bytes(out / name, data)
         if layout.FOLDER_EACH:

@@ -12,7 +12,7 @@ from pydantic import (
     model_validator,
 )
 
-from roundelay.files.toml_file import Section
+from roundelay.files.toml_file import Section, text_of
 from roundelay.study.sections import MOST_SITES, TABLE, Crop, Fraction, Intensity, Many, Seed, Side
 
 FORMATS = ("lgg", "phantom", "nifti", "nnunet", "datalist", "dicom")
@@ -58,7 +58,9 @@ Plain = Annotated[str, AfterValidator(_plain)]
 Value = Annotated[int, Field(ge=1, le=MOST_VALUE)]
 """Of a mask; 0 is background."""
 
-Here = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,4}$")]
+Here = Annotated[
+    str, text_of(r"[1-9][0-9]{0,4}", "a value of the site's masks, a whole number from 1 on")
+]
 """A value as the key of a table."""
 
 Millimetres = Annotated[float, Field(ge=0.05, le=20)]
@@ -103,7 +105,11 @@ class SiteImages(Section):
     labels: dict[Here, Meant] = Field(default_factory=dict)
     channels: dict[Plain, OwnName] = Field(default_factory=dict)
     missing_channels: Annotated[
-        str, Field(pattern=r"^(refuse|zero|substitute:[A-Za-z0-9][A-Za-z0-9_+-]*)$")
+        str,
+        text_of(
+            r"refuse|zero|substitute:[A-Za-z0-9][A-Za-z0-9_+-]*",
+            "'refuse', 'zero' or, as in 'substitute:flair', another channel",
+        ),
     ] = "refuse"
 
 

@@ -10,7 +10,7 @@ from pydantic import (
     model_validator,
 )
 
-from roundelay.files.toml_file import Section
+from roundelay.files.toml_file import Section, text_of
 from roundelay.study.names import SiteName, one_line
 
 ArmName = Literal["swt", "cwt", "fedavg", "fedprox", "pooled", "local"]
@@ -59,7 +59,9 @@ Line = Annotated[str, AfterValidator(one_line)]
 
 Site = Annotated[str, AfterValidator(SiteName)]
 
-NoneOrDigest = Annotated[str, Field(pattern="^([0-9a-f]{64})?$")]
+NoneOrDigest = Annotated[
+    str, text_of("([0-9a-f]{64})?", "a SHA-256 digest, 64 of the signs 0 to 9 and a to f")
+]
 
 TABLE = "table:"
 

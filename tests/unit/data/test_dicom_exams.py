@@ -90,6 +90,14 @@ def test_exams_that_can_not_be_used_are_left_out_where_the_study_says_so(root):
         dicom.find_patients(root, ImageSettings(channels=("adc",), on_bad_exam="leave-out"))
 
 
+def test_files_of_no_patient_are_told_of_in_one_sentence(tmp_path):
+    write_series(tmp_path, grey(), patient="")
+
+    with pytest.raises(DataError, match="has no PatientID, nor have 5 other files: whose") as error:
+        dicom.find_patients(tmp_path, ImageSettings(channels=("flair",)))
+    assert len(error.value.faults) == 1
+
+
 def test_a_file_of_no_patient_is_refused_even_where_exams_may_be_left_out(root):
     """It may be a slice at the edge of a series that would be taken for whole without it."""
     settings = ImageSettings(channels=("flair",), on_bad_exam="leave-out")

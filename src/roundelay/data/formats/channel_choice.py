@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 
+from roundelay.data.formats.described import unaccented
 from roundelay.data.formats.nifti_names import FAMILIES
 from roundelay.data.image_settings import ImageSettings
 from roundelay.data.patients import Source
@@ -81,4 +82,5 @@ def same_channel(one: str, other: str) -> bool:
 
 
 def _bare(name: str) -> str:
-    return re.sub(r"[\W_]+", "", name.casefold()) or name.casefold()
+    plain = unaccented(name).casefold()
+    return re.sub(r"[\W_]+", "", plain) or plain

@@ -25,7 +25,7 @@ from roundelay.study.names import SiteName
 
 __all__ = [
     "ATTRIBUTES", "FOLDER_EACH", "channels_and_labels", "find_patients", "looks_like", "mask_files",
-    "mask_names", "read_volume",
+    "mask_names", "masks_in", "read_volume",
 ]  # fmt: skip
 
 ATTRIBUTES = "data.csv"
@@ -53,7 +53,8 @@ def find_patients(
     sites = [_site(path, len(files)) for path, _ in files]
     exams, met = exams_of(lists, sites, settings.fold, masks)
     if not exams:
-        raise DataError(f"{root} lists no exam{' that has a label' if masks else ''}.")
+        lacks = ' that has a label, as in "label": FILE' if masks else ""
+        raise DataError(f"{root} lists no exam{lacks}.")
     attributes = read_attributes(files[0][0].parent / ATTRIBUTES)
     numbers = {own: _numbers(own) for own in {exam.settings(settings) for exam in exams}}
     patients, worse = patients_of(exams, numbers, settings, "datalist", attributes)
@@ -76,6 +77,12 @@ def channels_and_labels(root: Path) -> Described:
     channels = _named(channels_of, path, values, "modality")
     regions = as_regions(_named(labels_of, path, values, True) or {})
     return Described(count, as_channels(channels) if len(channels) == count else (), regions)
+
+
+def masks_in(root: Path) -> list[Path]:
+    """The masks that the lists name, of entries that are right. Raises DataError."""
+    lists = [entries_of(path, values, 0) for path, values in _lists(root)[0]]
+    return [entry.mask for one in lists for entry in one.found if entry.mask]
 
 
 def _named(read: Callable[..., Any], path: Path, values: dict[str, Any], how: Any) -> Any:

@@ -64,11 +64,11 @@ def entries_of(path: Path, values: dict[str, Any], count: int) -> Entries:
 def count_of(path: Path, values: dict[str, Any]) -> int:
     """How many channels the first entry has. Raises DataError."""
     for key, number, value in _all(values):
-        images = value.get("image") if isinstance(value, dict) else value
+        where = f"{path}, entry {number} of {key}"
+        images = _images(where, value)
         if isinstance(images, list):
             return len(images)
-        where = f"{path}, entry {number} of {key}"
-        return volumes_in(named_file(path.parent, images, where))
+        return volumes_in(named_file(path.parent, images, f"{where}, image"))
     raise DataError(f"{path} lists no exam.")
 
 
@@ -80,12 +80,8 @@ def _all(values: dict[str, Any]) -> Iterator[tuple[str, int, Any]]:
 
 
 def _entry(folder: Path, where: str, key: str, value: Any, count: int) -> Entry:
-    entry = {"image": value} if isinstance(value, str) else value
-    if not isinstance(entry, dict) or "image" not in entry:
-        raise DataError(
-            f'{where} must be as in {{"image": ..., "label": ...}}; it is {said(value)}.'
-        )
-    images = entry["image"]
+    images = _images(where, value)
+    entry = value if isinstance(value, dict) else {}
     if isinstance(images, list):
         paths = _several(folder, where, images, count)
         channels = {number: Source(path) for number, path in enumerate(paths)}
@@ -102,6 +98,17 @@ def _entry(folder: Path, where: str, key: str, value: Any, count: int) -> Entry:
         _fold(where, entry.get("fold")),
         _subject(where, entry.get("subject")),
     )
+
+
+def _images(where: str, value: Any) -> Any:
+    """What an entry says of its images. Raises DataError where it says nothing."""
+    if isinstance(value, str):
+        return value
+    if not isinstance(value, dict) or "image" not in value:
+        raise DataError(
+            f'{where} must be as in {{"image": ..., "label": ...}}; it is {said(value)}.'
+        )
+    return value["image"]
 
 
 def _several(folder: Path, where: str, images: list[Any], count: int) -> list[Path]:

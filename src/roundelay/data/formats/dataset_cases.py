@@ -46,7 +46,7 @@ def find_cases(dataset: DatasetJson, masks: bool) -> Cases:
     else:
         labels = place / LABELS if masks or (place / LABELS).is_dir() else None
         _in_folders(cases, dataset, place / IMAGES, labels, masks)
-    cases.trained = len(cases.exams)
+    cases.trained = cases.trained or len(cases.exams)
     if not dataset.is_msd and (place / TESTS).is_dir():
         _tests(cases, dataset, place / TESTS, masks)
     return cases
@@ -70,7 +70,7 @@ def _in_folders(
     channels: dict[str, dict[int, Source]] = {}
     bare: list[Path] = []
     for path in _ending_so(cases, listing, dataset.ending):
-        name = _NUMBERED.fullmatch(path.name.removesuffix(dataset.ending))
+        name = _NUMBERED.fullmatch(path.name[: -len(dataset.ending)])
         if name is None:
             bare.append(path)
         else:
@@ -101,7 +101,7 @@ def _listing(cases: Cases, folder: Path) -> Listing:
 
 def _ending_so(cases: Cases, listing: Listing, ending: str) -> Iterator[Path]:
     for path in listing.files:
-        if path.name.endswith(ending) and len(path.name) > len(ending):
+        if path.name.lower().endswith(ending) and len(path.name) > len(ending):
             yield path
         else:
             cases.met.append((OTHERS, f"{path.parent.name}/{path.name}"))
@@ -145,7 +145,7 @@ def _above(
 
 def _masks(cases: Cases, dataset: DatasetJson, folder: Path) -> dict[str, Path]:
     paths = _ending_so(cases, _listing(cases, folder), dataset.ending)
-    return {path.name.removesuffix(dataset.ending): path for path in paths}
+    return {path.name[: -len(dataset.ending)]: path for path in paths}
 
 
 def _maskless(where: str, case: str, found: dict[str, Path], labels: Path, ending: str) -> str:
@@ -197,6 +197,7 @@ def _listed(cases: Cases, dataset: DatasetJson, masks: bool) -> None:
             cases.exams.append(_of_msd(dataset, where, entry.get("image"), label, masked=named))
         except DataError as error:
             cases.bad += error.faults
+    cases.trained = len(cases.exams)
     for number, entry in enumerate(dataset.test, start=1):
         image = entry.get("image") if isinstance(entry, dict) else entry
         if masks:

@@ -71,6 +71,21 @@ def read_dataset_json(path: Path) -> DatasetJson:
     )
 
 
+def is_set(path: Path) -> bool:
+    """Whether it is such a file, and no list of MONAI's under its name: that names no channels, or
+    parts the exams (``validation``, ``testing``). One that can't be read is taken for it."""
+    try:
+        values = read_json_file(path)
+    except DataError:
+        return True
+    if isinstance(values, list):
+        return False
+    if not isinstance(values, dict) or "channel_names" in values:
+        return True
+    named = isinstance(values.get("modality"), dict) and not {"validation", "testing"} & set(values)
+    return named or not isinstance(values.get("training"), list)
+
+
 def _tried(faults: list[str], read: Any, *arguments: Any) -> Any:
     try:
         return read(*arguments)

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from roundelay.data.formats.dataset_json import IGNORE, DatasetJson
+from roundelay.data.formats.described import unaccented
 from roundelay.data.image_settings import ImageSettings
 from roundelay.data.left_out import refuse
 from roundelay.data.regions import BACKGROUND
@@ -85,4 +86,4 @@ def _unmarked(dataset: DatasetJson, value: int) -> str:
 
 
 def _bare(name: str) -> str:
-    return re.sub(r"[\W_]+", "", name.casefold())
+    return re.sub(r"[\W_]+", "", unaccented(name).casefold())

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from unicodedata import normalize
 
 from roundelay.study.data_section import MAIN
 
@@ -41,10 +42,19 @@ def as_regions(labels: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int, ..
     return {first: every, **named}
 
 
+def unaccented(name: str) -> str:
+    """A name in the letters that a study's names may have; as it is where it has none of these.
+
+    >>> unaccented("Ödem"), unaccented("腫瘍")
+    ('Odem', '腫瘍')
+    """
+    return normalize("NFKD", name).encode("ascii", "ignore").decode() or name
+
+
 def _plain_once(names: Iterable[str]) -> list[str]:
     found: list[str] = []
     for name in names:
-        base = re.sub(r"[^A-Za-z0-9+-]+", "_", name).strip("_+-")[:32] or "unnamed"
+        base = re.sub(r"[^A-Za-z0-9+-]+", "_", unaccented(name)).strip("_+-")[:32] or "unnamed"
         plain, number = base, 1
         while plain.casefold() in (other.casefold() for other in found):
             number += 1

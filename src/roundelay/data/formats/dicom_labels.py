@@ -155,5 +155,5 @@ def labels_in(header: Header, dataset: Any) -> dict[int, str]:
 
 
 def _values(path: Path) -> list[int]:
-    values: list[int] = np.unique(whole_numbers(read_file(path).voxels(None), str(path))).tolist()
+    values: list[int] = np.unique(whole_numbers(read_file(path).labels(), str(path))).tolist()
     return [value for value in values if value > BACKGROUND]

@@ -43,7 +43,8 @@ def _pixels(header: Header, dataset: Any) -> NDArray[Any]:
                 slope, intercept = header.placed[0].slope, header.placed[0].intercept
     except Exception as error:  # a damaged file makes decoders raise nearly anything
         raise DataError(
-            f"The pixels of {header.path} can't be read ({error}): truncated or damaged?"
+            f"The pixels of {header.path} can't be read ({error}): truncated or damaged? Export it"
+            " anew."
         ) from error
     if pixels.shape != (header.rows, header.columns):
         raise DataError(f"{header.path} holds {pixels.shape} pixels, and says otherwise.")

@@ -93,7 +93,7 @@ def _drawn(path: Path, series: Series) -> Drawn:
         raise
     except Exception as error:  # a damaged file makes pydicom and decoders raise nearly anything
         raise DataError(
-            f"{path} can't be read as a reference ({error}): truncated or damaged?"
+            f"{path} can't be read as a reference ({error}): truncated or damaged? Export it anew."
         ) from error
 
 
@@ -101,7 +101,7 @@ def _of_nifti(path: Path, series: Series) -> Iterator[Layer]:
     file = read_file(path)
     if len(file.shape) != 3:
         raise DataError(f"The mask {path} has {len(file.shape)} axes; expected 3.")
-    labels = whole_numbers(file.voxels(None), str(path))
+    labels = whole_numbers(file.labels(), str(path))
     there = _steps(file.affine, series, path)
     if sorted(file.shape) != sorted(series.shape):
         raise _elsewhere(path, series, f"it has {_size(file.shape)} voxels")

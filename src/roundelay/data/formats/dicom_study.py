@@ -53,6 +53,7 @@ def exams_in(root: Path) -> tuple[list[Exam], Met, list[str]]:
     faults: list[str] = []
     exams: dict[tuple[str, str], Exam] = {}
     masks: list[Path] = []
+    lacking: dict[str, list[Path]] = {}
     for path in _files(root, met):
         try:
             if path.name.lower().endswith((".nii", ".nii.gz")):
@@ -60,9 +61,10 @@ def exams_in(root: Path) -> tuple[list[Exam], Met, list[str]]:
             elif not is_dicom(path):
                 met.append((NO_DICOM, path.name))
             else:
-                _sort_in(known_header(path), exams, met)
+                _sort_in(known_header(path), exams, met, lacking)
         except DataError as error:
             faults += error.faults
+    faults += [_nameless(name, paths) for name, paths in lacking.items()]
     found = [exam for exam in exams.values() if exam.series]
     for path in masks:
         if (owner := _owner(path, found)) is not None:
@@ -87,21 +89,33 @@ def _files(folder: Path, met: Met, depth: int = 0) -> Iterator[Path]:
             met.append((DEEPER, inner.name))
 
 
-def _sort_in(header: Header, exams: dict[tuple[str, str], Exam], met: Met) -> None:
+def _nameless(name: str, paths: Sequence[Path]) -> str:
+    """A sentence for all files that lack one thing."""
+    more = f", nor have {len(paths) - 1} other files" if len(paths) > 1 else ""
+    return (
+        f"{paths[0]} has no {name}{more}: whose it is can't be told. Where names were taken out,"
+        " put a pseudonym in their place, one a patient."
+    )
+
+
+def _sort_in(
+    header: Header,
+    exams: dict[tuple[str, str], Exam],
+    met: Met,
+    lacking: dict[str, list[Path]],
+) -> None:
     if header.kind == "other":
         met.append((NO_IMAGE, header.path.name))
         return
-    for name, value in (
-        ("PatientID", header.patient),
-        ("StudyInstanceUID", header.study),
-        ("SeriesInstanceUID", header.series),
-        ("SOPInstanceUID", header.uid),
-    ):
-        if not value:
-            raise DataError(
-                f"{header.path} has no {name}: whose it is can't be told. Where names were taken"
-                " out, put a pseudonym in their place, one a patient."
-            )
+    needed = {
+        "PatientID": header.patient,
+        "StudyInstanceUID": header.study,
+        "SeriesInstanceUID": header.series,
+        "SOPInstanceUID": header.uid,
+    }
+    if lost := next((name for name, value in needed.items() if not value), None):
+        lacking.setdefault(lost, []).append(header.path)
+        return
     key = header.patient, header.study
     exam = exams.setdefault(key, Exam(header.patient, header.study, header.date))
     if header.kind == "image":

@@ -1,6 +1,7 @@
 """JSON that other programs and people wrote: its values, and the files that it names."""
 
 import json
+import os
 import re
 import stat
 from pathlib import Path
@@ -67,6 +68,8 @@ def named_file(folder: Path, value: Any, where: str) -> Path:
     do, but it must be there and be a file. Raises DataError."""
     name = plain_text(value, where, "the path of a file")
     path = folder / name
+    if "\\" in name and not os.path.lexists(path):  # as Windows writes paths
+        path = folder / name.replace("\\", "/")
     try:
         mode = path.stat().st_mode
     except (OSError, ValueError) as error:

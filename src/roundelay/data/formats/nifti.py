@@ -44,6 +44,8 @@ TAKEN = "Exams without the channel {}, in whose place {} stands"
 UNUSED = "NIfTI files in exams' folders that are neither channel nor mask, not read"
 FOREIGN = "Files that are named after something else than their exam, taken by their ending"
 
+MASK = "its mask"
+
 SEVERAL = "Exams with several files that could be the mask, none of which is used"
 
 
@@ -104,7 +106,7 @@ def _mask(exam: Exam, masks: bool, search: Search) -> Named | None:
     if len(found) > 1 and not masks:
         search.met.append((SEVERAL, exam.name))
         return None
-    return _only(exam, "its mask", found)
+    return _only(exam, MASK, found)
 
 
 def _described(
@@ -176,9 +178,11 @@ def _source(exam: Exam, name: str, settings: ImageSettings, search: Search) -> S
 def _only(exam: Exam, what: str, found: Sequence[Named]) -> Named | None:
     if len(found) > 1:
         names = " and ".join(one.path.name for one in found[:3])
+        named = ", or give the channel's name for this site (channels)"
+        or_else = ", or give each exam a folder of its own" if what == MASK else named
         raise DataError(
             f"It isn't plain which file of the exam {exam.name} is {what}: {names} could be. Move"
-            " those away that are not, or give the channel's name for this site (channels)."
+            f" those away that are not{or_else}."
         )
     return found[0] if found else None
 

@@ -2,6 +2,7 @@
 
 import gzip
 from collections.abc import Sequence
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ def slices_of(patient: Patient) -> int:
     _refuse_several(file, first.volume)
     if patient.masks and patient.settings.align == RESAMPLE:  # all others are on one grid
         file = read_header(patient.masks[0])
-        _refuse_several(file, None)
+        _refuse_several(file, None, is_mask=True)
     shape, grid = file.shape, file.grid(patient.settings.plane)
     return int(shape[grid.axes[0]])
 
@@ -68,12 +69,19 @@ def read_exam(patient: Patient) -> Volume:
     try:
         if patient.masks:
             regions, values = regions_and_values(
-                grid.to_slices(leading.voxels(None)), patient.settings, str(leading.path)
+                grid.to_slices(leading.labels()), patient.settings, str(leading.path)
             )
     except DataError as error:
         faults += error.faults
     refuse(faults)
     return Volume(np.stack(of_one_type(channels)), regions, grid, tuple(noticed), values)
+
+
+def read_mask(path: Path) -> NiftiFile:
+    """A mask, read to its end. Raises DataError where it is several volumes, too."""
+    file = read_file(path)
+    _refuse_several(file, None, is_mask=True)
+    return file
 
 
 def _files(patient: Patient, faults: list[str]) -> dict[Path, NiftiFile]:
@@ -82,7 +90,7 @@ def _files(patient: Patient, faults: list[str]) -> dict[Path, NiftiFile]:
     for path in dict.fromkeys([*patient.images, *patient.masks]):
         try:
             files[path] = read_file(path)
-            _refuse_several(files[path], _volume_in(patient, path))
+            _refuse_several(files[path], _volume_in(patient, path), is_mask=path in patient.masks)
             files[path].grid(patient.settings.plane)
         except DataError as error:
             faults += error.faults
@@ -165,12 +173,16 @@ def _volume_in(patient: Patient, path: Path) -> int | None:
     return own[0] if own else None
 
 
-def _refuse_several(file: NiftiFile, volume: int | None) -> None:
+def _refuse_several(file: NiftiFile, volume: int | None, *, is_mask: bool = False) -> None:
     shape = file.shape
     if volume is None and len(shape) > 3:
+        count = f"{prod(shape[3:])} volumes"
         raise DataError(
-            f"{file.path} holds {shape[3]} volumes, where one is expected: {_size(shape)}. Give"
-            " each channel a file of its own, or describe them as an nnU-Net or MSD set does."
+            f"{file.path} is a mask of {count}: {_size(shape)}. A mask is one volume of values,"
+            " such as 1, 2 and 4. Write its volumes as values of one."
+            if is_mask
+            else f"{file.path} holds {count}, where one is expected: {_size(shape)}. Give each"
+            " channel a file of its own, or describe them as an nnU-Net or MSD set does."
         )
     if volume is not None and (len(shape) != 4 or volume >= shape[3]):
         raise DataError(

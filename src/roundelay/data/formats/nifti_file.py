@@ -31,6 +31,10 @@ APART = 0.5
 """Of a voxel: how far sform and qform may put a corner apart; a quaternion that is nearly a half
 turn is rounded as much."""
 
+STEP, HALF = 0.05, 0.51
+"""The largest step of scaled integers from which whole numbers are read back, and how much of one
+they may be away."""
+
 MOST = 1 << 32
 """Bytes of an exam's file, unpacked, at most: 4 GiB."""
 
@@ -67,6 +71,11 @@ class NiftiFile:
         sform, qform = (header.get_sform(coded=True), header.get_qform(coded=True))
         both = sform[1] and qform[1]
         apart = corner_distance(self.shape, sform[0], qform[0]) if both else 0.0
+        if not np.isfinite(self.image.affine).all():
+            raise DataError(
+                f"{self.path} doesn't say where it lies: its sform or qform holds values that are"
+                " no numbers. Write them anew."
+            )
         if both and not apart <= APART * float(voxel_sizes(sform[0]).min()):
             raise DataError(
                 f"{self.path} says of two places where it lies: its sform and its qform put a"
@@ -85,6 +94,17 @@ class NiftiFile:
         """Where its voxels lie, and how slices are cut. Raises DataError."""
         return grid_of(self.shape, self.affine, plane, str(self.path))
 
+    def labels(self) -> NDArray[Any]:
+        """Its numbers as those of a mask. Programs that save labels as scaled integers leave each
+        up to half a step of the scale away from what it was; small steps are undone."""
+        found, image = self.voxels(None), self.image
+        kind: Any = image.header
+        step = abs(float(getattr(image.dataobj, "slope", 1.0)))
+        if found.dtype.kind != "f" or not step < STEP or kind.get_data_dtype().kind == "f":
+            return found
+        near = np.round(found)
+        return np.where(np.abs(found - near) <= HALF * step, near, found)
+
     def voxels(self, volume: int | None) -> NDArray[Any]:
         """Its numbers ``[i, j, k]``, or those of one volume of several; scaled as it says."""
         try:
@@ -94,6 +114,7 @@ class NiftiFile:
         if array.dtype.kind not in "iuf":
             raise DataError(
                 f"{self.path} holds voxels of the type {array.dtype}, which are no grey levels."
+                " Write it anew with one whole or real number a voxel."
             )
         array = array if volume is None else array[..., volume]
         return array.astype(np.float32) if array.dtype.itemsize > 4 else array
@@ -170,9 +191,15 @@ def _image(path: Path, data: bytes) -> Image:
     try:
         image: Image = kind.from_stream(io.BytesIO(data))
     except _ODD as error:
-        raise DataError(f"{path} is no NIfTI file ({_said(error)}).") from error
+        raise DataError(
+            f"{path} is no NIfTI file ({_said(error)}). Copy it anew from its source."
+        ) from error
     if len(image.shape) < 3 or 0 in image.shape:
-        raise DataError(f"{path} holds {image.shape} voxels, which are no slices.")
+        size = " x ".join(map(str, image.shape))
+        raise DataError(
+            f"{path} is {size}: no volume of slices. Write all slices of an exam into one file of"
+            " three axes."
+        )
     return image
 
 
@@ -185,7 +212,7 @@ def _refuse_others(path: Path, data: bytes) -> None:
             f"{path} is a pointer of Git LFS, not the image: fetch it (git lfs pull) and try again."
         )
     if not data:
-        raise DataError(f"{path} is empty.")
+        raise DataError(f"{path} is empty. Copy it anew from its source.")
 
 
 def _damaged(path: Path, why: object) -> str:

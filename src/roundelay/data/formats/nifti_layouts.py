@@ -94,10 +94,10 @@ def _in_two_trees(root: Path) -> Exams:
 
 
 def _bids(root: Path) -> Exams:
-    """``sub-X/[ses-Y/]anat``, and the same below ``derivatives/<program>``."""
+    """``sub-X/[ses-Y/]anat``, and the same below ``derivatives/[<program>/]``."""
     listing = list_folder(root)
     derived = root / DERIVED
-    trees = list_folder(derived).folders if derived in listing.folders else ()
+    trees = (derived, *list_folder(derived).folders) if derived in listing.folders else ()
     met, exams = list(_beside(root)), []
     for person in listing.folders:
         if not _is_bids(person):
@@ -184,5 +184,5 @@ def refuse_nnunet(root: Path) -> None:
     if (root / "imagesTr").is_dir() and (root / "dataset.json").is_file():
         raise DataError(
             f"{root} is laid out as nnU-Net and the Medical Segmentation Decathlon do. Say"
-            ' format = "nnunet".'
+            ' format = "nnunet" in [data], or --format nnunet.'
         )

@@ -15,7 +15,7 @@ NIFTI = re.compile(r"(?P<stem>.+?)\.(nii(\.gz)?|nrrd|nhdr|mha|mhd)", re.IGNORECA
 
 FAMILIES: dict[str, tuple[str, ...]] = {
     "t1ce": ("t1ce", "t1c", "t1gd", "t1post", "t1_ce", "t1_gd", "t1_post"),
-    "t1": ("t1", "t1n", "t1w"),
+    "t1": ("t1", "t1n", "t1w", "t1pre", "t1_pre"),
     "t2": ("t2", "t2w"),
     "flair": ("flair", "t2f", "t2_flair"),
 }
@@ -24,10 +24,13 @@ FAMILIES: dict[str, tuple[str, ...]] = {
 MASKS = (
     "seg", "segm", "final_seg", "brain_final_seg", "tumor_segmentation", "tumour_segmentation",
     "label-tumor_mask", "label-tumour_mask", "label-lesion_mask", "tumor_mask", "tumour_mask",
+    "gtv",
 )  # fmt: skip
 """Tails of masks of tumours."""
 
-_ANY_MASKS = ("segmentation", "dseg", "mask", "label", "labels", "tumor", "tumour")
+_ANY_MASKS = (
+    "segmentation", "dseg", "mask", "label", "labels", "tumor", "tumour", "tumormask", "tumourmask",
+)  # fmt: skip
 """Tails of masks of something."""
 
 _CONTRAST = {"ce", "gd", "gad", "gadolinium", "contrast", "post", "postcontrast"}
@@ -36,13 +39,21 @@ _CONTRAST = {"ce", "gd", "gad", "gadolinium", "contrast", "post", "postcontrast"
 _WITHOUT = {"no", "non", "not", "without", "wo", "pre", "minus"}
 """Words that take back such a one behind them."""
 
-_MASK_WORDS = ("seg", "segm", "dseg", "segmentation", "mask", "label", "labels", "roi")
+_FUSED = ("glistrboost_manuallycorrected", "glistrboost")
+"""What masks of BraTS-TCGA-GBM and -LGG end in: an expert's, and what a program made before."""
+
+_MASK_WORDS = (
+    "seg", "segm", "dseg", "segmentation", "mask", "msk", "label", "labels", "roi", "tumormask",
+    "tumourmask",
+)  # fmt: skip
 
 _OTHER_MASKS = {"brain", "head", "skull", "parenchyma", "tissue", "automated", "auto", "pred"}
 """Words in the names of masks of something else, or made by a program alone."""
 
 _PERSON = (
     re.compile(r"(?P<who>BraTS-[A-Za-z]+-[0-9]+)-[0-9]{3}"),
+    re.compile(r"(?P<who>BraTS-MEN-RT-[0-9]+)-[0-9]"),
+    re.compile(r"(?P<who>PatientID_[0-9]+)_Timepoint_[0-9]+"),  # MU-Glioma-Post
     re.compile(r"(?P<who>UPENN-GBM-[0-9]+)_[0-9]{2}"),
     re.compile(r"(?P<who>UCSF-PDGM-[0-9]+)_FU[0-9]+d?", re.IGNORECASE),
     re.compile(r"(?P<who>sub-[A-Za-z0-9]+)_ses-[A-Za-z0-9]+"),
@@ -53,6 +64,13 @@ _TCGA = re.compile(r"TCGA[-_](?P<site>[A-Z0-9]{2})[-_][A-Z0-9]{4}.*")
 EXACT, DRESSED, ENDS, NOT = range(4)
 """How well a name fits, the best first: as it is, with a word that says how it was made, at its
 end, not at all."""
+
+
+_BETWEEN = re.compile(r"[-_. ]+")
+
+
+def _joined(text: str) -> str:
+    return _BETWEEN.sub("_", text)
 
 
 @dataclass(frozen=True)
@@ -66,7 +84,12 @@ class Named:
 
     @cached_property
     def words(self) -> tuple[str, ...]:
-        return tuple(re.split(r"[-_. ]+", self.tail))
+        return tuple(_BETWEEN.split(self.tail))
+
+    @property
+    def joined(self) -> str:
+        """The tail, whatever stands between its words: ``t1_gd`` for ``T1 Gd``."""
+        return _joined(self.tail)
 
 
 def named(path: Path, exam: str) -> Named | None:
@@ -95,8 +118,14 @@ def of_channel(files: Sequence[Named], name: str) -> tuple[Named, ...]:
 
 
 def of_mask(files: Sequence[Named]) -> tuple[Named, ...]:
-    """The files that are the exam's mask by their names, the best alone."""
-    return _best(files, _fits_mask)
+    """The files that are the exam's mask by their names, the best alone. Where even that is called
+    as masks of anything are, those of other folders (other programs' in BIDS) may be as well it."""
+    best = _best(files, _fits_mask)
+    if not best or _fits_mask(best[0]) == EXACT:
+        return best
+    places = {one.path.parent for one in best}
+    others = [one for one in files if one.path.parent not in places and _fits_mask(one) < NOT]
+    return (*best, *others)
 
 
 def is_mask(path: Path) -> bool:
@@ -139,16 +168,16 @@ def _fits_channel(one: Named, name: str, family: str | None) -> int:
     if one.tail == name:
         return EXACT
     known = (name,) if family is None else FAMILIES[family]
-    if one.tail in known:
+    if one.tail in known or one.joined in known:
         return EXACT
     if _fits_mask(one) < NOT:
         return NOT
-    if one.tail in {f"{own}_bias" for own in known}:  # corrected for the coil's bias field
+    if one.joined in {f"{own}_bias" for own in known}:  # corrected for the coil's bias field
         return DRESSED
     if _has_contrast(one.words[:-1]) and family in ("t1", "t1ce"):
-        ends = family == "t1ce" and _ends(one.tail, (*known, *FAMILIES["t1"]))
+        ends = family == "t1ce" and _ends(one, (*known, *FAMILIES["t1"]))
     else:
-        ends = _ends(one.tail, known)
+        ends = _ends(one, known)
     return ENDS if ends else NOT
 
 
@@ -161,15 +190,17 @@ def _has_contrast(words: Sequence[str]) -> bool:
     )
 
 
-def _ends(tail: str, known: Sequence[str]) -> bool:
-    return any(re.search(rf"[-_. ]{re.escape(own)}$", tail) for own in known)
+def _ends(one: Named, known: Sequence[str]) -> bool:
+    return any(one.joined.endswith(f"_{_joined(own)}") for own in known)
 
 
 def _fits_mask(one: Named) -> int:
     if one.tail in MASKS:
         return EXACT
-    if one.tail in _ANY_MASKS:
+    if one.tail in _ANY_MASKS or one.tail.endswith(_FUSED[0]):
         return DRESSED
+    if one.tail.endswith(_FUSED[1]):
+        return ENDS
     if one.words[-1] in _MASK_WORDS and not _OTHER_MASKS & set(one.words):
         return ENDS
     return NOT

@@ -19,17 +19,26 @@ KINDS = {
     "FeTS": r"FeTS20[0-9]+_[0-9]+",
     "UCSF-PDGM": r"UCSF-PDGM-[0-9]+.*",
     "UPENN-GBM": r"UPENN-GBM-[0-9]+_[0-9]{2}",
+    "BraTS 2024, after surgery": r"BraTS-GLI-[0-9]+-1[0-9]{2}",
     "BraTS 2023 or later": r"BraTS-GLI-[0-9]+-[0-9]{3}",
+    "BraTS of children": r"BraTS-PED-[0-9]+-[0-9]{3}",
+    "BraTS of meningiomas before radiotherapy": r"BraTS-MEN-RT-[0-9]+-[0-9]",
     "another set of BraTS 2023 or later": r"BraTS-[A-Za-z]+-[0-9]+-[0-9]{3}",
     "BIDS": r"sub-[A-Za-z0-9]+(_ses-[A-Za-z0-9]+)?",
 }
 """Sets by the names of their exams."""
 
 OLD = ("BraTS 2020", "BraTS 2021", "FeTS", "UCSF-PDGM", "UPENN-GBM")
-GLIOMA = "BraTS 2023 or later"
+GLIOMA, TREATED = "BraTS 2023 or later", "BraTS 2024, after surgery"
+CHILDREN = "BraTS of children"
 
 MEANING_OLD = "1 necrosis, 2 oedema, 4 enhancing tumour, as BraTS had them before 2023."
 MEANING_NEW = "1 necrosis, 2 oedema, 3 enhancing tumour, as BraTS has them since 2023."
+MEANING_CHILDREN = (
+    "All of it is one region: sets of children number their parts otherwise from year to year (3 is"
+    " enhancing tumour in 2023, 1 is in 2024). See what yours says, and name regions, as in"
+    " enhancing = [1]; the first one is the main one."
+)
 UNKNOWN = (
     "What they mean is not known from names. They are one region until you say more: take out what"
     " is no tumour (into ignored_labels), or name regions, as in enhancing = [4]; the first one is"
@@ -62,13 +71,14 @@ def meaning_of(kind: str | None, values: Sequence[int]) -> Meant:
         return Meant({"tumour": (1,)}, why="None but 0 was met: write here what marks a tumour.")
     if met <= {1, 2, 4} and (kind in OLD or (kind not in KINDS and 4 in met)):
         return Meant(BEFORE_2023, why=f"{MEANING_OLD} Check this.")
-    if kind == GLIOMA and met <= {1, 2, 3, CAVITY}:
-        return _since_2023(CAVITY in met)
+    if kind in (GLIOMA, TREATED) and met <= {1, 2, 3, CAVITY}:
+        return _since_2023(CAVITY in met or kind == TREATED)
+    if kind == CHILDREN and met <= {1, 2, 3, 4}:
+        return Meant({"tumour": (1, 2, 3, 4)}, why=MEANING_CHILDREN)
     if kind == "another set of BraTS 2023 or later" and met <= {1, 2, 3}:
         return Meant(
             SINCE_2023,
-            why=f"{MEANING_NEW} Check this: sets of other tumours (paediatric ones) number"
-            " otherwise.",
+            why=f"{MEANING_NEW} Check this: sets of other tumours may number otherwise.",
         )
     if len(met) == 1:
         return Meant({"tumour": tuple(met)}, why="Taken as the tumour. Check this.")

@@ -76,5 +76,6 @@ def _next(what: str, met: Sequence[str]) -> str:
         )
     return (
         f"Files there end in {', '.join(met[:12]) or 'nothing known'}. Where a site lacks a channel"
-        " or calls it otherwise, say so for that site: missing_channels, channels."
+        " or calls it otherwise, say so for that site: missing_channels, channels (predict and"
+        " evaluate: --site FILE)."
     )

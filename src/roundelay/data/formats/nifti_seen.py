@@ -8,7 +8,7 @@ import numpy as np
 
 from roundelay.data.formats.dicom_search import holds_dicom
 from roundelay.data.formats.listing import walk
-from roundelay.data.formats.nifti_file import read_file
+from roundelay.data.formats.nifti_exam import read_mask
 from roundelay.data.formats.nifti_layouts import Exam, Exams, exams_in, refuse_nnunet
 from roundelay.data.formats.nifti_names import (
     FAMILIES,
@@ -29,6 +29,9 @@ from roundelay.study.data_section import MOST_CHANNELS, PLAIN
 
 DEEP, MANY = 4, 500
 """How far below a folder NIfTI files are looked for, and in how many folders at most."""
+
+MOST_MET = 256
+"""Values of one mask at most: a region may name as many."""
 
 MASKS = 8
 """Masks that are opened, from among all exams."""
@@ -66,11 +69,21 @@ def seen_in(root: Path) -> Seen | None:
 def values_met(exams: Sequence[Exam]) -> tuple[list[int], int]:
     """The values in the masks of a few exams, from the first to the last, and of how many. Raises
     DataError where one can't be read."""
-    masks = [found[0].path for exam in exams if len(found := of_mask(exam.files)) == 1]
+    return values_in([found[0].path for exam in exams if len(found := of_mask(exam.files)) == 1])
+
+
+def values_in(masks: Sequence[Path]) -> tuple[list[int], int]:
+    """The same of masks by their paths."""
     some = masks if len(masks) <= MASKS else [masks[n * len(masks) // MASKS] for n in range(MASKS)]
     met: set[int] = set()
     for path in some:
-        met |= set(np.unique(whole_numbers(read_file(path).voxels(None), str(path))).tolist())
+        own = np.unique(whole_numbers(read_mask(path).labels(), str(path))).tolist()
+        if len(own) > MOST_MET:
+            raise DataError(
+                f"The mask {path} holds {len(own)} values: is it an image? A mask holds a number"
+                " for each kind of tissue. Put the mask in its place."
+            )
+        met |= set(own)
     return sorted(met), len(some)
 
 
@@ -91,7 +104,9 @@ def _channels(exams: Sequence[Exam]) -> tuple[tuple[str, ...], list[str]]:
     if not chosen:
         raise DataError(
             f"No channel is found in all {len(exams)} exams. Met were:"
-            f" {_counted(others) or 'none'}. Write the study by hand: docs/how-to/use-your-data.md."
+            f" {_counted(others) or 'none'}. Here a folder is an exam and a file a channel: where"
+            " images and masks lie in folders of their own, list them for MONAI (datalist);"
+            " otherwise write the study by hand: docs/how-to/use-your-data.md."
         )
     whole = next((e for e in exams if all(of_channel(e.files, one) for one in chosen)), exams[0])
     every = all(having.get(name, len(exams)) == len(exams) for name in chosen)

@@ -10,7 +10,7 @@ from pathlib import Path
 from roundelay.data.formats import folds
 from roundelay.data.formats.channel_choice import numbers_of
 from roundelay.data.formats.dataset_cases import Cases, find_cases
-from roundelay.data.formats.dataset_json import NAME, DatasetJson, read_dataset_json
+from roundelay.data.formats.dataset_json import NAME, DatasetJson, is_set, read_dataset_json
 from roundelay.data.formats.dataset_labels import compare_labels
 from roundelay.data.formats.described import Described, as_channels, as_regions
 from roundelay.data.formats.listed_exam import left_out, patients_of
@@ -62,9 +62,10 @@ def find_patients(
 
 
 def looks_like(root: Path) -> bool:
-    """Whether `root` is such a set, or a folder of exactly one; faults in it are not looked for."""
+    """Whether `root` is such a set, or a folder of some; faults in it are not looked for. A list of
+    MONAI's that is called ``dataset.json`` too is none."""
     try:
-        return bool(_places(root))
+        return any(is_set(place / NAME) for place in _places(root))
     except (DataError, OSError, ValueError):
         return False
 

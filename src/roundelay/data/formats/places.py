@@ -14,6 +14,9 @@ PREDICTION = "prediction.json"
 DEEP, MANY = 3, 5000
 """How far below the root patients are looked for, and in how many folders at most."""
 
+OTHERS = {".img", ".hdr", ".mgz", ".mgh", ".mnc", ".npy", ".npz", ".h5", ".hdf5"}
+"""Ends of names of volumes that nothing here reads."""
+
 LOOKED = 100
 """Folders in which another format's files are looked for."""
 
@@ -93,7 +96,8 @@ def _is_patient(folder: Path) -> bool:
 
 
 def _several(root: Path, places: Sequence[Path]) -> str:
-    named = ", ".join("itself" if path == root else str(path.relative_to(root)) for path in places)
+    named = ", ".join("itself" if p == root else str(p.relative_to(root)) for p in places[:5])
+    named += f" and {len(places) - 5} more" if len(places) > 5 else ""
     other = next(path for path in places if path != root)
     return (
         f"{root} holds patients in {len(places)} folders: {named}. Who trains and who tests is not"
@@ -111,13 +115,22 @@ def empty(root: Path) -> str:
     return f"{root} is empty. Give the folder that holds the patients' folders."
 
 
+def _below(root: Path) -> Iterator[Path]:
+    return (path for listing in walk(root, DEEP, LOOKED) for path in listing.files)
+
+
 def _nothing(root: Path) -> str:
     if said := empty(root):
         return said
-    if any(NIFTI.fullmatch(path.name) for one in walk(root, DEEP, LOOKED) for path in one.files):
+    if any(NIFTI.fullmatch(path.name) for path in _below(root)):
         return (
             f"{root} holds NIfTI files, and was opened as slices of TIFF (lgg). Say format ="
             ' "nifti" in [data], or --format nifti (nnunet, where a dataset.json is beside them).'
+        )
+    if other := next((path.name for path in _below(root) if path.suffix.lower() in OTHERS), ""):
+        return (
+            f"{root} holds files such as {other}, which are not read here. Convert them to NIfTI"
+            " (.nii.gz) first."
         )
     if holds_slices(root):
         if FOLDER.fullmatch(root.resolve().name):

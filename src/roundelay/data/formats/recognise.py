@@ -6,6 +6,7 @@ from pathlib import Path
 from roundelay.data.formats import dicom_seen, lists_seen, nifti_seen
 from roundelay.data.formats.places import holds_lgg, refuse_no_folder
 from roundelay.data.formats.seen import Seen
+from roundelay.errors import DataError, MissingExtraError
 
 RECOGNISERS: Mapping[str, Callable[[Path], Seen | None]] = {
     "nnunet": lists_seen.nnunet_in,
@@ -19,9 +20,28 @@ In the order in which they are asked."""
 
 
 def recognise(root: Path) -> Seen | None:
-    """What a folder holds; None where that is patients of the LGG layout, or nothing known."""
+    """What a folder holds, or a file that lists exams; None where that is patients of the LGG
+    layout, or nothing known."""
+    if root.is_file() and root.suffix.lower() == ".json":
+        return lists_seen.nnunet_in(root) or lists_seen.datalist_in(root)
     refuse_no_folder(root)
     if holds_lgg(root):
         return None
-    found = (recogniser(root) for recogniser in RECOGNISERS.values())
-    return next((seen for seen in found if seen is not None), None)
+    for name, recogniser in RECOGNISERS.items():
+        try:
+            seen = recogniser(root)
+        except DataError:
+            if name == "nifti" and (beside := _dicom_beside(root)) is not None:
+                return beside
+            raise
+        if seen is not None:
+            return seen
+    return None
+
+
+def _dicom_beside(root: Path) -> Seen | None:
+    """What there is as DICOM, where NIfTI files can't be used: somebody converted a few series."""
+    try:
+        return dicom_seen.seen_in(root)
+    except (DataError, MissingExtraError):
+        return None

@@ -1,7 +1,7 @@
 """What was seen in a folder of images, and the part of a study that says so, with its reasons."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from textwrap import wrap
 from typing import Any
@@ -57,10 +57,16 @@ class Seen:
         lines += [f"{name} = {json.dumps(list(values))}" for name, values in self.labels.items()]
         return "\n".join([*lines, "", *comment(*SITE_OF_ITS_OWN), ""])
 
-    def leaving_out(self) -> "Seen":
-        """The same, for a study that leaves out exams which can't be used."""
+    def leaving_out(self) -> Iterator["Seen"]:
+        """The same, for a study that leaves out exams which can't be used; then with fewer
+        and fewer made-up sites, for which enough patients may be left."""
         notes = {**self.notes, "on_bad_exam": LEAVING_OUT}
-        return replace(self, on_bad_exam="leave-out", notes=notes)
+        yield (first := replace(self, on_bad_exam="leave-out", notes=notes))
+        kind, _, count = self.sites.partition(":")
+        if kind == "chunks":
+            for fewer in range(int(count) - 1, 1, -1):
+                yield replace(first, sites=f"{kind}:{fewer}")
+            yield replace(first, sites="institution")
 
     def _key(self, key: str) -> list[str]:
         values: dict[str, Any] = {

@@ -253,3 +253,12 @@ def test_init_writes_a_study_that_can_be_read_and_says_why(tmp_path, capsys):
     assert tomllib.loads(text)["data"]["root"] == str(tmp_path / "data")
     assert "# References: SEG in 3 exams." in text
     assert "Found 3 exams of 3 patients as DICOM." in capsys.readouterr().out
+
+
+def test_series_that_somebody_converted_beside_them_do_not_hide_dicom(tmp_path):
+    for patient in "AB":
+        folder = tmp_path / patient / "study"
+        write_exam(folder, patient, seg={"Tumour": blob()})
+        write_nifti(folder / "5_AX_FLAIR.nii.gz", grey(), affine())
+
+    assert recognise(tmp_path).format == "dicom"

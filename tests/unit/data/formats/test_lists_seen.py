@@ -1,7 +1,15 @@
 """What init says of nnU-Net's sets and of MONAI's lists."""
 
+import re
+
+import pytest
+
 import nnunet_files as files
+from roundelay.cli.app import run_app
+from roundelay.data.formats import datalist, nnunet
 from roundelay.data.formats.recognise import recognise
+from roundelay.errors import DataError
+from roundelay.study.file import read_study
 
 LABELS = {"background": 0, "whole": [1, 2, 3], "enhancing": 3, "ignore": 4}
 
@@ -31,9 +39,94 @@ def test_a_list_asks_for_what_it_does_not_name(tmp_path):
         assert said in seen.as_toml([])
 
 
+def test_values_of_masks_that_no_list_explains_are_looked_at(tmp_path):
+    seen = recognise(files.monai(tmp_path, ["a", "b"]).parent)
+
+    assert seen.labels == {"tumour": (1, 2, 3)}
+    assert "# Values met in 2 of 2 masks: 0, 1, 2, 3." in seen.as_toml([])
+
+
+@pytest.mark.parametrize("name", ["list.json", "dataset.json"])
+@pytest.mark.parametrize("others", [{}, {"validation": [], "modality": {"0": "MRI"}}])
+def test_a_list_is_known_by_its_file_and_by_its_folder_whatever_its_name(tmp_path, name, others):
+    trained = [files.entry(case) for case in ("a", "b")]
+    path = files.monai(tmp_path, ["a", "b"], name=name, training=trained, **others)
+
+    for root in (path, tmp_path):
+        assert recognise(root).format == "datalist"
+
+
+def test_init_takes_the_file_of_a_list(tmp_path):
+    path, out = files.monai(tmp_path, ["a", "b"]), tmp_path / "study.toml"
+
+    assert run_app(["init", str(path), "--out", str(out)]) == 0
+
+    assert read_study(out).data.root == str(path)
+
+
+@pytest.mark.parametrize(
+    ("values", "match"),
+    [
+        ([], "is no list of exams"),
+        ({"training": [{"t1": "a.nii.gz"}]}, 'must be as in {"image": ..., "label": ...}'),
+    ],
+)
+def test_what_is_no_list_of_exams_is_told(tmp_path, values, match):
+    files.write_json(tmp_path / "list.json", values)
+
+    with pytest.raises(DataError, match=re.escape(match)):
+        recognise(tmp_path / "list.json")
+
+
+def test_a_set_of_background_alone_is_refused(tmp_path):
+    root = files.nnunet(tmp_path, ["a"], labels={"background": 0})
+
+    with pytest.raises(DataError, match="no label but the background"):
+        recognise(root)
+
+
 def test_a_set_of_msd_is_no_list(tmp_path):
     assert recognise(files.msd(tmp_path, ["a"])).format == "nnunet"
 
 
 def test_folders_of_exams_are_neither(tmp_path):
     assert recognise(files.brats(tmp_path, ["case_1", "case_2"])).format == "nifti"
+
+
+def test_paths_that_were_written_on_windows_are_found(tmp_path):
+    path = files.monai(tmp_path, ["a"])
+    path.write_text(path.read_text().replace("a/a", "a" + 2 * "\\" + "a"))
+
+    assert "\\" in path.read_text()
+    assert datalist.find_patients(path, files.SETTINGS).patients[0].id == "a"
+
+
+def test_endings_of_a_set_may_be_in_capitals(tmp_path):
+    root = files.nnunet(tmp_path, ["a"])
+    for path in [*root.rglob("*.nii.gz")]:
+        path.rename(path.with_name(path.name.replace(".nii.gz", ".NII.GZ")))
+
+    (found,) = nnunet.find_patients(root, files.SETTINGS).patients
+
+    assert found.id == "a" and nnunet.read_volume(found).regions is not None
+
+
+def test_cases_to_be_predicted_are_not_held_against_the_number_of_training_cases(tmp_path):
+    root = files.msd(tmp_path, ["a"], tests=["b"])
+
+    found = nnunet.find_patients(root, files.SETTINGS, masks=False)
+
+    assert len(found.patients) == 2 and "numTraining" not in files.said(found)
+
+
+def test_names_with_accents_are_taken_over_and_found_again(tmp_path):
+    labels = {"background": 0, "Ödem": 1, "Nekrose": [2, 3]}
+    root = files.nnunet(tmp_path, ["a"], labels=labels, channel_names={"0": "Größe é"})
+    for path in (root / "imagesTr").glob("*_000[1-3].nii.gz"):
+        path.unlink()
+    out = tmp_path / "study.toml"
+
+    assert run_app(["init", str(root), "--out", str(out)]) == 0
+
+    data = read_study(out).data
+    assert data.channels == ("Groe_e",) and data.regions["Odem"] == (1,)

@@ -15,6 +15,7 @@ from nifti_files import BRATS20, LPS, RAS, labels_of, voxels_of, write_exam, wri
 from roundelay.data.formats import nifti
 from roundelay.data.formats.known import read_volume
 from roundelay.data.formats.nifti_file import read_file
+from roundelay.data.formats.recognise import recognise
 from roundelay.data.image_settings import ImageSettings
 from roundelay.data.opening import open_patients, read_patients
 from roundelay.data.remarks import remarks_of
@@ -214,7 +215,7 @@ def test_row_14_a_file_of_several_volumes_is_refused(tmp_path, channel):
     exam = write_exam(tmp_path / "P1")
     write_nifti(exam / f"P1_{channel}.nii.gz", np.zeros((*SHAPE, 3), np.uint8))
 
-    with pytest.raises(DataError, match=rf"P1_{channel}.nii.gz holds 3 volumes, where one is"):
+    with pytest.raises(DataError, match=rf"P1_{channel}.nii.gz (holds|is a mask of) 3 volumes"):
         read(tmp_path)
 
 
@@ -315,6 +316,19 @@ def test_row_20_labels_saved_and_loaded_five_times_stay_what_they_were(tmp_path)
     assert sizes(read(tmp_path)) == wanted
 
 
+@pytest.mark.parametrize("kind", [np.uint8, np.int8, np.int16])
+def test_row_20_labels_that_were_saved_as_scaled_integers_are_what_they_were(tmp_path, kind):
+    """As nibabel does with floats under the header of a mask: 1 comes back as 1.0039."""
+    path = write_exam(tmp_path / "P1") / "P1_seg.nii.gz"
+    wanted = sizes(read(tmp_path))
+    again = nib.Nifti1Image(nib.load(path).get_fdata(), nib.load(path).affine)
+    again.set_data_dtype(kind)
+    again.to_filename(path)
+
+    assert nib.load(path).dataobj.slope != 1
+    assert sizes(read(tmp_path)) == wanted
+
+
 @pytest.mark.parametrize("slope", [np.nan, np.inf, 0.0])
 def test_row_20_a_slope_that_is_no_number_is_none(tmp_path, slope):
     path = write_exam(tmp_path / "P1") / "P1_seg.nii.gz"
@@ -407,3 +421,39 @@ def test_a_file_that_is_something_else_is_refused(tmp_path, data, said, channel)
 
     with pytest.raises(DataError, match=rf"P1_{channel}.nii.gz {said}"):
         read(tmp_path)
+
+
+def test_a_file_of_five_axes_says_how_many_volumes_it_holds(tmp_path):
+    exam = write_exam(tmp_path / "P1")
+    write_nifti(exam / "P1_t2.nii.gz", np.zeros((*SHAPE, 1, 3), np.int16))
+
+    with pytest.raises(
+        DataError, match="holds 3 volumes, where one is expected: 8 x 9 x 6 x 1 x 3"
+    ):
+        read(tmp_path)
+
+
+def test_a_mask_of_nearly_all_is_told_of_once_with_the_studys_own_values(tmp_path):
+    write_exam(tmp_path / "P1", labels=np.full(SHAPE, 4, np.uint8))
+
+    with pytest.raises(
+        DataError, match=r"as 5 more of it do: is it inverted\? The study's"
+    ) as error:
+        read_patients(find(tmp_path))
+    assert "255" not in str(error.value)
+
+
+@pytest.mark.parametrize("value", [-1, 70_000])
+def test_values_that_no_study_can_name_are_refused_with_their_mask(tmp_path, value):
+    write_exam(tmp_path / "P1", labels=labels_of(SHAPE, (1, value), np.int32))
+
+    for opened in (recognise, read):
+        with pytest.raises(DataError, match=rf"P1_seg.nii.gz holds the value {value} \(2 voxels"):
+            opened(tmp_path)
+
+
+def test_an_image_in_the_place_of_a_mask_is_told_by_its_many_values(tmp_path):
+    write_exam(tmp_path / "P1", labels=np.arange(432, dtype=np.int16).reshape(SHAPE))
+
+    with pytest.raises(DataError, match="holds 432 values: is it an image"):
+        recognise(tmp_path)

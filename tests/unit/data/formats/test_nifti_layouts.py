@@ -382,3 +382,27 @@ def test_exams_that_lack_something_may_be_left_out_and_are_named(tmp_path):
         ("Exams without channel t1ce, left out", "P2"),
     ]
     assert found.left_out[2].example.startswith("It isn't plain which file of the exam P3 is its")
+
+
+@pytest.mark.parametrize("tail", ["T1 Gd", "T1-Gd", "t1.ce", "ax_T1 post", "t1_gd_bias"])
+def test_what_stands_between_the_words_of_a_channel_does_not_matter(tmp_path, tail):
+    write_exam(tmp_path / "P1", channels=("T1-pre", tail, "t2", "T2 FLAIR"))
+
+    (patient,) = find(tmp_path).patients
+
+    assert names(patient)[0] == [f"P1_{own}.nii.gz" for own in (tail, "T1-pre", "t2", "T2 FLAIR")]
+
+
+def test_a_tumours_mask_and_one_of_tissues_by_two_programs_are_told_apart_or_refused(tmp_path):
+    write_exam(tmp_path / "sub-X" / "anat", name="sub-X", mask=None)
+    derived = tmp_path / "derivatives"
+    tissues = derived / "fmriprep" / "sub-X" / "anat" / "sub-X_dseg.nii.gz"
+    lesion = derived / "sub-X" / "anat" / "sub-X_space-T1w_dseg.nii.gz"  # of no program's
+    for path in (tissues, lesion):
+        write_nifti(path, labels_of((8, 9, 6)))
+
+    with pytest.raises(DataError, match=r"is its mask: sub-X_dseg.* and sub-X_space-T1w_dseg.*"):
+        find(tmp_path)
+
+    lesion.rename(lesion.with_name("sub-X_label-lesion_mask.nii.gz"))
+    assert names(find(tmp_path).patients[0])[1] == ["sub-X_label-lesion_mask.nii.gz"]

@@ -180,7 +180,7 @@ class TestRecognition:
 
         assert list(regions.items()) == [
             ("tumour_2", (1, 2, 3)),
-            ("dem_1", (1,)),
+            ("Odem_1", (1,)),
             ("non-enhancing_tumor", (2,)),
             ("tumour", (3,)),
         ]

@@ -31,7 +31,8 @@ def said(seen):
         ("UPENN-GBM-0000{}_11", "UPENN-GBM", (2,), OLD),
         ("BraTS-GLI-0000{}-000", "BraTS 2023 or later", (1, 2, 3), NEW),
         ("BraTS-MEN-0000{}-000", "another set of BraTS 2023 or later", (1, 2, 3), NEW),
-        ("BraTS-PED-0000{}-000", "another set of BraTS 2023 or later", (1, 4), {"tumour": (1, 4)}),
+        ("BraTS-PED-0000{}-000", "BraTS of children", (1, 2, 3), {"tumour": (1, 2, 3, 4)}),
+        ("BraTS-GLI-0000{}-101", "BraTS 2024, after surgery", (1, 2, 3), NEW),
         ("P{}", None, (1, 2, 4), OLD),
         ("P{}", None, (1, 2, 3), {"tumour": (1, 2, 3)}),
         ("P{}", None, (1, 2), {"tumour": (1, 2)}),
@@ -186,6 +187,41 @@ def test_init_writes_a_study_that_can_be_read_and_says_why(tmp_path, capsys, pre
     assert "neither channel nor mask" in shown.out + shown.err
 
 
+def test_a_cavity_may_stand_in_masks_that_were_not_opened(tmp_path):
+    write_exam(tmp_path / "BraTS-GLI-00001-100", channels=BRATS23, sep="-", labels=(1, 2, 3))
+
+    assert recognise(tmp_path).ignored == (4,)
+
+
+@pytest.mark.parametrize(
+    ("exam", "mask"),
+    [
+        ("BraTS-MEN-RT-0001-1", "gtv"),
+        ("TCGA-CS-4942", "1997.02.22_GlistrBoost_ManuallyCorrected"),
+        ("PatientID_0003_Timepoint_1", "tumorMask"),
+    ],
+)
+def test_masks_of_public_sets_are_known_by_name(tmp_path, exam, mask):
+    folder = write_exam(tmp_path / exam, channels=("t1c",), mask=mask, labels=(1,))
+    write_nifti(folder / f"{exam}_1997.02.22_GlistrBoost.nii.gz", labels_of((8, 9, 6), (2,)))
+
+    seen = recognise(tmp_path)
+
+    assert (seen.channels, seen.labels) == (("t1ce",), {"tumour": (1,)})
+
+
+def test_init_makes_up_no_more_sites_than_patients_are_left(tmp_path, capsys):
+    for number in range(4):
+        write_exam(tmp_path / "data" / f"P{number}", mask="seg" if number else None)
+    out = tmp_path / "study.toml"
+
+    assert run_app(["init", str(tmp_path / "data"), "--out", str(out)]) == 0
+
+    data = read_study(out).data
+    assert (data.on_bad_exam, data.sites) == ("leave-out", "chunks:3")
+    assert "without mask, left out: 1 (P0)" in capsys.readouterr().err
+
+
 def test_init_counts_single_exams_that_lack_something_and_leaves_them_out(tmp_path, capsys):
     for number in range(10):
         lacks = {3: {"channels": BRATS20[:3]}, 5: {"mask": None}}.get(number, {})
@@ -220,3 +256,29 @@ def test_a_name_can_not_break_out_of_a_comment(tmp_path):
     text = with_data(preset_text("quick"), seen.as_toml(kept_lines(preset_text("quick"))))
 
     assert tomllib.loads(text)["data"]["root"] == ""
+
+
+@pytest.mark.parametrize("name", ["P1_t1.img", "P1_t1.HDR", "T1.mgz", "data.h5"])
+def test_volumes_that_nothing_here_reads_are_named(tmp_path, capsys, name):
+    (tmp_path / "data" / "P1").mkdir(parents=True)
+    (tmp_path / "data" / "P1" / name).write_bytes(b"x")
+
+    assert run_app(["init", str(tmp_path / "data"), "--out", str(tmp_path / "s.toml")]) == 2
+
+    assert f"files such as {name}, which are not read here. Conv" in capsys.readouterr().err
+    assert not (tmp_path / "s.toml").exists()
+
+
+def test_of_many_folders_that_hold_exams_a_few_are_named(tmp_path):
+    for number in range(9):
+        write_exam(tmp_path / f"person_{number}" / "scan")
+
+    with pytest.raises(DataError, match=r"in 9 folders: .*person_4 and 4 more. Who trains"):
+        recognise(tmp_path)
+
+
+def test_a_picture_is_no_volume_of_slices(tmp_path):
+    write_exam(tmp_path / "P1", shape=(8, 9), labels=labels_of((8, 9, 6))[:, :, 1])
+
+    with pytest.raises(DataError, match=r"P1_seg.nii.gz is 8 x 9: no volume of slices. Write"):
+        recognise(tmp_path)
