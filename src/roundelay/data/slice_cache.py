@@ -1,4 +1,4 @@
-"""Slices as the network sees them: cut once, kept on the disk, mapped into memory from there.
+"""Slices as the network sees them: cut once, kept on the disk, read one by one from there.
 
 A folder an exam, named after a digest of its files and of the preprocessing, so another mask or
 another size never meets what was kept for this one. Several processes may share the place: a
@@ -10,6 +10,7 @@ import io
 import json
 import shutil
 from dataclasses import asdict, dataclass, replace
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -43,13 +44,37 @@ IMAGES, MASKS, ABOUT = "images.npy", "masks.npy", "about.json"
 
 
 @dataclass(frozen=True, slots=True)
+class KeptArray:
+    """An array in a file, of which single entries are read along the first axis.
+
+    It holds no file open: an exam has two, and a process may have 256 (macOS) or 1,024 at once. Nor
+    is it mapped: where all exams together are larger than the memory, a system reads up to
+    megabytes around each slice that is touched.
+    """
+
+    path: Path
+    kind: np.dtype[Any]
+    shape: tuple[int, ...]
+    offset: int
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, number: int) -> NDArray[Any]:
+        """Raises OSError or ValueError where the file was taken away, or cut off."""
+        count = prod(self.shape[1:])
+        begin = self.offset + number * count * self.kind.itemsize
+        return np.fromfile(self.path, self.kind, count, offset=begin).reshape(self.shape[1:])
+
+
+@dataclass(frozen=True, slots=True)
 class CutExam:
     """One exam's squares: `images` ``[slice, size, size, channel]`` and `masks`, eight pixels a
-    byte, ``[slice, region, bytes]``."""
+    byte, ``[slice, region, bytes]``; in memory or in files."""
 
     geometry: CropGeometry
-    images: NDArray[Any]
-    masks: NDArray[np.uint8]
+    images: NDArray[Any] | KeptArray
+    masks: NDArray[np.uint8] | KeptArray
 
 
 class SliceCache:
@@ -70,11 +95,19 @@ class SliceCache:
     def slice(self, patient: Patient, number: int) -> tuple[NDArray[Any], NDArray[np.bool_]]:
         """Image ``[size, size, channel]`` and masks ``[region, size, size]``, as the network sees
         them: where it sees neighbours, their channels stand behind the slice's own."""
-        exam, size = self._exam(patient), self.preprocessing.size
+        size = self.preprocessing.size
+        try:
+            image, packed = self._read(self._exam(patient), number)
+        except (OSError, ValueError):  # somebody cleared the place meanwhile
+            self._exams.pop(patient.folder, None)
+            image, packed = self._read(self._exam(patient), number)
+        masks = np.unpackbits(packed, axis=-1, count=size * size)
+        return image, masks.reshape(-1, size, size).astype(bool)
+
+    def _read(self, exam: CutExam, number: int) -> tuple[NDArray[Any], NDArray[np.uint8]]:
         shown = self.preprocessing.seen_with(number, len(exam.images))
         image = np.concatenate([exam.images[n] for n in shown], axis=-1)
-        masks = np.unpackbits(exam.masks[number], axis=-1, count=size * size)
-        return image, masks.reshape(-1, size, size).astype(bool)
+        return image, exam.masks[number]
 
     def _exam(self, patient: Patient) -> CutExam:
         if patient.folder not in self._exams:
@@ -149,7 +182,7 @@ def cut_exam(volume: Volume, preprocessing: Preprocessing) -> CutExam:
 
 def keep_exam(place: Path, exam: CutExam) -> bool:
     """Write an exam where `read_exam` finds it; False where it can't be kept."""
-    files = {IMAGES: _npy(exam.images), MASKS: _npy(exam.masks)}
+    files = {IMAGES: _npy(np.asarray(exam.images)), MASKS: _npy(np.asarray(exam.masks))}
     about = {
         "geometry": asdict(exam.geometry),
         "digests": {name: hashlib.sha256(data).hexdigest() for name, data in files.items()},
@@ -175,11 +208,15 @@ def read_exam(place: Path) -> CutExam | None:
                 if hashlib.file_digest(file, "sha256").hexdigest() != about["digests"][name]:
                     raise ValueError(f"{name} is damaged")
         geometry = GEOMETRY.validate_python(about["geometry"])
-        images, masks = (np.load(place / name, mmap_mode="r") for name in (IMAGES, MASKS))
-        return CutExam(geometry, images, masks)
+        return CutExam(geometry, _kept_array(place / IMAGES), _kept_array(place / MASKS))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         shutil.rmtree(place, ignore_errors=True)
         return None
+
+
+def _kept_array(path: Path) -> KeptArray:
+    seen = np.load(path, mmap_mode="r")
+    return KeptArray(path, seen.dtype, seen.shape, seen.offset)
 
 
 def _npy(array: NDArray[Any]) -> bytes:

@@ -4,6 +4,7 @@ import pickle
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -29,9 +30,8 @@ def patient(module_path):
 
 
 def all_of(cache, patient):
-    """Copied: a file that a test shortens must not be mapped any more."""
     slices = [cache.slice(patient, number) for number in range(patient.slices)]
-    return cache.geometry(patient), [(image.copy(), mask.copy()) for image, mask in slices]
+    return cache.geometry(patient), slices
 
 
 def assert_same(one, other):
@@ -67,6 +67,33 @@ def test_what_is_kept_is_read_again_without_an_image_and_the_same_as_in_memory(
 
     assert_same(again, first)
     assert_same(again, in_memory)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="where the system tells of open files")
+def test_it_holds_no_file_open_however_many_exams_are_kept(patient, tmp_path):
+    cache = SliceCache(SEEN, tmp_path)
+    before = len([*Path("/proc/self/fd").iterdir()])
+
+    all_of(cache, patient)
+
+    assert len([*Path("/proc/self/fd").iterdir()]) == before
+    assert str(tmp_path) not in Path("/proc/self/maps").read_text()
+
+
+def cut_off(place):
+    for path in place.rglob("images.npy"):
+        path.write_bytes(path.read_bytes()[:200])
+
+
+@pytest.mark.parametrize("lose", [clear, cut_off])
+def test_what_is_lost_while_it_is_in_use_is_cut_anew(patient, tmp_path, lose):
+    cache = SliceCache(SEEN, tmp_path)
+    first = all_of(cache, patient)
+
+    lose(tmp_path)
+
+    assert_same(all_of(cache, patient), first)
+    assert kept_in(tmp_path)[0] == 1
 
 
 @pytest.mark.parametrize(
