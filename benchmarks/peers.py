@@ -1,11 +1,12 @@
 """The same cyclic training in Roundelay and in what people would use instead, on this machine.
 
 One step a visit of the same network, two rounds through 5 sites (ResNeXt50, 128 MB) and one round
-through 50 (ResNet18, 57 MB): Roundelay in one process and over Ray, Flower's simulation, NVIDIA
-FLARE's simulator and its processes with its cyclic recipe. Each runs by itself, by turns, `--runs`
-times. A hop is the time between the ends of two visits' training, less the step, which each states
-for itself; memory is that of all processes, shared pages counted once. Flower needs an environment
-of its own, with this project in it:
+through 50 (ResNet18, 57 MB): Roundelay in one process, over Ray and between hospitals (server,
+sites and coordinator on loopback, sealed; each site approves), Flower's simulation, NVIDIA FLARE's
+simulator and its processes with its cyclic recipe. Peers that keep processes for each site run with
+5 alone, unless `--peers` names them. Each runs by itself, by turns, `--runs` times. A hop is the
+time between the ends of two visits, less the step; memory is that of all processes, shared pages
+counted once. Flower needs an environment of its own, with this project in it:
 
     python -m venv FLOWER && FLOWER/bin/pip install -e . 'flwr[simulation]==1.42.0'
     python benchmarks/peers.py --flower FLOWER/bin/python [--runs 3] [--sites 5 50]
@@ -38,18 +39,23 @@ PATIENCE = 900
 LINES = {
     "roundelay here": None,
     "roundelay ray": None,
+    "roundelay network": None,
     "flower simulation": ["flower_cyclic.py"],
     "nvflare simulator": ["nvflare_cyclic.py", "nvflare_client.py"],
     "nvflare processes": ["nvflare_cyclic.py", "nvflare_client.py"],
 }
-"""By peer: the files that a user writes, beside the network and the step."""
+"""By peer: the files that a user writes, beside the network and the step; None: a study."""
+PLAN_LINES = 6
+"""Of the file that names a network's sites and its server (tests/parties.py writes it)."""
+A_SITE_EACH = ("roundelay network", "nvflare simulator", "nvflare processes")
+"""Peers that keep a process or more for each site."""
 
 STUDY = """
 name = "peers"
 arms = ["cwt"]
 [data]
 root = "images"
-sites = "table:partition.csv"
+{who}
 size = 64
 [model]
 encoder = "{encoder}"
@@ -63,16 +69,21 @@ samples = false
 [courier]
 kind = "{courier}"
 """
+WHO = 'sites = "table:partition.csv"'
+WHO_BETWEEN_HOSPITALS = "split = { validation = 0.0, test = 0.34 }"
 
 
 def command_of(peer: str, place: Path, count: int, flower: Path | None) -> list[str]:
     encoder, rounds = SCENARIOS[count]
     kind, _, how = peer.partition(" ")
     if kind == "roundelay":
-        courier = "here" if how == "here" else "cluster"
+        courier = "cluster" if how == "ray" else "here"
         make_sites(place, count, courier)
-        text = STUDY.format(encoder=encoder, rounds=rounds, courier=courier)
+        who = WHO_BETWEEN_HOSPITALS if how == "network" else WHO
+        text = STUDY.format(encoder=encoder, rounds=rounds, courier=courier, who=who)
         (place / "study.toml").write_text(text)
+        if how == "network":
+            return [sys.executable, str(APPS / "roundelay_network.py"), str(place)]
         out = str(place / "RUN")
         return [sys.executable, "-m", "roundelay", "run", str(place / "study.toml"), "--out", out]
     if kind == "flower":
@@ -96,7 +107,7 @@ def measure(peer: str, count: int, flower: Path | None, step: float) -> dict[str
             running = subprocess.Popen(
                 command, env={**os.environ, **given}, stdout=said, stderr=said, cwd=place
             )
-            peak, ends = Peak(running.pid), list[float]()
+            peak, ends = Peak(running.pid, str(log)), list[float]()
             ledger = place / "RUN" / "arms" / "cwt-0" / "ledger.jsonl"
             while running.poll() is None and time.time() - begin < PATIENCE:
                 peak.look()
@@ -106,7 +117,7 @@ def measure(peer: str, count: int, flower: Path | None, step: float) -> dict[str
                         ends += [time.time()] * (min(legs, count * rounds) - len(ends))
                     time.sleep(0.02)
         total = time.time() - begin
-        running.kill()
+        peak.end()
         tail = (place / "output.txt").read_text()[-600:]
         ends = ends or [json.loads(line)["end"] for line in log.read_text().splitlines()]
     if running.returncode or len(ends) < count * rounds:
@@ -125,11 +136,16 @@ def measure(peer: str, count: int, flower: Path | None, step: float) -> dict[str
     }
 
 
+def peers_of(count: int) -> list[str]:
+    return [peer for peer in LINES if count == min(SCENARIOS) or peer not in A_SITE_EACH]
+
+
 def lines_of(peer: str) -> int:
     """Lines that a user writes, empty ones left out."""
     files = LINES[peer]
     texts = [STUDY] if files is None else [(APPS / name).read_text() for name in files]
-    return sum(bool(line.strip()) for text in texts for line in text.splitlines())
+    lines = sum(bool(line.strip()) for text in texts for line in text.splitlines())
+    return lines + PLAN_LINES * peer.endswith("network")
 
 
 def step_seconds(encoder: str) -> float:
@@ -151,14 +167,14 @@ def main() -> None:
     parser.add_argument("--flower", type=Path, help="the Python of Flower's environment")
     parser.add_argument("--runs", type=int, default=1)
     parser.add_argument("--sites", type=int, nargs="+", default=[5, 50], choices=SCENARIOS)
-    parser.add_argument("--peers", nargs="+", default=list(LINES), choices=list(LINES))
+    parser.add_argument("--peers", nargs="+", choices=list(LINES))
     given = parser.parse_args()
     rows = []
     for count in given.sites:
         step = step_seconds(SCENARIOS[count][0])
         print(f"{count} sites, {SCENARIOS[count][0]}: a step takes {step:.2f} s", flush=True)
         for _ in range(given.runs):
-            for peer in given.peers:
+            for peer in given.peers or peers_of(count):
                 if peer.startswith("flower") and given.flower is None:
                     continue
                 rows.append(measure(peer, count, given.flower, step) | {"step_s": round(step, 3)})
