@@ -18,6 +18,7 @@ import torch
 from PIL import Image
 
 from roundelay.cli.app import run_app
+from roundelay.errors import UserError
 from roundelay.phantom.cohort import make_toy
 
 SITES = {"NORTH": 3, "EAST": 3, "LAKE": 1}
@@ -340,3 +341,21 @@ def test_changed_data_are_not_gone_on_with(home, tmp_path, typed):
 
     assert done.returncode == 2
     assert "The cohort of RUN changed" in done.stderr
+
+
+def test_the_demo_names_its_folder_and_goes_on_in_the_newest(tmp_path, monkeypatch, capsys):
+    asked = []
+
+    def run_study(_study, out, *, resume, **_):
+        asked.append((out.name, resume))
+        out.mkdir(exist_ok=True)
+        raise UserError("Enough.")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("roundelay.running.run.run_study", run_study)
+
+    for words in (["demo"], ["demo"], ["demo", "--resume"], ["demo", "--resume", "--out", "x"]):
+        assert run_app(words) == 2
+
+    assert asked == [("demo-run", False), ("demo-run-2", False), ("demo-run-2", True), ("x", True)]
+    assert "demo-run-2" in "".join(capsys.readouterr())

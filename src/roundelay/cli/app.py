@@ -1,7 +1,8 @@
 """The commands and their arguments; errors become sentences and exit codes here."""
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import count, takewhile
 from pathlib import Path
 from typing import Annotated
 
@@ -103,6 +104,7 @@ def _known(error: BaseException) -> RoundelayError | None:
 @app.command()
 def demo(
     out: Annotated[Path | None, typer.Option(help="Folder of the run.")] = None,
+    resume: Annotated[bool, typer.Option(help="Go on with the newest demo-run, or --out.")] = False,
     device: DeviceOption = "auto",
     json_: JsonOption = False,
 ) -> None:
@@ -112,12 +114,13 @@ def demo(
 
     keep_freed_memory()
     study = read_study("demo")
-    place = out or _free_folder(Path("demo-run"))
+    place = out or (_newest_folder if resume else _free_folder)(Path("demo-run"))
     with Watch(quiet=json_) as watch:
         watch.say(
             "Five hospitals of synthetic patients (made from a template; no patient is in them)."
+            f" The run's folder: {place}"
         )
-        result = run_study(study, place, device=device, on_event=watch.event)
+        result = run_study(study, place, resume=resume, device=device, on_event=watch.event)
     results.ended(result.as_json(), place, json_=json_)
 
 
@@ -207,7 +210,15 @@ app.command()(network.submit)
 
 
 def _free_folder(wanted: Path) -> Path:
-    number, place = 2, wanted
-    while place.exists():
-        place, number = wanted.with_name(f"{wanted.name}-{number}"), number + 1
-    return place
+    return next(place for place in _numbered(wanted) if not place.exists())
+
+
+def _newest_folder(wanted: Path) -> Path:
+    """The last one that is there; the first where none is."""
+    there = list(takewhile(Path.exists, _numbered(wanted)))
+    return there[-1] if there else wanted
+
+
+def _numbered(wanted: Path) -> Iterator[Path]:
+    yield wanted
+    yield from (wanted.with_name(f"{wanted.name}-{number}") for number in count(2))

@@ -13,14 +13,14 @@ from roundelay.cli.progress import Watch
 
 def pretrain(
     out: Annotated[Path, typer.Argument(help="The file to write: NAME.safetensors.")],
-    encoder: Annotated[str, typer.Option(help="As in [model] of a study.")] = "resnext50_32x4d",
+    encoder: Annotated[str, typer.Option(help="As model.encoder of a study.")] = "resnext50_32x4d",
     slices: Annotated[int, typer.Option(help="About how many slice-visits.")] = 6000,
     seed: Annotated[int, typer.Option(help="Draws the first weights and all else.")] = 0,
     resume: Annotated[bool, typer.Option(help="Go on after the last finished round.")] = False,
     device: DeviceOption = "auto",
     json_: JsonOption = False,
 ) -> None:
-    """Train an encoder on synthetic patients and write its weights, for [model] weights of a study;
+    """Train an encoder on synthetic patients and write its weights, for model.weights of a study;
     the run lies beside them, in NAME-run."""
     from roundelay.learning.cpu.heap import keep_freed_memory
     from roundelay.running.pretrain import pretrain as train

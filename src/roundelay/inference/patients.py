@@ -15,7 +15,7 @@ from roundelay.data.remarks import remarks_of
 from roundelay.errors import DataError, RunFolderError, StudyError
 from roundelay.files.toml_file import read_toml_file
 from roundelay.learning.predict import InferenceSettings
-from roundelay.study.data_section import OnBadExam, SiteImages
+from roundelay.study.data_section import FIXED, LGG_CHANNELS, OnBadExam, SiteImages
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,26 @@ def asked_of(
     found = replace(settings.images, on_bad_exam=chosen)
     if site is not None:
         found = with_site(found, read_toml_file(SiteImages, Path(site), StudyError))
+    _refuse_other_channels(format or own, found)
     return Asked(format or own, found, settings.preprocessing)
+
+
+def _refuse_other_channels(format: str, asked: ImageSettings) -> None:
+    """Raise StudyError where slices of a fixed layout would pass for what a model was trained on:
+    their channels have no names that could be looked up."""
+    if format not in FIXED:
+        return
+    whose = f"Folders of the format {format} have the channels {', '.join(LGG_CHANNELS)}"
+    if asked.channels != LGG_CHANNELS:
+        raise StudyError(
+            f"{whose}, and this model was trained on {', '.join(asked.channels)}. Give it a folder"
+            " that has those."
+        )
+    if len(asked.regions) > 1:
+        raise StudyError(
+            f"{whose} and masks of one region, and this model marks"
+            f" {', '.join(asked.region_names)}. Give it a folder that has those."
+        )
 
 
 def read_folder(data: Path, asked: Asked, *, masks: bool) -> Found:

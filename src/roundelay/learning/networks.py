@@ -21,7 +21,7 @@ def build_network(
     """
     if encoder in ENCODERS:
         return build_unet(encoder, channels, regions, deep, seed=seed)
-    if near := difflib.get_close_matches(encoder, ENCODERS, n=1, cutoff=0.9):
+    if near := difflib.get_close_matches(encoder, ENCODERS, n=1, cutoff=0.87):
         raise ModelError(f"There is no encoder '{encoder}'. Did you mean '{near[0]}'?")
     if deep:
         raise ModelError(

@@ -108,10 +108,11 @@ def _is_whole(root: Path, sign: str) -> bool:
             return True
     except OSError as error:
         raise _unusable(root, error) from error
+    ours = found.is_file()
     raise DataError(
         f"{root} holds something other than the synthetic cohort asked for,\n"
         f"{sign.splitlines()[1]}\n"
-        "Give another folder, or remove this one."
+        f"Give another folder{', or remove this one' if ours else ''}."
     )
 
 

@@ -22,6 +22,9 @@ FormatName = Literal["lgg", "phantom", "nifti", "nnunet", "datalist", "dicom"]
 LGG_CHANNELS = ("pre", "flair", "post")
 """The channels of the public LGG set, and of the synthetic patients, as they lie in its slices."""
 
+FIXED = ("lgg", "phantom")
+"""Formats whose slices have just these channels, and masks of one region."""
+
 MAIN = "tumour"
 """The one region of a study that names none: what masks of 0 and 255, or 0 and 1, mark."""
 
@@ -150,7 +153,7 @@ class Data(Section):
     @property
     def is_lgg(self) -> bool:
         """Whether its files are those of the LGG set's layout: three channels, one region."""
-        return self.format in ("lgg", "phantom")
+        return self.format in FIXED
 
     @model_validator(mode="after")
     def _known_scheme(self) -> Self:
@@ -166,7 +169,7 @@ class Data(Section):
                 f" (N: {MOST_SITES} at most)"
             )
         if self.format != "phantom" and not self.root:
-            raise ValueError("root is missing: the folder of the data")
+            raise ValueError("root is missing: the folder of the data (--data FOLDER names it too)")
         if self.fold is not None and self.format not in FOLDED:
             raise ValueError(
                 f"fold is not asked of the format {self.format}: the formats {' and '.join(FOLDED)}"

@@ -420,3 +420,31 @@ def test_a_folder_behind_one_that_is_not_there_is_looked_at_too(model, cohort, t
     with pytest.raises(RunFolderError, match="isn't empty"):
         predict_folder(model, cohort, tmp_path / "nope" / ".." / "OUT")
     assert [path.name for path in (tmp_path / "OUT").iterdir()] == ["mine.txt"]
+
+
+@pytest.mark.parametrize("task", ["evaluate", "predict"])
+@pytest.mark.parametrize(
+    ("channels", "regions", "why"),
+    [
+        (("t1ce", "t1", "flair"), {"tumour": (1,)}, "pre, flair, post.*trained on t1ce, t1, flair"),
+        (("t1ce", "t1", "t2", "flair"), {"tumour": (1,)}, "trained on t1ce, t1, t2, flair"),
+        (("pre", "flair", "post"), {"whole": (1, 2), "core": (1,)}, "marks whole, core"),
+    ],
+)
+def test_slices_of_fixed_channels_never_pass_for_others(
+    cohort, tmp_path, task, channels, regions, why
+):
+    plan = study(
+        data={"format": "nifti", "channels": channels, "labels": regions, "size": 32},
+        model={"encoder": "resnet18_quarter"},
+    )
+    other = tmp_path / "model.safetensors"
+    write_model(other, final_model(start_baton(plan, 0)), model_metadata(plan))
+
+    with pytest.raises(StudyError, match=why):
+        if task == "evaluate":
+            evaluate_model(other, cohort, format="lgg")
+        else:
+            predict_folder(other, cohort, tmp_path / "out", format="lgg")
+
+    assert not (tmp_path / "out").exists()

@@ -110,6 +110,14 @@ def test_a_folder_of_another_layout_is_refused(tmp_path):
         toy(tmp_path / "out", "nnunet")
 
 
+def test_nobody_is_told_to_remove_what_is_not_synthetic(tmp_path):
+    (tmp_path / "patients").mkdir()
+    (tmp_path / "patients" / "scan.nii.gz").touch()
+
+    with pytest.raises(DataError, match=r"something other[\s\S]*Give another folder\.$"):
+        toy(tmp_path / "patients", "nifti")
+
+
 def test_the_cohort_of_the_template_lies_in_its_millimetres(tmp_path):
     pytest.importorskip("nilearn")
     root = make_phantom(tmp_path / "out", patients={"NORTH": 1}, slices=3, layout="nifti")
