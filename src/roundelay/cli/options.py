@@ -23,7 +23,9 @@ DeviceOption = Annotated[
 SetOption = Annotated[
     list[str] | None,
     typer.Option(
-        "--set", help="A key of the study in other words, as recipe.rounds=4; again for each."
+        "--set",
+        help="A key of the study in other words, as recipe.rounds=4; recipe.epochs= takes one out."
+        " Again for each.",
     ),
 ]
 FoldsOption = Annotated[

@@ -5,9 +5,14 @@ import tomllib
 from collections.abc import Sequence
 from typing import Any
 
+from pydantic import BaseModel
+
 from roundelay.errors import StudyError
+from roundelay.study.study import Study
 
 EXAMPLE = "recipe.rounds=4"
+
+SHOWN = 60
 
 
 def apply_changes(values: dict[str, Any], changes: Sequence[str], where: str) -> None:
@@ -15,7 +20,8 @@ def apply_changes(values: dict[str, Any], changes: Sequence[str], where: str) ->
     seen when all are checked.
 
     A change is ``key=value`` with the key's sections before points, as TOML has them. A value that
-    is none of TOML's is text: ``model.encoder=resnet18``. Raises StudyError.
+    is none of TOML's is text: ``model.encoder=resnet18``. Without a value the key is taken out, so
+    that it has its default. Raises StudyError.
     """
     for change in changes:
         key, sign, text = change.partition("=")
@@ -24,6 +30,7 @@ def apply_changes(values: dict[str, Any], changes: Sequence[str], where: str) ->
             raise StudyError(
                 f"--set takes a key of the study and its value, as {EXAMPLE}; not {change!r}."
             )
+        _refuse_bare_key(path, text)
         *sections, last = path
         place = values
         for depth, section in enumerate(sections, start=1):
@@ -32,7 +39,24 @@ def apply_changes(values: dict[str, Any], changes: Sequence[str], where: str) ->
                 raise StudyError(
                     f"--set {change}: {'.'.join(path[:depth])} in {where} is no table."
                 )
-        place[last] = _value(text.strip())
+        if text.strip():
+            place[last] = _value(text.strip())
+        else:
+            place.pop(last, None)
+
+
+def _refuse_bare_key(path: Sequence[str], text: str) -> None:
+    """Raise StudyError for a section's key without its section, and name the section."""
+    fields = Study.model_fields
+    if path[0] in fields:
+        return
+    for name, field in fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel) and path[0] in kind.model_fields:
+            raise StudyError(
+                f"--set {'.'.join(path)}={text}: the key stands in a section. Did you mean"
+                f" --set {name}.{'.'.join(path)}={text}?"
+            )
 
 
 def _path(key: str) -> list[str] | None:
@@ -51,10 +75,17 @@ def _path(key: str) -> list[str] | None:
 
 
 def _value(text: str) -> Any:
+    """A value of TOML's, or the text itself. Raises StudyError for a list or table that is none:
+    texts in it have quotes."""
     for spelled in (text, json.dumps(text)):
         try:
             found = tomllib.loads(f"value = {spelled}")
-        except (ValueError, RecursionError):
+        except (ValueError, RecursionError) as error:
+            if text[0] in "[{":
+                raise StudyError(
+                    f"--set …={text[:SHOWN]}: this is no list or table ({error}). Texts in it have"
+                    """ quotes, as in --set 'arms=["cwt", "swt"]'."""
+                ) from error
             continue
         if found.keys() == {"value"}:
             return found["value"]

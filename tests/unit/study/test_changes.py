@@ -57,3 +57,28 @@ def test_of_two_for_one_key_the_last_one_counts(tmp_path):
 
 def test_a_preset_takes_them_too():
     assert read_study("quick", changes=("data.root=here", "arms=['swt']")).arms == ("swt",)
+
+
+def test_without_a_value_a_key_is_taken_out(tmp_path):
+    plan = PLAN.replace("rounds = 2", "rounds = 2\nepochs = 2")
+
+    study = parse_study(
+        plan, where="plan.toml", folder=tmp_path, changes=("recipe.epochs=", "recipe.steps=5")
+    )
+
+    assert (study.recipe.epochs, study.recipe.steps) == (None, 5)
+    assert read(tmp_path, "recipe.seldom=").digest == read(tmp_path).digest
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("rounds=4", "Did you mean --set recipe.rounds=4"),
+        ("labels.tumour=[1]", r"Did you mean --set data.labels.tumour=\[1\]"),
+        ("arms=[cwt, swt]", "Texts in it have quotes"),
+        ("data.split={test: 0.2}", "no list or table"),
+    ],
+)
+def test_a_key_without_its_section_and_a_list_without_quotes_are_answered(tmp_path, change, said):
+    with pytest.raises(StudyError, match=said):
+        read(tmp_path, change)
