@@ -4,7 +4,7 @@ from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from roundelay.evaluation.fairness import SEQUENCES, Group, gap
+from roundelay.evaluation.fairness import ATTRIBUTES, SEQUENCES, Group, gap
 from roundelay.records.contents import Run
 from roundelay.records.samples import read_picture
 from roundelay.report import figures
@@ -75,11 +75,18 @@ def samples_section(run: Run) -> Section:
     text = (
         f"Of each hospital the {run.split} patient with the best, the median and the worst Dice of"
         f" {arm}, at the slice with most tumour. From left: {channel}; {_panels(run)}"
-        " These pictures are patients' images: keep this page as safely."
+        f" {_sides(run)} These pictures are patients' images: keep this page as safely."
     )
     if run.synthetic:
         text = text[: text.rindex(" These")]
     return Section("samples", "Sample outputs", [Text(text), Pictures(pictures)])
+
+
+def _sides(run: Run) -> str:
+    """Which side of a picture is the patient's right, as far as the files say."""
+    if run.study.data.is_lgg:
+        return "The files don't say which side is the patient's right."
+    return "In axial and coronal slices the patient's right is on the left."
 
 
 def _panels(run: Run) -> str:
@@ -141,8 +148,20 @@ def fairness_section(run: Run) -> Section:
     )
     if missing:
         text += f" The cohort says nothing of its patients' {' or '.join(missing)}."
+    text += _partly_known(found)
     blocks += [Text(text, soft=True), *sequences_blocks(run)]
     return Section("fairness", "For whom it works", blocks)
+
+
+def _partly_known(found: Sequence[Group]) -> str:
+    """Of how many patients the cohort doesn't say what it says of others."""
+    known = {
+        kind: sum(group.patients for group in found if group.kind == kind)
+        for kind in ("hospital", *ATTRIBUTES)
+    }
+    every = known.pop("hospital")
+    some = [f"{kind} of {every - count}" for kind, count in known.items() if 0 < count < every]
+    return f" Not known: the {', the '.join(some)} of {every} patients." if some else ""
 
 
 def _told(group: Group) -> str:

@@ -39,3 +39,12 @@ def test_each_group_has_the_mean_of_every_method(tmp_path):
 
 def test_where_nobody_lacks_one_there_is_no_table(tmp_path):
     assert sequences_blocks(a_run(tmp_path / "RUN", {})) == []
+
+
+def test_of_how_many_something_is_not_known_is_said(tmp_path):
+    known = {"NORTH-0": {"gender": "1", "grade": "2"}, "EAST-0": {"gender": "2"}}
+
+    *_, last = fairness_section(a_run(tmp_path / "RUN", known)).blocks
+
+    assert "nothing of its patients' age." in last.text
+    assert "Not known: the sex of 2, the grade of 3 of 4 patients." in last.text
