@@ -103,7 +103,7 @@ def draw_losses(run: Run) -> str | None:
         axes.set_ylabel("training loss")
         axes.set_ylim(bottom=0)
         axes.margins(y=0.15)
-        axes.legend(ncols=6, loc="upper right", fontsize=9)
+        axes.legend(ncols=6, loc="lower right", bbox_to_anchor=(1.0, 1.0), fontsize=9)
 
     return draw(WIDTH, 3.2, paint)
 
@@ -145,7 +145,7 @@ def draw_validation(run: Run) -> str | None:
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
         axes.set_ylabel("validation Dice")
         axes.set_ylim(0, 1)
-        axes.legend(ncols=6, loc="lower right", fontsize=9)
+        axes.legend(ncols=6, loc="lower right", bbox_to_anchor=(1.0, 1.0), fontsize=9)
 
     return draw(WIDTH, 3.0, paint)
 
