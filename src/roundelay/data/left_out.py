@@ -6,6 +6,7 @@ from typing import Any
 
 from roundelay.data.patients import Patient
 from roundelay.errors import DataError
+from roundelay.study.names import file_name
 
 BAD = "Exams that can't be used, left out"
 PREDICTED = "Folders that hold predictions, skipped"
@@ -39,10 +40,12 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A folder's patients, and all in it that is not of them."""
+    """A folder's patients, and all in it that is not of them. `unused` are the names, any that a
+    table may call them by, of exams that are there and were left out."""
 
     patients: tuple[Patient, ...]
     left_out: tuple[LeftOut, ...]
+    unused: frozenset[str] = frozenset()
 
 
 def counted(met: Iterable[tuple[str, str]]) -> tuple[LeftOut, ...]:
@@ -51,6 +54,11 @@ def counted(met: Iterable[tuple[str, str]]) -> tuple[LeftOut, ...]:
     for reason, thing in met:
         found.setdefault(reason, []).append(thing)
     return tuple(LeftOut(reason, len(things), shown(things[0])) for reason, things in found.items())
+
+
+def names_of(exams: Iterable[tuple[str, str]]) -> frozenset[str]:
+    """What a table may call exams, each given by its name and by who was examined."""
+    return frozenset(text for name, who in exams for text in (name, who, file_name(name)))
 
 
 def together(found: Iterable[LeftOut]) -> tuple[LeftOut, ...]:

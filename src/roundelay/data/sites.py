@@ -1,7 +1,7 @@
 """Which patient stands at which site: by institution, in chunks, or by a table."""
 
 import difflib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -21,14 +21,18 @@ from roundelay.study.study import Study
 Sites = dict[str, tuple[Patient, ...]]
 
 
-def assign_sites(patients: Sequence[Patient], data: Data) -> Sites:
-    """Every site's patients, as the study's ``sites`` says. Raises DataError."""
+def assign_sites(
+    patients: Sequence[Patient], data: Data, unused: frozenset[str] = frozenset()
+) -> Sites:
+    """Every site's patients, as the study's ``sites`` says; a table may name exams too that were
+    left out, whose names are `unused`. Raises DataError."""
     _refuse_confusable("patients", [patient.id for patient in patients])
     kind, _, value = data.sites.partition(":")
     if kind == "chunks":
         _refuse_placed(patients, data)
         return _in_chunks(patients, int(value), data.split_seed)
-    sites = _by_table(patients, Path(value)) if kind == "table" else _grouped(patients)
+    table = kind == "table"
+    sites = _by_table(patients, Path(value), unused) if table else _grouped(patients)
     placed = [patient for own in sites.values() for patient in own]
     _refuse_placed(placed, data)
     refuse_apart(placed)
@@ -121,21 +125,18 @@ def _in_chunks(patients: Sequence[Patient], count: int, seed: int) -> Sites:
     }
 
 
-def _by_table(patients: Sequence[Patient], path: Path) -> Sites:
+def _by_table(
+    patients: Sequence[Patient], path: Path, unused: frozenset[str] = frozenset()
+) -> Sites:
     """A table with a patient a row: patient (all exams of one), site and, if it likes, split.
 
     The columns may be named as in FeTS partitions: ``Subject_ID``, ``Partition_ID``.
     """
-    known = _by_name(patients)
     placed: dict[str, Patient] = {}
     given: set[bool] = set()
-    for line, name, site, split in _rows(path):
-        if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f"; did you mean {near[0]}?" if near else "."
-            raise DataError(f"{path}, line {line}: there is no patient {name!r}{hint}")
+    for line, exams, site, split in _rows_of(_by_name(patients), path, unused):
         given.add(split is None)
-        for exam in known[name]:
+        for exam in exams:
             row = replace(exam, site=site, split=split or exam.split)
             if (before := placed.setdefault(row.id, row)) != row:
                 raise DataError(
@@ -144,7 +145,7 @@ def _by_table(patients: Sequence[Patient], path: Path) -> Sites:
                     " split."
                 )
     if not placed:
-        raise DataError(f"{path} names no patient.")
+        raise DataError(f"{path} names no patient{' who can be used' * bool(unused)}.")
     if len(given) > 1:
         raise DataError(
             f"{path}: some patients have a split, others none. Give it to all or to none."
@@ -156,6 +157,20 @@ def _by_table(patients: Sequence[Patient], path: Path) -> Sites:
         )
     names = dict.fromkeys(p.site for p in placed.values())
     return {name: tuple(p for p in placed.values() if p.site == name) for name in names}
+
+
+def _rows_of(
+    known: Mapping[str, tuple[Patient, ...]], path: Path, unused: frozenset[str]
+) -> Iterator[tuple[int, tuple[Patient, ...], SiteName, str | None]]:
+    """Line, exams, site and split of each row whose exams weren't left out. Raises DataError."""
+    left = {normalize("NFC", name) for name in unused}
+    for line, name, site, split in _rows(path):
+        if name in known:
+            yield line, known[name], site, split
+        elif name not in left:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"; did you mean {near[0]}?" if near else "."
+            raise DataError(f"{path}, line {line}: there is no patient {name!r}{hint}")
 
 
 def _by_name(patients: Sequence[Patient]) -> dict[str, tuple[Patient, ...]]:

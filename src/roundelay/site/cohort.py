@@ -30,8 +30,8 @@ def open_cohort(study: Study) -> Cohort:
     if table.exists():
         rows = set(read_attributes(table))
         named = {p.person if p.person in rows else p.id for p in found.patients}
-        met += unlike(rows, named, table.name)
-    sites = assign_sites(found.patients, data)
+        met += unlike(rows - (found.unused - named), named, table.name)
+    sites = assign_sites(found.patients, data, found.unused)
     refuse_strangers(study, sites)
     return Cohort(sites, (*found.left_out, *counted(met)))
 

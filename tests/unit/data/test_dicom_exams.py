@@ -90,6 +90,15 @@ def test_exams_that_can_not_be_used_are_left_out_where_the_study_says_so(root):
         dicom.find_patients(root, ImageSettings(channels=("adc",), on_bad_exam="leave-out"))
 
 
+def test_a_table_s_row_of_an_exam_that_was_left_out_is_known(root):
+    own = study(root, "A,NORTH\nB,EAST\n")
+    leaving_out = own.data.model_copy(update={"on_bad_exam": "leave-out"})
+
+    sites = open_cohort(own.model_copy(update={"data": leaving_out})).sites
+
+    assert [*sites] == ["NORTH"]
+
+
 def test_files_of_no_patient_are_told_of_in_one_sentence(tmp_path):
     write_series(tmp_path, grey(), patient="")
 

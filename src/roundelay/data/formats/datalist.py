@@ -17,8 +17,9 @@ from roundelay.data.formats.json_file import read_json_file
 from roundelay.data.formats.listed_exam import left_out, patients_of
 from roundelay.data.formats.listing import list_folder
 from roundelay.data.formats.nifti_exam import mask_files, mask_names, read_exam
+from roundelay.data.formats.nifti_names import person_of
 from roundelay.data.image_settings import LGG_SETTINGS, ImageSettings
-from roundelay.data.left_out import Found, counted, refuse, shown
+from roundelay.data.left_out import Found, counted, names_of, refuse, shown, together
 from roundelay.data.tables import read_attributes
 from roundelay.errors import DataError
 from roundelay.study.names import SiteName
@@ -57,8 +58,13 @@ def find_patients(
         raise DataError(f"{root} lists no exam{lacks}.")
     attributes = read_attributes(files[0][0].parent / ATTRIBUTES)
     numbers = {own: _numbers(own) for own in {exam.settings(settings) for exam in exams}}
-    patients, worse = patients_of(exams, numbers, settings, "datalist", attributes)
-    return Found(patients, counted([*skipped, *met, *worse]))
+    found = patients_of(exams, numbers, settings, "datalist", attributes)
+    kept = {exam.name for exam in exams}
+    unused = {(e.name, e.subject) for one in lists for e in one.found if e.name not in kept}
+    unused |= {pair for one in lists for pair in one.unused}
+    names = names_of((name, who or person_of(name)) for name, who in unused)
+    left = together((*counted([*skipped, *met]), *found.left_out))
+    return Found(found.patients, left, names | found.unused)
 
 
 def looks_like(root: Path) -> bool:

@@ -37,11 +37,13 @@ class Entry:
 
 @dataclass
 class Entries:
-    """What a file lists, and what is faulty, as sentences."""
+    """What a file lists, what is faulty, as sentences, and the names and subjects of entries that
+    are, where they say them."""
 
     path: Path
     found: list[Entry] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
+    unused: list[tuple[str, str]] = field(default_factory=list)
 
 
 def is_list(values: Any) -> bool:
@@ -58,7 +60,18 @@ def entries_of(path: Path, values: dict[str, Any], count: int) -> Entries:
             entries.found.append(_entry(path.parent, where, key, value, count))
         except DataError as error:
             entries.faults += error.faults
+            entries.unused += _named(path.parent, value)
     return entries
+
+
+def _named(folder: Path, value: Any) -> Iterator[tuple[str, str]]:
+    """Name and subject of an entry in which something is wrong, as far as it has them."""
+    entry = value if isinstance(value, dict) else {"image": value}
+    images, subject = entry.get("image"), entry.get("subject")
+    texts = images if isinstance(images, list) else [images]
+    paths = [folder / text for text in texts if isinstance(text, str)]
+    if paths:
+        yield case_name(paths), subject if isinstance(subject, str) else ""
 
 
 def count_of(path: Path, values: dict[str, Any]) -> int:

@@ -26,13 +26,14 @@ _NUMBERED = re.compile(r"(?P<case>.+)_(?P<channel>[0-9]{4})")
 @dataclass
 class Cases:
     """What was found: exams, what is wrong with single ones (`bad`) and with all (`faults`) as
-    sentences, and what was left out with why."""
+    sentences, what was left out with why, and the names of cases that are not among the exams."""
 
     exams: list[Exam] = field(default_factory=list)
     bad: list[str] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
     met: list[tuple[str, str]] = field(default_factory=list)
     trained: int = 0
+    unused: set[str] = field(default_factory=set)
 
 
 def find_cases(dataset: DatasetJson, masks: bool) -> Cases:
@@ -58,6 +59,7 @@ def _tests(cases: Cases, dataset: DatasetJson, folder: Path, masks: bool) -> Non
     cases.met += there.met
     if masks:
         cases.met += [(UNMASKED, exam.name) for exam in there.exams]
+        cases.unused |= {exam.name for exam in there.exams}
         return
     cases.exams += there.exams
     cases.faults += there.faults
@@ -83,6 +85,7 @@ def _in_folders(
         where = f"{images}, case {shown(case)}"
         if labels and masks and case not in found:
             cases.bad.append(_maskless(where, case, found, labels, dataset.ending))
+            cases.unused.add(case)
             continue
         cases.exams.append(Exam(case, where, own, found.get(case)))
 
@@ -182,6 +185,7 @@ def _entries(cases: Cases, dataset: DatasetJson, masks: bool) -> None:
             cases.exams.append(Exam(case, where, own, mask))
         except DataError as error:
             cases.bad += error.faults
+            cases.unused.add(case)
 
 
 def _listed(cases: Cases, dataset: DatasetJson, masks: bool) -> None:
@@ -197,17 +201,25 @@ def _listed(cases: Cases, dataset: DatasetJson, masks: bool) -> None:
             cases.exams.append(_of_msd(dataset, where, entry.get("image"), label, masked=named))
         except DataError as error:
             cases.bad += error.faults
+            cases.unused |= _stem(entry)
     cases.trained = len(cases.exams)
     for number, entry in enumerate(dataset.test, start=1):
         image = entry.get("image") if isinstance(entry, dict) else entry
         if masks:
             cases.met.append((UNMASKED, said(image)))
+            cases.unused |= _stem(entry)
             continue
         try:
             where = f"{dataset.path}, entry {number} of test"
             cases.exams.append(_of_msd(dataset, where, image, None, masked=False))
         except DataError as error:
             cases.bad += error.faults
+
+
+def _stem(entry: Any) -> set[str]:
+    """The name of a case that an entry of MSD's lists has, where it says one."""
+    image = entry.get("image") if isinstance(entry, dict) else entry
+    return {stem_of(Path(image))} if isinstance(image, str) else set()
 
 
 def _of_msd(dataset: DatasetJson, where: str, image: Any, label: Any, *, masked: bool) -> Exam:

@@ -59,6 +59,7 @@ def find_patients(
     met = [one for one in met if one[1] != ATTRIBUTES]
     patients: list[Patient] = []
     bad: list[str] = []
+    unused: set[str] = set()
     for exam, name, folder in named_exams(exams, faults):
         own = settings.at(name, folder, exam.patient, SITE)
         about = attributes.get(name) or attributes.get(exam.patient) or {}
@@ -67,12 +68,13 @@ def find_patients(
             patients.append(replace(patient, id=name, folder=folder, attributes=about))
         except DataError as error:
             bad += error.faults
+            unused |= {name, folder, exam.patient}
     if settings.on_bad_exam == "leave-out" and patients:  # a file's fault may be of any exam
         met, bad = [*met, *((BAD, fault.rstrip(".")) for fault in bad)], []
     refuse([*faults, *bad])
     if not patients:
         raise DataError(f"{root} holds no DICOM series. Give the folder that they lie in.")
-    return Found(tuple(patients), counted(met))
+    return Found(tuple(patients), counted(met), frozenset(unused))
 
 
 def read_volume(patient: Patient) -> Volume:

@@ -62,6 +62,7 @@ def find_patients(
     met = list(_around(root, place))
     found: list[Slices] = []
     sound: list[Slices] = []
+    unused: set[str] = set()
     faults: list[str] = []
     for folder in listing.folders:
         try:
@@ -73,8 +74,10 @@ def find_patients(
                 sound.append(slices)
             else:
                 met.append(_without_patient(folder))
+                unused |= _called(folder)
         except DataError as error:
             faults.append(str(error))
+            unused |= _called(folder)
     twice = list(_twice(found)) if masks else []
     if settings.on_bad_exam == "leave-out" and sound:
         met, faults = [*met, *((BAD, fault.rstrip(".")) for fault in faults)], []
@@ -85,7 +88,7 @@ def find_patients(
     attributes = read_attributes(place / ATTRIBUTES)
     own = replace(LGG_SETTINGS, on_bad_exam=settings.on_bad_exam)
     patients = tuple(replace(_patient(slices, attributes, masks), settings=own) for slices in sound)
-    return Found(patients, counted((*met, *_late(sound))))
+    return Found(patients, counted((*met, *_late(sound))), frozenset(unused))
 
 
 def read_volume(patient: Patient) -> Volume:
@@ -189,6 +192,12 @@ def _names(slices: Slices) -> tuple[PatientId, SiteName]:
         raise DataError(
             f"The name of the folder {str(slices.folder)!a}: {error}. Rename it."
         ) from error
+
+
+def _called(folder: Path) -> set[str]:
+    """What a table may call the patient of a folder; nothing of one that is no patient's."""
+    name = FOLDER.fullmatch(folder.name)
+    return {folder.name, name["id"]} if name else set()
 
 
 def _patient(slices: Slices, attributes: dict[str, dict[str, str]], with_masks: bool) -> Patient:

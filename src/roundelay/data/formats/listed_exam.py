@@ -10,7 +10,7 @@ from roundelay.data.formats.nifti_exam import slices_of
 from roundelay.data.formats.nifti_file import read_header
 from roundelay.data.formats.nifti_names import person_of, site_of
 from roundelay.data.image_settings import ImageSettings
-from roundelay.data.left_out import BAD, refuse, shown
+from roundelay.data.left_out import BAD, Found, counted, names_of, refuse, shown
 from roundelay.data.patients import DRAWN, Patient, Source
 from roundelay.errors import DataError
 from roundelay.study.names import PatientId, SiteName
@@ -74,12 +74,13 @@ def patients_of(
     study: ImageSettings,
     format: str,
     attributes: Mapping[str, Mapping[str, str]],
-) -> tuple[tuple[Patient, ...], list[tuple[str, str]]]:
+) -> Found:
     """The patients, their channels at the `numbers` that go with their settings; a header of each
     is opened. Faulty exams are left out where the study says so; otherwise raises DataError naming
     every one."""
     patients: list[Patient] = []
     faults: list[str] = []
+    unused: list[Exam] = []
     for exam in exams:
         try:
             settings = exam.settings(study)
@@ -88,9 +89,11 @@ def patients_of(
             patients.append(replace(patient, attributes=attributes.get(patient.id, {})))
         except DataError as error:
             faults += error.faults
+            unused.append(exam)
     met = left_out(faults, study) if patients else []
     refuse([*_twice(exams), *_parted(exams), *([] if met else faults)])
-    return tuple(patients), met
+    names = names_of((exam.name, exam.person) for exam in unused)
+    return Found(tuple(patients), counted(met), names)
 
 
 def left_out(faults: Sequence[str], study: ImageSettings) -> list[tuple[str, str]]:

@@ -70,7 +70,9 @@ def find_patients(
         for one in found
         if one
     )
-    return Found(patients, counted(search.met))
+    out = [exam for exam, one in zip(exams.exams, found, strict=True) if one is None]
+    unused = (name for exam in out for name in (exam.name, exam.folder, person_of(exam.name)))
+    return Found(patients, counted(search.met), frozenset(unused))
 
 
 def _attributes(place: Path, search: Search) -> dict[str, dict[str, str]]:

@@ -16,8 +16,9 @@ from roundelay.data.formats.described import Described, as_channels, as_regions
 from roundelay.data.formats.listed_exam import left_out, patients_of
 from roundelay.data.formats.listing import list_folder
 from roundelay.data.formats.nifti_exam import mask_files, mask_names, read_exam
+from roundelay.data.formats.nifti_names import person_of
 from roundelay.data.image_settings import LGG_SETTINGS, ImageSettings
-from roundelay.data.left_out import Found, counted, refuse
+from roundelay.data.left_out import Found, counted, names_of, refuse, together
 from roundelay.data.tables import read_attributes
 from roundelay.errors import DataError
 
@@ -55,10 +56,15 @@ def find_patients(
     lists = place / folds.NAME
     placed, left = folds.place_by_fold(cases.exams, lists, settings.fold, bad=len(bad))
     attributes = read_attributes(place / ATTRIBUTES)
-    patients, worse = patients_of(placed, numbers, settings, "nnunet", attributes)
-    if not patients:
+    found = patients_of(placed, numbers, settings, "nnunet", attributes)
+    if not found.patients:
         raise DataError(f"{dataset.path} and the folders beside it name no case.")
-    return Found(patients, counted([*met, *left, *bad, *worse]))
+    unlisted = {exam.name for exam in cases.exams} - {exam.name for exam in placed}
+    unused = names_of((name, person_of(name)) for name in {*cases.unused, *unlisted})
+    left_out_before = counted([*met, *left, *bad])
+    return Found(
+        found.patients, together((*left_out_before, *found.left_out)), unused | found.unused
+    )
 
 
 def looks_like(root: Path) -> bool:
