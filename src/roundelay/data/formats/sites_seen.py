@@ -18,10 +18,17 @@ HOW_TABLE = (
 
 
 def sites_of(
-    folders: Iterable[Path], exams: Set[str], persons: Set[str], institutions: int
+    folders: Iterable[Path],
+    exams: Set[str],
+    persons: Set[str],
+    institutions: int,
+    *,
+    placed: bool = False,
 ) -> tuple[str, list[str]]:
     """The study's ``sites``, and what to say of it: `exams` and `persons` are whom a table in one
-    of the folders may name, `institutions` how many are told by their names."""
+    of the folders may name, `institutions` how many are told by their names or by the list that
+    they stand in. `placed`: lists say who trains and who tests, and made-up sites could lack the
+    one or the other."""
     said: list[str] = []
     for path, rows in _tables(folders):
         if rows <= exams | persons:
@@ -32,7 +39,9 @@ def sites_of(
         )
     said.append(HOW_TABLE)
     if institutions > 1:
-        return "institution", ["By the institution in the TCGA names.", *said]
+        return "institution", ["By the institution in the names (TCGA), or a list each.", *said]
+    if placed:
+        return "institution", ["No names tell hospitals apart: all are at one.", *said]
     if (count := min(CHUNKS, len(persons))) < 2:
         return "institution", ["One patient alone makes one site.", *said]
     return f"chunks:{count}", [

@@ -130,3 +130,29 @@ def test_names_with_accents_are_taken_over_and_found_again(tmp_path):
 
     data = read_study(out).data
     assert data.channels == ("Groe_e",) and data.regions["Odem"] == (1,)
+
+
+@pytest.mark.parametrize("make", [files.nnunet, files.msd, files.monai])
+def test_a_table_of_sites_beside_a_set_or_a_list_is_found(make, tmp_path):
+    make(tmp_path / "data", ["a", "b"])
+    (tmp_path / "data" / "sites.csv").write_text("patient,site\na,NORTH\nb,LAKE\n")
+
+    for root in {tmp_path / "data", *(tmp_path / "data").glob("list.json")}:
+        seen = recognise(root)
+
+        assert seen.sites == f"table:{tmp_path / 'data' / 'sites.csv'}"
+        assert "# sites.csv says who stands where." in seen.as_toml([])
+
+
+@pytest.mark.parametrize("make", [files.nnunet, files.monai])
+def test_without_a_table_sites_are_made_up_as_of_other_exams(make, tmp_path):
+    make(tmp_path / "data", ["a", "b", "c"])
+
+    assert recognise(tmp_path / "data").sites == "chunks:3"
+
+
+def test_who_trains_and_tests_by_a_list_is_not_dealt_to_made_up_sites(tmp_path):
+    lists = {"training": [files.entry("a"), files.entry("b")], "testing": [files.entry("c")]}
+    path = files.monai(tmp_path, ["a", "b", "c"], **lists)
+
+    assert recognise(path).sites == "institution"
