@@ -82,7 +82,7 @@ class HereCourier:
         return baton
 
     def facts(self) -> Mapping[str, Any]:
-        return {"left_out": [one.as_json() for one in self._noticed]}
+        return self._cohort.facts(self._noticed)
 
     def close(self) -> None:
         self._local_sites.clear()

@@ -94,11 +94,15 @@ def parse_header(text: str) -> ModelHeader:
 
 
 def model_metadata(
-    study: Study, thresholds: tuple[float, ...] = (), weights: Mapping[str, Any] | None = None
+    study: Study,
+    thresholds: tuple[float, ...] = (),
+    weights: Mapping[str, Any] | None = None,
+    *,
+    synthetic: bool = False,
 ) -> dict[str, str]:
     """The file's metadata: all that prediction needs to know of the study, the `thresholds` by
     region where they were chosen for this model, and what is known of the encoder's first
-    `weights`."""
+    `weights`. `synthetic`: the patients were, whatever the format."""
     header: dict[str, Any] = {
         "format": FORMAT,
         "encoder": study.model.encoder,
@@ -108,7 +112,7 @@ def model_metadata(
         "threshold": list(thresholds) or study.evaluation.given_threshold,
         "test_time_augmentation": study.evaluation.test_time_augmentation,
         "study": study.digest,
-        "synthetic": study.data.format == "phantom",
+        "synthetic": synthetic or study.data.format == "phantom",
     }
     if study.recipe.deep_supervision:
         header["deep_supervision"] = True

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -23,6 +24,20 @@ VERSION = 4  # of the pictures: another number, another folder
 SIGN = "SYNTHETIC.txt"
 
 _SIZE = 256
+
+
+_ORIGIN = re.compile(r"Synthetic images, .+ by roundelay: no patient was scanned\.\n")
+
+PREFIX = "PHANTOM_"
+"""How all synthetic patients' names begin."""
+
+
+def is_synthetic(place: Path) -> bool:
+    """Whether a folder bears the sign of a cohort that was made here."""
+    try:
+        return bool(_ORIGIN.match((place / SIGN).read_text(encoding="utf-8")))
+    except (OSError, UnicodeDecodeError):
+        return False
 
 
 def phantom_root(seed: int) -> Path:
@@ -150,7 +165,7 @@ def _write_cohort(
     def write(patient: tuple[str, int]) -> Drawn:
         hospital, number = patient
         rng = np.random.default_rng([seed, number, *hospital.encode()])
-        name = f"PHANTOM_{hospital}_{number:04}"
+        name = f"{PREFIX}{hospital}_{number:04}"
         row, date = _attributes(rng, name)
         exam = draw(rng, hospital)
         row["age_at_initial_pathologic"] = exam.age

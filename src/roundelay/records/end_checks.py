@@ -81,7 +81,8 @@ def check_model(arm: ArmEvidence) -> None:
         _compare_with_baton(arm, line["leg"], sealed_as(line), line["baton"], arrays)
     choice = arm.known_thresholds
     weights = arm.run.record.get("weights")
-    if metadata != model_metadata(study, choice.by_region if choice else (), weights):
+    thresholds, synthetic = choice.by_region if choice else (), arm.run.record["synthetic"]
+    if metadata != model_metadata(study, thresholds, weights, synthetic=synthetic):
         if arm.run.older:
             raise CantBeChecked("an older version wrote the model's header otherwise")
         raise LedgerError(f"The header of {arm.place / MODEL} is not what the study says.")

@@ -88,7 +88,7 @@ RECORDED = TypeAdapter(_Record)
 FORMAT = 2
 """Of the folder, in run.json: from this one on ledgers and runs have a last line."""
 
-SAME = ("study", "cohort", "threads", "network")
+SAME = ("study", "cohort", "threads", "network", "synthetic")
 """What a resumed run must have in common with its beginning, to give the same bytes."""
 
 

@@ -25,7 +25,9 @@ def check_study(run: RunEvidence) -> None:
         raise LedgerError(f"{run.out / STUDY} is not the study whose digest run.json notes.")
     if "format" not in run.record and not run.older:
         raise LedgerError(f"{run.out / 'run.json'} lost its format: it was changed.")
-    if run.record.get("synthetic") is not (run.study.data.format == "phantom"):
+    data, synthetic = run.study.data, run.record.get("synthetic")
+    told = data.is_lgg or run.network is not None  # of volumes the sign in their folder says it
+    if synthetic is not (data.format == "phantom") and (told or synthetic is not True):
         raise LedgerError(
             f"{run.out / 'run.json'} and {STUDY} don't agree on whether patients are synthetic."
         )

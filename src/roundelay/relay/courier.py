@@ -59,7 +59,8 @@ class Courier(Protocol):
 
     def facts(self) -> Mapping[str, Any]:
         """What run.json records: of the network that batons cross, which a resumed run has in
-        common; or, after the survey, what was left out of the folder of patients."""
+        common; or, after the survey, what was left out of the folder of patients, and whether all
+        of them are synthetic."""
 
     def close(self) -> None:
         """End what was started."""

@@ -124,5 +124,5 @@ def _write_model(plan: ArmPlan, place: Path, baton: Baton, thresholds: tuple[flo
     if baton.sealed:  # for the sites alone: each keeps what it could open
         write_bytes(place / SEALED_MODEL, baton.data)
     else:
-        metadata = model_metadata(plan.study, thresholds, plan.weights)
+        metadata = model_metadata(plan.study, thresholds, plan.weights, synthetic=plan.synthetic)
         write_model(place / MODEL, final_model(baton), metadata)

@@ -42,6 +42,7 @@ class ArmPlan:
     start: Baton
     surveys: Mapping[str, SiteSurvey]
     weights: Mapping[str, Any] | None = None
+    synthetic: bool = False
 
     @property
     def chooses(self) -> bool:
@@ -94,7 +95,14 @@ class RunPlan:
         """The plan of one of its arms."""
         going_on = self.going_on
         start = going_on.start(arm.label) if going_on else self.starts[arm.seed]
-        return ArmPlan(self.study, arm, start, self.surveys, self.facts.get("weights"))
+        return ArmPlan(
+            self.study,
+            arm,
+            start,
+            self.surveys,
+            self.facts.get("weights"),
+            self.facts["synthetic"],
+        )
 
     @property
     def baton_bytes(self) -> int:

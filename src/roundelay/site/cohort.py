@@ -1,23 +1,31 @@
 """The patients of a study by site: found by name alone, the synthetic ones made first."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from roundelay.data.formats.known import FORMATS
 from roundelay.data.left_out import LeftOut, counted
+from roundelay.data.patients import Patient
 from roundelay.data.sites import Sites, assign_sites, refuse_strangers, settings_at_sites, unplaced
 from roundelay.data.tables import read_attributes, unlike
-from roundelay.phantom.cohort import make_phantom, phantom_root
+from roundelay.phantom.cohort import PREFIX, is_synthetic, make_phantom, phantom_root
 from roundelay.study.data_section import Data
 from roundelay.study.study import Study
 
 
 @dataclass(frozen=True, slots=True)
 class Cohort:
-    """Every site's patients, and what was left out of their folder."""
+    """Every site's patients, and what was left out of their folder; whether all are synthetic."""
 
     sites: Sites
     left_out: tuple[LeftOut, ...]
+    synthetic: bool
+
+    def facts(self, left_out: Sequence[LeftOut]) -> dict[str, Any]:
+        """What run.json records of it, with all that was `left_out` once its files were opened."""
+        return {"left_out": [one.as_json() for one in left_out], "synthetic": self.synthetic}
 
 
 def open_cohort(study: Study) -> Cohort:
@@ -33,7 +41,16 @@ def open_cohort(study: Study) -> Cohort:
         met += unlike(rows - (found.unused - named), named, table.name)
     sites = assign_sites(found.patients, data, found.unused)
     refuse_strangers(study, sites)
-    return Cohort(sites, (*found.left_out, *counted(met)))
+    synthetic = data.format == "phantom" or (not data.is_lgg and _are_made(found.patients))
+    return Cohort(sites, (*found.left_out, *counted(met)), synthetic)
+
+
+def _are_made(patients: Sequence[Patient]) -> bool:
+    """Whether all are of cohorts that were made here: by their names, and by the sign beside them.
+    Volumes alone are asked: runs on such slices keep the bytes that they always had."""
+    places = {patient.images[0].parents[1] for patient in patients}
+    named = all(patient.id.startswith(PREFIX) for patient in patients)
+    return named and all(map(is_synthetic, places))
 
 
 def open_sites(study: Study) -> Sites:

@@ -12,6 +12,8 @@ from roundelay.data.formats import nifti
 from roundelay.data.image_settings import ImageSettings
 from roundelay.errors import DataError
 from roundelay.phantom.cohort import SIGN, make_phantom, make_toy
+from roundelay.site.cohort import open_cohort
+from roundelay.study.study import Study
 
 PATIENTS = {"NORTH": 2, "EAST": 1}
 SETTINGS = ImageSettings(channels=("t1", "flair", "t1ce"))
@@ -139,3 +141,27 @@ def test_every_channel_of_a_hospital_whose_slices_lack_one_shows_the_head(tmp_pa
 
     for channel in nifti.read_volume(found).channels:
         assert channel.std() > 50
+
+
+def cohort_of(root, format_, **data):
+    images = {"channels": ["t1", "flair", "t1ce"], "labels": {"tumour": [1]}}
+    own = {"root": str(root), "format": format_, **images, **data}
+    return open_cohort(Study.model_validate_json(json.dumps({"name": "x", "data": own})))
+
+
+@pytest.mark.parametrize("layout", ["nifti", "nnunet"])
+def test_a_cohort_with_its_sign_is_known_as_synthetic_and_no_other(tmp_path, layout):
+    root = toy(tmp_path / "out", layout)
+
+    cohort = cohort_of(root, layout)
+    text = (root / SIGN).read_text()
+    (root / SIGN).write_text("Synthetic images of somebody else's.\n")
+
+    assert cohort.synthetic and cohort.facts(())["synthetic"]
+    assert not cohort_of(root, layout).synthetic
+    (root / SIGN).write_text(text)
+    for path in [path for path in root.rglob("*EAST*") if path.is_file()]:
+        path.rename(path.with_name(path.name.replace("PHANTOM_EAST_0001", "Somebody")))
+    for path in [path for path in root.glob("*EAST*") if path.is_dir()]:
+        path.rename(path.with_name("Somebody"))
+    assert not cohort_of(root, layout).synthetic

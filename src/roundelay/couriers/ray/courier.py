@@ -108,7 +108,7 @@ class ClusterCourier:
         return baton
 
     def facts(self) -> Mapping[str, Any]:
-        return {"left_out": [one.as_json() for one in self._noticed]}
+        return self._cohort.facts(self._noticed)
 
     def close(self) -> None:
         if hasattr(self, "_pool"):
