@@ -16,6 +16,13 @@ ROUNDED = 1e-3
 and again, leave them a little off."""
 
 
+SAY_LABELS = (
+    "in a study in [data.labels], as ignored_labels, or renumbered for this site (labels ="
+    " {{{0} = {1}}}); to evaluate and predict in a file of that last line, --site FILE"
+)
+"""Where a value's meaning can be given: the site's number, and the study's (0: background)."""
+
+
 def whole_numbers(labels: NDArray[Any], where: str) -> NDArray[np.int64]:
     """A mask's values as integers. Raises DataError where some are none, or none that a study can
     name."""
@@ -76,8 +83,7 @@ def _meanings(found: NDArray[np.int64], settings: ImageSettings, where: str) -> 
         raise DataError(
             f"The mask {where} holds {_listed(faults)}, which no region of the study names (it"
             f" names {', '.join(map(str, sorted(named)))}), or which another value was renumbered"
-            " to. Write in the study what it means: in"
-            " [data.labels], as ignored_labels, or renumbered for this site (labels = {3 = 4})."
+            f" to. Say what it means: {SAY_LABELS.format(3, 4)}."
         )
     return {value: renumbered.get(value, value) for value in values.tolist()}
 

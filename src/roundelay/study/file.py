@@ -48,12 +48,25 @@ def read_study(
     try:
         text = read_text(path, StudyError, limit=LARGEST)
     except StudyError as error:
+        _refuse_folder(path)
         if path.is_file():
             raise
         presets = f"Give a study file, or a preset: {', '.join(preset_names())}."
         raise StudyError(f"{error}\n{presets}") from error
     return parse_study(
         text, where=str(path), folder=path.parent, data=data, folds=folds, changes=changes
+    )
+
+
+def _refuse_folder(path: Path) -> None:
+    """Raise StudyError for a folder: of patients, or one in which a study lies."""
+    if not path.is_dir():
+        return
+    if (own := path / "study.toml").is_file():
+        raise StudyError(f"{path} is a folder. Give the study in it, {own}.")
+    raise StudyError(
+        f"{path} is a folder, and no study. Where it holds patients, write a study of them by "
+        f" roundelay init {path}  and give the file that it writes."
     )
 
 

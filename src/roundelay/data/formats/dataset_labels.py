@@ -7,7 +7,7 @@ from roundelay.data.formats.dataset_json import IGNORE, DatasetJson
 from roundelay.data.formats.described import unaccented
 from roundelay.data.image_settings import ImageSettings
 from roundelay.data.left_out import refuse
-from roundelay.data.regions import BACKGROUND
+from roundelay.data.regions import BACKGROUND, SAY_LABELS
 
 AS_BACKGROUND = "Labels that ignored_labels names: their voxels count as background"
 
@@ -55,9 +55,8 @@ def _faults(dataset: DatasetJson, settings: ImageSettings) -> Iterator[tuple[Key
 def _unnamed(dataset: DatasetJson, name: str, value: int, named: Sequence[int]) -> str:
     return (
         f"{dataset.path} has the label {name!r} with the value {value}, which no region of the"
-        f" study names (it names {', '.join(map(str, named))}). Write in the study what it means:"
-        " in [data.labels], as ignored_labels, or renumbered for this site"
-        f" (labels = {{{value} = ...}})."
+        f" study names (it names {', '.join(map(str, named))}). Say what it means:"
+        f" {SAY_LABELS.format(value, '...')}."
     )
 
 
@@ -73,7 +72,8 @@ def _otherwise(
                 f"{dataset.path} gives the label {name!r} the value {strange[0]}, the study's"
                 f" region {region!r} is {', '.join(map(str, values))}: one of them is mistaken."
                 " Look into a mask; then mend that one, or renumber for this site"
-                f" (labels = {{{strange[0]} = {values[0]}}}).",
+                f" (labels = {{{strange[0]} = {values[0]}}}; to evaluate and predict in a file,"
+                " --site FILE).",
             )
 
 
@@ -81,7 +81,8 @@ def _unmarked(dataset: DatasetJson, value: int) -> str:
     return (
         f"{dataset.path} has the label {IGNORE!r} ({value}), voxels that nobody marked. Training"
         " here knows none: they would count as background. Where that is right, write"
-        f" ignored_labels = [{value}] in [data]; otherwise leave those exams out."
+        f" ignored_labels = [{value}] in [data] (to evaluate and predict, labels ="
+        f" {{{value} = 0}} in a file, --site FILE); otherwise leave those exams out."
     )
 
 

@@ -137,7 +137,7 @@ def _patient(exam: Exam, settings: ImageSettings, masks: bool, met: Met) -> Pati
         raise DataError(
             f"{exam.folder} has no reference: no DICOM SEG or RTSTRUCT of its study, no NIfTI mask"
             " (<name>_seg.nii.gz) beside it. Put one there, move the exam away, or say on_bad_exam"
-            ' = "leave-out" in [data].'
+            ' = "leave-out" in [data] (to evaluate, --on-bad-exam leave-out).'
         )
     path = reference.path if isinstance(reference, Header) else reference
     if not settings.channels:

@@ -13,6 +13,7 @@ from roundelay.data.formats.places import (
     holds_lgg,
     holds_predictions,
     refuse_no_folder,
+    say_format,
 )
 from roundelay.data.formats.slices import INSIDE
 from roundelay.data.left_out import HIDDEN, ODD, PREDICTED
@@ -169,10 +170,7 @@ def _nothing(root: Path) -> str:
     if said := empty(root):
         return said
     if holds_lgg(root):
-        return (
-            f'{root} holds slices of TIFF, and was opened as NIfTI. Say format = "lgg" in [data],'
-            " or --format lgg."
-        )
+        return f"{root} holds slices of TIFF, and was opened as NIfTI. {say_format('lgg')}."
     return (
         f"{root} holds no exam: expected folders such as BraTS2021_00006 with"
         " BraTS2021_00006_t1.nii.gz in them."
@@ -183,6 +181,6 @@ def refuse_nnunet(root: Path) -> None:
     """Raise DataError for a folder that another format describes."""
     if (root / "imagesTr").is_dir() and (root / "dataset.json").is_file():
         raise DataError(
-            f"{root} is laid out as nnU-Net and the Medical Segmentation Decathlon do. Say"
-            ' format = "nnunet" in [data], or --format nnunet.'
+            f"{root} is laid out as nnU-Net and the Medical Segmentation Decathlon do."
+            f" {say_format('nnunet')}."
         )

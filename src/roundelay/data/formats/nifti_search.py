@@ -72,7 +72,8 @@ def _next(what: str, met: Sequence[str]) -> str:
     if what == REFERENCE:
         return (
             "Training and scores need one in each exam, such as <exam>_seg.nii.gz: put it there,"
-            ' move the exam to another folder, or say on_bad_exam = "leave-out" in [data].'
+            ' move the exam to another folder, or say on_bad_exam = "leave-out" in [data]'
+            " (to evaluate, --on-bad-exam leave-out)."
         )
     return (
         f"Files there end in {', '.join(met[:12]) or 'nothing known'}. Where a site lacks a channel"

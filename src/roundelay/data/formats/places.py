@@ -21,6 +21,21 @@ LOOKED = 100
 """Folders in which another format's files are looked for."""
 
 
+OTHER_FORMATS = (
+    " Other formats are nifti (folders such as BraTS2021_00006 with BraTS2021_00006_t1.nii.gz in"
+    " them), nnunet (dataset.json, of MSD too), datalist (JSON lists of MONAI) and dicom: see"
+    " docs/how-to/use-your-data.md."
+)
+
+
+def say_format(name: str) -> str:
+    """How a command is told that a folder has this format, as a sentence without its end."""
+    return (
+        f'Say format = "{name}" in [data] of the study, or --set data.format={name} (to evaluate,'
+        f" predict or start a site: --format {name})"
+    )
+
+
 def find_place(
     root: Path,
     is_patient: Callable[[Path], bool] | None = None,
@@ -124,8 +139,8 @@ def _nothing(root: Path) -> str:
         return said
     if any(NIFTI.fullmatch(path.name) for path in _below(root)):
         return (
-            f"{root} holds NIfTI files, and was opened as slices of TIFF (lgg). Say format ="
-            ' "nifti" in [data], or --format nifti (nnunet, where a dataset.json is beside them).'
+            f"{root} holds NIfTI files, and was opened as slices of TIFF (lgg)."
+            f" {say_format('nifti')}; nnunet, where a dataset.json is beside them."
         )
     if other := next((path.name for path in _below(root) if path.suffix.lower() in OTHERS), ""):
         return (
@@ -143,5 +158,5 @@ def _nothing(root: Path) -> str:
     met = f" {unfit[0]} has slices, but not such a name." if unfit else ""
     return (
         f"{root} holds no patient: expected folders such as TCGA_CS_4941_19960909 with"
-        f" TCGA_CS_4941_19960909_1.tif in them.{met}"
+        f" TCGA_CS_4941_19960909_1.tif in them (lgg).{met or OTHER_FORMATS}"
     )
