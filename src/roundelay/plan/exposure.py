@@ -8,7 +8,6 @@ from roundelay.plan.itinerary import Leg
 from roundelay.study.names import few_names
 from roundelay.study.sections import PARALLEL, RELAYS, Order
 
-
 MOVABLE: tuple[Order, ...] = ("given", "reversed", "there-and-back")
 """Orders in which site_order says where a site stands."""
 
@@ -48,9 +47,10 @@ def _way_out(arm: Arm, surveys: Mapping[str, SiteSurvey], order: Order) -> str:
     single = sum(surveys[site].patients[TRAIN] == 1 for site in sites)
     inside = max(0, len(sites) - 2)
     if inside < single:
+        several = f"{inside or 'None'} of {len(sites)} sites"
         return (
-            f"{inside or 'None'} of {len(sites)} sites can stand inside: let it train on more"
-            " patients, or leave it out of training."
+            f"{several if len(sites) > 1 else 'No single site'} can stand inside: let it"
+            " train on more patients, or leave it out of training."
         )
     if (own := arm.order or order) in MOVABLE:
         return "Move it inwards with site_order."

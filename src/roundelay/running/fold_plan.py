@@ -58,9 +58,7 @@ class FoldsPlan:
         weak = (
             text
             for one in self.folds
-            for text in weak_places(
-                one.arms, one.surveys, order=one.study.recipe.order, folds=True
-            )
+            for text in weak_places(one.arms, one.surveys, order=one.study.recipe.order, folds=True)
         )
         return tuple(dict.fromkeys([*map(str, self.left_out), *self.small_sites, *weak]))
 
