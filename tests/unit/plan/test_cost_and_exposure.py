@@ -74,7 +74,7 @@ def test_what_would_hide_a_patient_is_true_of_order_and_sites(order, sites, sing
 
 
 def test_an_order_that_is_compared_has_advice_of_its_own():
-    found = surveys() | {"LAKE": survey("LAKE", 9, patients=1)}
+    found = {"LAKE": survey("LAKE", 9, patients=1)} | surveys()
     plan = study(recipe={"rounds": 6, "compare_orders": ("shuffled",)})
 
     notices = weak_places(lay(plan, found), found, order="given")
