@@ -36,12 +36,12 @@ def weak_places(
                 notices.append(
                     f"{site} trains on one patient and stands {' and '.join(places)} in"
                     f" {arm.label}: whoever holds the model from before and from after this visit"
-                    f" can compute what that one patient changed. {_what_helps(arm, surveys, order)}"
+                    f" can compute what that one patient changed. {_advice(arm, surveys, order)}"
                 )
     return notices
 
 
-def _what_helps(arm: Arm, surveys: Mapping[str, SiteSurvey], order: Order) -> str:
+def _advice(arm: Arm, surveys: Mapping[str, SiteSurvey], order: Order) -> str:
     """What hides such a patient better: a place inside, where the order has one to give."""
     sites = {stop.site for leg in arm.legs for stop in leg.stops if leg.task == "train"}
     single = sum(surveys[site].patients[TRAIN] == 1 for site in sites)
