@@ -7,6 +7,7 @@ import pytest
 
 from fakes import write_run
 from roundelay.errors import LedgerError, RunFolderError
+from roundelay.records.result_checks import differences
 from roundelay.records.verification import check_run, verify_run
 from roundelay.relay.chain import read_chain
 from surveys import study
@@ -173,6 +174,16 @@ def test_a_run_that_goes_on_has_claims_that_come_later(run):
         "all arms scored the same patients": "the arm isn't finished",
         "it has begun": "not yet: its ledger isn't there",
     }
+
+
+def test_signs_as_an_earlier_build_spelled_them_are_no_fault():
+    def differ(before, now):
+        return [*differences([{"sentence": before}], [{"sentence": now}])]
+
+    assert not differ("a less b: -0.035 Dice", "a less b: −0.035 Dice")
+    assert not differ("a less b: +0.000 Dice", "a less b: 0.000 Dice")
+    assert differ("a less b: +0.035 Dice", "a less b: −0.035 Dice")
+    assert differ("a less b: 0.035 Dice", "a less b: +0.035 Dice")
 
 
 def test_of_nothing_nothing_is_said_to_be_checked(run):
