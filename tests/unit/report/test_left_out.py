@@ -46,3 +46,11 @@ def test_a_run_names_the_study_in_its_folder(all_out):
 
     study = all_out / "NORTH" / "study.toml"
     assert f"roundelay run '{study}' --out '{all_out / 'NORTH'}' --resume" in found
+
+
+def test_a_run_that_is_given_twice_is_not_two_of_one_name(all_out, tmp_path, capsys):
+    run = str(all_out / "NORTH")
+    arguments = ["report", run, f"{run}/../NORTH", "--out", str(tmp_path)]
+
+    assert run_app(arguments) == 2
+    assert f"{run} is given twice" in capsys.readouterr().err
