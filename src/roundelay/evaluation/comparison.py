@@ -54,14 +54,19 @@ class Comparison:
         return why_no_verdict(self.seeds, self.patients)
 
     def __str__(self) -> str:
+        return self.sentence()
+
+    def sentence(self, minus: str = "−") -> str:
         """The size first, then the verdict; figures alone where there is none."""
         within = f"{counted(self.seeds, 'seed')}, {counted(self.patients, 'patient')}"
         if self.interval:
             low, high = self.interval.low, self.interval.high
-            within = f"95 % interval {signed(low)} to {signed(high)}; {within}"
+            within = (
+                f"95 % interval {signed(low, minus=minus)} to {signed(high, minus=minus)}; {within}"
+            )
         if self.p_holm is None:
-            less = f"{self.first} less {self.second}: {signed(self.difference)} Dice on average"
-            return f"{less} ({within})."
+            size = signed(self.difference, minus=minus)
+            return f"{self.first} less {self.second}: {size} Dice on average ({within})."
         size = f"{abs(self.difference):.3f} Dice {'better' if self.difference >= 0 else 'worse'}"
         verdict = "more than chance explains" if self.beyond_noise else "may be chance"
         return (
@@ -87,12 +92,12 @@ def why_no_verdict(seeds: int, patients: int) -> str | None:
     )
 
 
-def signed(value: float, digits: int = 3) -> str:
+def signed(value: float, digits: int = 3, minus: str = "−") -> str:
     """A difference with its sign; none where it is less than what is shown."""
     shown = f"{abs(value):.{digits}f}"
     if not float(shown):
         return shown
-    return f"{'−' if value < 0 else '+'}{shown}"
+    return f"{minus if value < 0 else '+'}{shown}"
 
 
 def counted(count: int, what: str) -> str:

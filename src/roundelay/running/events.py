@@ -21,7 +21,7 @@ class Planned:
 
 @dataclass(frozen=True, slots=True)
 class ArmBegun:
-    """An arm begins, or goes on after `steps_done` steps; nothing is to do where it is `finished`."""
+    """An arm begins, or goes on after `steps_done` steps; a `finished` one has none to do."""
 
     arm: Arm
     steps_done: int
