@@ -250,3 +250,13 @@ def test_check_says_what_is_laid_otherwise_under_seal(place, change, told):
 
     assert bool(said) is told
     assert not told or "2 hand-overs for each model in place of one leg" in said[0]
+
+
+def test_check_says_on_how_many_slices_each_site_trains(place, capsys):
+    (place / "study.toml").write_text(without(TOY, ("size = 32", "size = 32\ntrain_slices = 7")))
+
+    assert run_app(["check", "study.toml"]) == 0
+
+    head, *rows = [line for line in capsys.readouterr().out.splitlines() if line.strip()][1:4]
+    assert head.split("  ")[-1].strip() == "trained on"
+    assert sorted(row.split()[-1] for row in rows) == ["3", "4"]

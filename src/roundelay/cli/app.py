@@ -162,7 +162,10 @@ app.command()(inference.predict)
 
 @app.command()
 def report(
-    runs: Annotated[list[Path], typer.Argument(help="A run folder, finished or not; or several.")],
+    runs: Annotated[
+        list[Path],
+        typer.Argument(help="A run folder, finished or not, or one of folds; or several."),
+    ],
     out: Annotated[
         Path | None, typer.Option(help="Folder of the page; needed for several runs.")
     ] = None,

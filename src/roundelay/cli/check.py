@@ -8,7 +8,7 @@ from roundelay.cli.progress import duration
 from roundelay.data.survey import SPLITS, SiteSurvey
 from roundelay.errors import NetworkError
 from roundelay.network.wire.proposal import refuse_unfit_study
-from roundelay.plan.arms import Arm
+from roundelay.plan.arms import Arm, drawn_slices
 from roundelay.plan.cost import Cost, cached_bytes, planned_bytes
 from roundelay.plan.itinerary import as_json
 from roundelay.running.prepare import prepared
@@ -31,6 +31,7 @@ def _check(plan: RunPlan, json_: bool) -> None:
             {
                 "study": study.digest,
                 "sites": [survey.as_json() for survey in surveys.values()],
+                "trained_on": drawn_slices(study, surveys),
                 "arms": [
                     {
                         "arm": arm.label,
@@ -72,16 +73,21 @@ def _print(
     study: Study, surveys: Mapping[str, SiteSurvey], arms: Sequence[Arm], cost: Cost, machine: str
 ) -> None:
     columns = ["site", *(f"{split} patients" for split in SPLITS), "training slices", "with tumour"]
+    drawn = {} if study.data.train_slices is None else drawn_slices(study, surveys)
+    columns += ["trained on"] * bool(drawn)
     rows = [
         [
             site,
             *(str(survey.patients[split]) for split in SPLITS),
             str(survey.slices["train"]),
             str(survey.tumour_slices["train"]),
+            *[str(drawn.get(site, 0))] * bool(drawn),
         ]
         for site, survey in surveys.items()
     ]
     show.table(f"{study.name}  (digest {study.digest[:12]})", columns, rows)
+    if drawn:
+        show.line(said_of_drawn(study))
     show.line("")
     shown = [
         [
@@ -101,6 +107,14 @@ def _print(
     show.line(
         f"Training slices are kept as the network sees them:"
         f" {results.megabytes(cached_bytes(study, surveys))} MB (see  roundelay cache)."
+    )
+
+
+def said_of_drawn(study: Study) -> str:
+    """What train_slices leaves to train on."""
+    return (
+        f"train_slices = {study.data.train_slices}: a model trains on so many slices in all,"
+        " divided as the sites have them."
     )
 
 

@@ -4,8 +4,10 @@ from pathlib import Path
 from typing import Any
 
 from roundelay.cli import results, show
+from roundelay.cli.check import said_of_drawn
 from roundelay.cli.progress import duration
 from roundelay.data.survey import TEST
+from roundelay.plan.arms import drawn_slices
 from roundelay.plan.cost import Cost, cached_bytes, planned_bytes
 from roundelay.plan.itinerary import as_json
 from roundelay.running.fold_plan import FoldPlan, FoldsPlan, prepared_folds
@@ -33,6 +35,7 @@ def _as_json(plan: FoldsPlan, cost: Cost) -> dict[str, Any]:
                 "fold": one.fold,
                 "study": one.study.digest,
                 "sites": [survey.as_json() for survey in one.surveys.values()],
+                "trained_on": drawn_slices(one.study, one.surveys),
                 "arms": [
                     {
                         "arm": arm.label,
@@ -73,6 +76,8 @@ def _print(plan: FoldsPlan, cost: Cost) -> None:
     ]
     columns = ["site", "patients", *(f"test in fold {one.fold}" for one in plan.folds)]
     show.table(f"{plan.study.name}  (digest {plan.study.digest[:12]})", columns, rows)
+    if plan.study.data.train_slices is not None:
+        show.line(said_of_drawn(plan.study))
     show.line("")
     show.table(None, ["arm", "models", "slice-visits", "MB"], _arms(plan.folds, cost))
     show.line(

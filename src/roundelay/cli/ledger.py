@@ -78,9 +78,19 @@ def verify_ledger(
     if found.failed:
         failed = "\n".join(str(claim) for claim in found.failed)
         raise LedgerError(
-            f"{len(found.failed)} of {len(found.claims)} claims failed: {run} is not what it was"
-            f" when it was written. Compare it with a copy held elsewhere.\n{failed}"
+            f"{len(found.failed)} of {len(found.claims)} claims failed:"
+            f" {_said_of(found, run, before)}\n{failed}"
         )
+
+
+def _said_of(found: "Verification", run: Path, before: Path | None) -> str:
+    """What failed claims come to: a wrong ``--from`` says nothing against the run."""
+    if before is not None and found.fails_by_predecessor:
+        return (
+            f"{run} doesn't go on from {before} as that is now. Nothing else of {run} failed: give"
+            " --from the run that it names, unchanged."
+        )
+    return f"{run} is not what it was when it was written. Compare it with a copy held elsewhere."
 
 
 def _network_of(run: Path) -> Any:

@@ -82,8 +82,9 @@ def submit(
 @server.command("start")
 def start_server(kit: KitArgument) -> None:
     """Run the server until it is stopped."""
-    from roundelay.network.flare.starting import start_kit
+    from roundelay.network.flare.starting import refuse_unready, start_kit
 
+    refuse_unready(kit, "server")
     show.notice(f"The server of {kit} runs; its log: {kit / 'roundelay' / 'log.txt'}. Ctrl-C ends.")
     start_kit(kit, "server")
 

@@ -84,7 +84,7 @@ class Watch:
         self._label = event.arm.label
         self._rounds = max(stop.round for leg in event.arm.legs for stop in leg.stops)
         self._done += event.steps_done
-        if event.steps_done:
+        if event.steps_done and not event.finished:
             self.say(f"{self._label}: goes on after {event.steps_done} steps.")
 
     def _waiting(self, event: Any) -> None:

@@ -75,7 +75,7 @@ def table(title: str | None, columns: Sequence[str], rows: Sequence[Sequence[str
     output is no terminal, lines stay whole for grep, however long."""
     grid = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
     for i, column in enumerate(columns):
-        figures = all(not row[i] or row[i][0] in "0123456789-–." for row in rows)
+        figures = all(not row[i] or row[i][0] in "0123456789-−+–." for row in rows)
         grid.add_column(visible(column), justify="right" if figures else "left", overflow="fold")
     for row in rows:
         grid.add_row(*map(visible, row))

@@ -54,14 +54,19 @@ class Comparison:
         return why_no_verdict(self.seeds, self.patients)
 
     def __str__(self) -> str:
+        return self.sentence()
+
+    def sentence(self, minus: str = "−") -> str:
         """The size first, then the verdict; figures alone where there is none."""
         within = f"{counted(self.seeds, 'seed')}, {counted(self.patients, 'patient')}"
         if self.interval:
             low, high = self.interval.low, self.interval.high
-            within = f"95 % interval {low:+.3f} to {high:+.3f}; {within}"
+            within = (
+                f"95 % interval {signed(low, minus=minus)} to {signed(high, minus=minus)}; {within}"
+            )
         if self.p_holm is None:
-            signed = f"{round(self.difference, 3) + 0.0:+.3f}"  # + 0.0 turns -0.0 into 0.0
-            return f"{self.first} less {self.second}: {signed} Dice on average ({within})."
+            size = signed(self.difference, minus=minus)
+            return f"{self.first} less {self.second}: {size} Dice on average ({within})."
         size = f"{abs(self.difference):.3f} Dice {'better' if self.difference >= 0 else 'worse'}"
         verdict = "more than chance explains" if self.beyond_noise else "may be chance"
         return (
@@ -85,6 +90,14 @@ def why_no_verdict(seeds: int, patients: int) -> str | None:
         f"No verdict from {' and '.join(few)}: with others a difference may turn round."
         f" It takes at least {' and '.join(needed)}."
     )
+
+
+def signed(value: float, digits: int = 3, minus: str = "−") -> str:
+    """A difference with its sign; none where it is less than what is shown."""
+    shown = f"{abs(value):.{digits}f}"
+    if not float(shown):
+        return shown
+    return f"{minus if value < 0 else '+'}{shown}"
 
 
 def counted(count: int, what: str) -> str:

@@ -82,7 +82,7 @@ class Judgement:
             "comparisons": [
                 {
                     **asdict(one),
-                    "sentence": str(one),
+                    "sentence": one.sentence(minus="-"),  # in ASCII, as all JSON
                     "beyond_noise": one.beyond_noise,
                     "no_verdict": one.no_verdict,
                 }

@@ -87,6 +87,11 @@ def _trained(study: Study, surveys: Mapping[str, SiteSurvey]) -> dict[str, SiteS
     return trained
 
 
+def drawn_slices(study: Study, surveys: Mapping[str, SiteSurvey]) -> dict[str, int]:
+    """From how many training slices each site that trains draws. Raises as `lay` does."""
+    return site_slices(study, _trained(study, surveys))
+
+
 def most_visits(study: Study, sites: int) -> int:
     """How many visits all arms have together, at most; known without laying them."""
     orders = len(study.recipe.compare_orders) + 1

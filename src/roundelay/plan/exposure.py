@@ -6,14 +6,22 @@ from roundelay.data.survey import TRAIN, SiteSurvey
 from roundelay.plan.arms import Arm
 from roundelay.plan.itinerary import Leg
 from roundelay.study.names import few_names
-from roundelay.study.sections import PARALLEL, RELAYS
+from roundelay.study.sections import PARALLEL, RELAYS, Order
+
+MOVABLE: tuple[Order, ...] = ("given", "reversed", "there-and-back")
+"""Orders in which site_order says where a site stands."""
 
 
 def weak_places(
-    arms: Sequence[Arm], surveys: Mapping[str, SiteSurvey], *, folds: bool = False
+    arms: Sequence[Arm],
+    surveys: Mapping[str, SiteSurvey],
+    *,
+    order: Order = "given",
+    folds: bool = False,
 ) -> list[str]:
-    """Sites with one training patient, and where in the order that patient is least hidden. In
-    `folds` who trains in this one tests in another."""
+    """Sites with one training patient, where in the order that patient is least hidden, and what
+    would help. `order` is the study's own; an arm of a comparison of orders has another. In `folds`
+    who trains in this one tests in another."""
     alone = [
         site
         for site, survey in surveys.items()
@@ -28,9 +36,28 @@ def weak_places(
                 notices.append(
                     f"{site} trains on one patient and stands {' and '.join(places)} in"
                     f" {arm.label}: whoever holds the model from before and from after this visit"
-                    " can compute what that one patient changed. Move it inwards with site_order."
+                    f" can compute what that one patient changed. {_advice(arm, surveys, order)}"
                 )
     return notices
+
+
+def _advice(arm: Arm, surveys: Mapping[str, SiteSurvey], order: Order) -> str:
+    """What hides such a patient better: a place inside, where the order has one to give."""
+    sites = {stop.site for leg in arm.legs for stop in leg.stops if leg.task == "train"}
+    single = sum(surveys[site].patients[TRAIN] == 1 for site in sites)
+    inside = max(0, len(sites) - 2)
+    if inside < single:
+        several = f"{inside or 'None'} of {len(sites)} sites"
+        return (
+            f"{several if len(sites) > 1 else 'No single site'} can stand inside: let it"
+            " train on more patients, or leave it out of training."
+        )
+    if (own := arm.order or order) in MOVABLE:
+        return "Move it inwards with site_order."
+    drawn = "places are drawn" if own == "shuffled" else "places go by size"
+    return (
+        f'With order = "{own}" {drawn}: take order = "given", and move it inwards with site_order.'
+    )
 
 
 def _alone(sites: Sequence[str]) -> list[str]:

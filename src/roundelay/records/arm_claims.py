@@ -30,7 +30,7 @@ from roundelay.records.end_checks import (
 from roundelay.records.evidence import ArmEvidence, RunEvidence
 from roundelay.records.threshold_checks import check_thresholds
 from roundelay.records.thresholds import THRESHOLDS
-from roundelay.relay.chain import read_chain
+from roundelay.relay.chain import Chain, read_chain
 from roundelay.study.sections import PARALLEL
 
 
@@ -74,8 +74,16 @@ def _plan(arm: ArmEvidence) -> None:
         )
 
 
-def _visits(arm: ArmEvidence) -> None:
+def _visited_chain(arm: ArmEvidence) -> Chain:
+    """The ledger. Raises CantBeChecked where no visit stands in it: of none all would be true."""
     chain = arm.known_chain
+    if not chain.legs and not arm.done:
+        raise CantBeChecked("no visit is finished yet")
+    return chain
+
+
+def _visits(arm: ArmEvidence) -> None:
+    chain = _visited_chain(arm)
     check_visits(_ledger(arm), chain, arm.known_legs)
     if arm.run.network is None:
         check_nobody_was_away(_ledger(arm), chain)
@@ -87,7 +95,7 @@ def _visits(arm: ArmEvidence) -> None:
 
 
 def _handovers(arm: ArmEvidence) -> None:
-    check_handovers(_ledger(arm), arm.known_chain, arm.known_legs)
+    check_handovers(_ledger(arm), _visited_chain(arm), arm.known_legs)
 
 
 def _batons(arm: ArmEvidence) -> None:
@@ -111,8 +119,9 @@ def _from_images(_: ArmEvidence) -> None:
 
 def _one_rows(arm: ArmEvidence) -> None:
     whole = sorted({s.site for s in arm.known_scores if s.patients != 1})
-    if whole:
-        raise CantBeChecked(f"{', '.join(whole)} gave one row for all, its patients' stay there")
+    if not whole:
+        raise CantBeChecked("no hospital gave one row: each patient's scores are here")
+    raise CantBeChecked(f"{', '.join(whole)} gave one row for all, its patients' stay there")
 
 
 def claims_on_end(arm: ArmEvidence) -> list[Claim]:
@@ -120,6 +129,7 @@ def claims_on_end(arm: ArmEvidence) -> list[Claim]:
     thresholds = [
         ("the thresholds are those that the validation patients choose", check_thresholds)
     ]
+    one_rows = [("each Dice of a hospital that gave one row is that of its patients", _one_rows)]
     several = [("what several sites returned was merged as the study says", _merged)]
     return [
         tried(arm.label, text, partial(check, arm))
@@ -135,7 +145,7 @@ def claims_on_end(arm: ArmEvidence) -> list[Claim]:
             ("every patient is scored, and each patient's Dice is that of counted pixels",
              check_scores),
             ("curve.csv holds what the receipts state", check_curve),
-            ("each Dice of a hospital that gave one row is that of its patients", _one_rows),
+            *one_rows * (arm.run.network is not None),
             ("the counted pixels are those of model and images", _from_images),
         )
     ]  # fmt: skip

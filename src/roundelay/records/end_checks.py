@@ -1,6 +1,7 @@
 """What stands at the end of an arm, model, choice, scores, held against its ledger and plan."""
 
 import hashlib
+from collections.abc import Sequence
 from math import isclose
 
 import numpy as np
@@ -133,6 +134,9 @@ def check_validations(arm: ArmEvidence) -> None:
                               " patients are not those of the sites.")  # fmt: skip
         if not all(0 <= dice <= 1 for dice in row.dice.values()):
             raise LedgerError(f"{arm.place / 'validation.json'} holds a Dice that is none.")
+    if not rows:
+        why = "no row is due yet" if wanted else "the study follows no validation patients"
+        raise CantBeChecked(f"{why}: there is no such file")
 
 
 def check_chosen_row(arm: ArmEvidence) -> None:
@@ -172,11 +176,17 @@ def check_scores(arm: ArmEvidence) -> None:
                 )
     if any(s.site not in surveys or s.split not in (VALIDATION, TEST) for s in scores):
         raise LedgerError(f"{arm.place / SCORES} scores a patient of no site or split.")
+    _say_what_is_missing(scores, missing)
+
+
+def _say_what_is_missing(scores: Sequence[PatientScore], missing: Sequence[str]) -> None:
     if missing:
         raise CantBeChecked(
             f"{'; '.join(missing)}: whether it gave none, or they were taken out, shows in no"
             " signature"
         )
+    if not scores:
+        raise CantBeChecked("no patient is scored: none was kept for it")
 
 
 def _check_score(arm: ArmEvidence, score: PatientScore) -> None:

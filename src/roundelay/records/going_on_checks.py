@@ -32,17 +32,17 @@ def check_run_before(run: RunEvidence, folder: Path | None, faults: list[str]) -
         raise CantBeChecked(
             f"that needs the run itself: roundelay ledger verify {run.out} --from THAT_RUN"
         )
+    if (before := run_before(run.record)) is None:
+        raise LedgerError(f"{run.out} goes on from no run: it began anew.")
     if faults:
         raise LedgerError(f"{folder} doesn't verify: {faults[0]}")
     going_on = finished_run(folder)
-    before, found = run_before(run.record), going_on.before
-    if before is None:
-        raise LedgerError(f"{run.out} goes on from no run.")
+    found = going_on.before
     stated = before.model_copy(update={"folder": found.folder})  # it may be called otherwise by now
     if stated != found:
         raise LedgerError(
-            f"{folder} is not the run that {run.out} goes on from, or was changed: its head is"
-            f" {found.head[:12]}, {before.head[:12]} was noted."
+            f"{run.out} doesn't go on from {folder}, or that was changed: its head is"
+            f" {found.head[:12]}; noted was {before.head[:12]}, of a folder called {before.folder}."
         )
     study = run.known_study
     if study_of_more(going_on, study.recipe.rounds).digest != study.digest:

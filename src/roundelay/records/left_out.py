@@ -2,9 +2,32 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
-from roundelay.records.contents import ArmRun, Run
+from roundelay.records.contents import ArmRun, Run, read_run
+from roundelay.records.layout import RECORD, study_of
+
+
+def read_left_out(out: Path) -> dict[str, Run]:
+    """The runs of a folder in which every hospital was left out in turn, as far as they have begun,
+    by that hospital, in the order of the sites; empty where it is no such folder.
+
+    Raises RunFolderError where one of them can't be read.
+    """
+    if not out.is_dir() or (out / RECORD).exists():
+        return {}
+    places = [place for place in sorted(out.iterdir()) if (place / RECORD).exists()]
+    by_site = {study_of(place).evaluation.leave_out: place for place in places}
+    if None in by_site or len(by_site) < len(places):
+        return {}
+    runs = {str(site): read_run(place) for site, place in by_site.items()}
+    return {site: runs[site] for site in left_out_sites(runs) if site in runs}
+
+
+def left_out_sites(runs: Mapping[str, Run]) -> list[str]:
+    """All sites that are to be left out in turn, in the order in which they are given."""
+    return [site["site"] for run in list(runs.values())[:1] for site in run.record["sites"]]
 
 
 def combine_left_out(runs: Mapping[str, Run]) -> Run:

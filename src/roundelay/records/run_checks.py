@@ -71,12 +71,22 @@ def check_plan(run: RunEvidence) -> None:
             if run.older:
                 raise CantBeChecked("an older version laid itineraries otherwise")
             raise LedgerError(f"{own.place / 'itinerary.json'} is not the plan of the study.")
+    _all_begun(run)
+
+
+def _all_begun(run: RunEvidence) -> None:
+    """Raise CantBeChecked where arms are still to come: of them nothing was looked at."""
+    labels = run.record["arms"]
+    begun = sum(run.arm(label).there for label in labels)
+    if begun < len(labels):
+        raise CantBeChecked(f"{begun} of {len(labels)} arms have begun, of which it holds")
 
 
 def check_starts(run: RunEvidence) -> None:
     """All arms of a seed begin with the same weights; each with its own where a run goes on."""
     check_first_weights(run)
     if run.known_study.model.goes_on_from:
+        _all_begun(run)
         return
     starts: dict[int, str] = {}
     for own in (run.arm(label) for label in run.record["arms"]):
@@ -86,6 +96,9 @@ def check_starts(run: RunEvidence) -> None:
         start = own.known_chain.lines[0]["start"]
         if starts.setdefault(seed, start) != start:
             raise LedgerError(f"{own.label} began with other weights than others of its seed.")
+    _all_begun(run)
+    if len(starts) == len(run.record["arms"]):
+        raise CantBeChecked("each seed has one arm, and so none to compare it with")
 
 
 def check_same_patients(run: RunEvidence) -> None:
@@ -98,6 +111,10 @@ def check_same_patients(run: RunEvidence) -> None:
     for label in others:
         if found[label] != found[first]:
             raise LedgerError(f"{label} scored other patients than {first}.")
+    if not others:
+        raise CantBeChecked("there is one arm, and so none to compare it with")
+    if not any(found.values()):
+        raise CantBeChecked("no patient is scored here")
 
 
 def _reference(score: PatientScore) -> tuple[object, ...]:
@@ -153,6 +170,8 @@ def check_software(run: RunEvidence) -> None:
         for receipt in line["receipts"]:
             site = receipt["site"] if run.network is not None else "this machine"
             machines.setdefault(site, set()).update(filter(None, [receipt["machine"]]))
+    if not machines:
+        raise CantBeChecked("nothing is computed yet")
     for site, found in machines.items():
         if len(found) > 1:
             raise CantBeChecked(f"{site} states {' and '.join(sorted(found))}")

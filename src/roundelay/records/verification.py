@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from roundelay.errors import LedgerError
+from roundelay.errors import LedgerError, RunFolderError
 from roundelay.records.arm_claims import claims_on_end, claims_on_ledger
 from roundelay.records.claims import CantBeChecked, Claim, tried
 from roundelay.records.closing import head_of_run
@@ -38,6 +38,8 @@ from roundelay.records.run_checks import (
     check_study,
 )
 from roundelay.records.signatures import check_signatures, check_survey_signatures
+
+BEFORE = "its first weights are the models of the run that it goes on from"
 
 DRAWN = (
     "the first weights are those that the study's seed gives",
@@ -79,6 +81,12 @@ class Verification:
     def failed(self) -> tuple[Claim, ...]:
         """The claims that do not hold."""
         return tuple(claim for claim in self.claims if claim.outcome == "failed")
+
+    @property
+    def fails_by_predecessor(self) -> bool:
+        """Whether all holds but that the run goes on from the one that was named as its
+        predecessor: then that may be the wrong one."""
+        return {claim.text for claim in self.failed} == {BEFORE}
 
 
 def verify_run(out: Path | str, *, before: Path | str | None = None) -> Verification:
@@ -172,10 +180,13 @@ def _claim_on_before(run: RunEvidence, folder: Path | None) -> Claim:
     another look."""
 
     def check() -> None:
-        failed = check_run(folder).failed if folder is not None else ()
-        check_run_before(run, folder, [str(claim) for claim in failed])
+        try:
+            failed = check_run(folder).failed if folder is not None else ()
+            check_run_before(run, folder, [str(claim) for claim in failed])
+        except RunFolderError as error:
+            raise LedgerError(f"{run.out} can't go on from {folder}: {error}") from error
 
-    return tried("", "its first weights are the models of the run that it goes on from", check)
+    return tried("", BEFORE, check)
 
 
 def _claims_on_run(run: RunEvidence) -> list[Claim]:

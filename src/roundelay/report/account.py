@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from roundelay.data.survey import TRAIN
+from roundelay.evaluation.comparison import signed
 from roundelay.learning.weights_source import WeightsSource
 from roundelay.plan.exposure import THE_COORDINATOR, subtractors
 from roundelay.records.closing import head_of_run
@@ -49,7 +50,7 @@ def bytes_section(run: Run) -> Section:
                 Cell(f"{visits:,}"),
                 Cell(_megabytes(planned)),
                 Cell(_megabytes(passed)),
-                Cell(f"{passed / planned - 1:+.2%}" if passed and planned else "–"),
+                Cell(f"{signed(100 * (passed / planned - 1), 2)}%" if passed and planned else "–"),
                 Cell(f"{passed / least:.1f}×" if passed and least else "–"),
                 Cell(f"{arm.seconds:,.0f} s"),
             ]

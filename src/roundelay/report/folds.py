@@ -8,13 +8,14 @@ from roundelay.report.account import other_scores_section
 from roundelay.report.blocks import Block, Cell, Figure, Page, Section, Table, Text
 from roundelay.report.comparisons import comparison_blocks
 from roundelay.report.fold_account import cost_section, model_section, provenance_section
+from roundelay.report.going_on import resumes_folds
 from roundelay.report.sentences import answer, full_name
 
 
 def lay_folds(found: CrossValidation) -> Page:
     """The page over the folds that are finished."""
     waiting = ", ".join(map(str, found.to_come))
-    running = f"To come: fold {waiting}. Or stopped: roundelay run --resume goes on."
+    running = f"To come: fold {waiting}. {resumes_folds(found)}"
     title = f"{found.study.name}: cross-validation, {found.count} folds"
     if not found.methods:
         said = ["No fold is finished yet."] if found.to_come else ["No patient was scored."]

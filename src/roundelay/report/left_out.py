@@ -1,9 +1,10 @@
 """Every hospital left out of training in turn: how the model does where it has never been."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from pathlib import Path
 
 from roundelay.records.contents import Run
-from roundelay.records.left_out import mean_at
+from roundelay.records.left_out import left_out_sites, mean_at
 from roundelay.report import figures
 from roundelay.report.blocks import (
     Block,
@@ -15,11 +16,12 @@ from roundelay.report.blocks import (
     Text,
 )  # fmt: skip
 from roundelay.report.comparisons import comparison_blocks, seeds_awaited
+from roundelay.report.going_on import resumes_left_out
 from roundelay.report.sentences import answer
 
 
-def lay_left_out(combined: Run, runs: Mapping[str, Run], sites: Sequence[str]) -> Page:
-    """The page: the answer over all hospitals, then each of them."""
+def lay_left_out(combined: Run, runs: Mapping[str, Run], out: Path) -> Page:
+    """The page: the answer over all hospitals, then each of them; `out` holds their runs."""
     rows = combined.judgement.methods
     done = [site for site, run in runs.items() if run.finished]
     blocks: list[Block] = [_by_site(combined, runs)] if rows else []
@@ -43,14 +45,15 @@ def lay_left_out(combined: Run, runs: Mapping[str, Run], sites: Sequence[str]) -
             Figure("left-out", strips, "Dice of every patient by the hospital that was left out"
                    " and by method, the mean over seeds; a bar at each hospital's mean.")
         )  # fmt: skip
-    left = [site for site in sites if site not in done]
+    left = [site for site in left_out_sites(runs) if site not in done]
+    resumed = resumes_left_out(combined.study, out)
     return Page(
         title=f"{combined.study.name}: at hospitals the model never visited",
         answer=answer(combined),
         sections=[Section("scores", "Each hospital left out in turn", blocks)] if blocks else [],
         problems=combined.problems,
         synthetic=combined.synthetic,
-        running=f"Still to come: {', '.join(left)}." if left else "",
+        running=f"Still to come: {', '.join(left)}. {resumed}" if left else "",
     )
 
 

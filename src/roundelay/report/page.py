@@ -11,10 +11,13 @@ from roundelay.files.writing import write_text
 from roundelay.records.contents import Run, read_run
 from roundelay.records.folds import read_folds, study_of_folds
 from roundelay.records.layout import FIGURES, REPORT
+from roundelay.records.left_out import combine_left_out, read_left_out
 from roundelay.report import account, by_region, people, rounds, sections, thresholds
 from roundelay.report.blocks import Figure, Page
 from roundelay.report.drawing import on_page
 from roundelay.report.folds import lay_folds
+from roundelay.report.going_on import resumes_run
+from roundelay.report.left_out import lay_left_out
 from roundelay.report.sentences import answer, told_of_run_before
 from roundelay.report.several import lay_side_by_side
 
@@ -26,8 +29,8 @@ def nobody_listens(_: str) -> None:
 
 
 def write_report(place: Path, out: Path | None = None, *, say: OnNotice = nobody_listens) -> Path:
-    """Write ``report.html`` and ``figures/`` of a run, or of all folds of a study, finished or not;
-    into its folder, or `out`.
+    """Write ``report.html`` and ``figures/`` of a run, of all folds of a study, or of all hospitals
+    left out in turn, finished or not; into its folder, or `out`.
 
     What of the run can't be read stands on the page, and is said. Raises RunFolderError where
     `place` holds no run.
@@ -37,6 +40,11 @@ def write_report(place: Path, out: Path | None = None, *, say: OnNotice = nobody
         for problem in found.combined.problems if found.runs else ():
             say(problem)
         return write_page(lay_folds(found), out or place)
+    if runs := read_left_out(place):
+        combined = combine_left_out(runs)
+        for problem in combined.problems:
+            say(problem)
+        return write_page(lay_left_out(combined, runs, place), out or place)
     run = read_run(place)
     for problem in run.problems:
         say(problem)
@@ -107,7 +115,7 @@ def _how_far(run: Run) -> str:
     parts = [f"Done: {', '.join(done)}." if done else "No arm is done yet."]
     parts += [f"{'; '.join(under_way)}."] if under_way else []
     parts += [f"{left} more to begin."] if left else []
-    return " ".join(parts) + " Or stopped: roundelay run --resume goes on."
+    return f"{' '.join(parts)} {resumes_run(run)}"
 
 
 def render(page: Page) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from statistics import fmean
 
+from roundelay.evaluation.comparison import signed
 from roundelay.evaluation.rounds import Progress, by_rule, changes, progress, worst_site
 from roundelay.records.contents import ArmRun, Run
 from roundelay.report.blocks import Block, Cell, Items, Section, Table, Text, cells
@@ -29,7 +30,7 @@ def progress_blocks(run: Run) -> list[Block]:
             f"{one.best:.3f}",
             str(one.best_round),
             f"{one.last:.3f}",
-            f"{one.gain:+.3f}",
+            signed(one.gain),
         )
         for label, one in found.items()
     ]
@@ -104,7 +105,7 @@ def _cost(arm: ArmRun) -> str:
     return (
         f"{arm.label}: choosing round {taken.round} by the worst hospital, and not round"
         f" {other.round} by the mean, changed each hospital's validation Dice by {each}"
-        f" (mean {mean:+.3f})."
+        f" (mean {signed(mean)})."
     )
 
 
@@ -113,7 +114,7 @@ def _each(found: Mapping[str, float]) -> str:
     rows = (
         sorted(found.items(), key=lambda item: item[1]) if is_crowd(len(found)) else found.items()
     )
-    named = [f"{site} {value:+.3f}" for site, value in rows]
+    named = [f"{site} {signed(value)}" for site, value in rows]
     if not is_crowd(len(named)):
         return ", ".join(named)
     lost = sum(value < 0 for value in found.values())

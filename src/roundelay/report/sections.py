@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from roundelay.evaluation.comparison import signed
 from roundelay.evaluation.fairness import gap_between
 from roundelay.evaluation.forgetting import Validation, measure_forgetting
 from roundelay.evaluation.judgement import MethodResult
@@ -185,7 +186,7 @@ def _forgetting_row(label: str, validations: Sequence[Validation]) -> list[Cell]
     return cells(
         label,
         _signed(found.mean),
-        f"{most[0]} {most[1]:+.3f}" if most else "–",
+        f"{most[0]} {signed(most[1])}" if most else "–",
         _signed(found.backward_transfer),
         _signed(found.last_site_bias),
     )
@@ -243,4 +244,4 @@ def _said_of_intervals(run: Run) -> str:
 
 
 def _signed(value: float | None) -> str:
-    return "–" if value is None else f"{value:+.3f}"
+    return "–" if value is None else signed(value)

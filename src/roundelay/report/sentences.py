@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from roundelay.evaluation.comparison import Comparison
+from roundelay.evaluation.comparison import Comparison, signed
 from roundelay.evaluation.fairness import Gap
 from roundelay.evaluation.judgement import MethodResult
 from roundelay.records.contents import FULL_NAMES, Run
@@ -48,8 +48,7 @@ def answer(run: Run) -> list[str]:
     if clear:
         sentences.append(f"That is {_list([_apart(c) for c in clear])}, more than chance explains.")
     if open_:
-        # + 0.0 turns -0.0 into 0.0
-        parts = [f"{c.second} ({round(c.difference, 2) + 0.0:+.2f})" for c in open_]
+        parts = [f"{c.second} ({signed(c.difference, 2)})" for c in open_]
         sentences.append(f"Its distance from {_list(parts)} may be chance.")
     if bare:
         sentences.append(f"On these patients that is {_list([_apart(c) for c in bare])}.")
@@ -70,8 +69,11 @@ def _around(result: MethodResult) -> str:
 
 
 def _apart(comparison: Comparison) -> str:
+    if not comparison.difference:
+        return f"as much as {comparison.second}"
     side = "above" if comparison.difference > 0 else "below"
-    return f"{abs(comparison.difference):.2f} {side} {comparison.second}"
+    size = f"{abs(comparison.difference):.2f}"
+    return f"{size if float(size) else 'less than 0.01'} {side} {comparison.second}"
 
 
 def _patients(run: Run, row: MethodResult) -> str:

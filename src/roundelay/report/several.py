@@ -19,7 +19,10 @@ def lay_side_by_side(runs: Sequence[Run]) -> Page:
     Raises RunFolderError where the runs are of different cohorts or splits, or a name comes twice.
     """
     refuse_other_cohorts(list(runs))
-    names = [run.folder.resolve().name for run in runs]
+    places = [run.folder.resolve() for run in runs]
+    if again := next((p for i, p in enumerate(places) if p in places[:i]), None):
+        raise RunFolderError(f"{again} is given twice. Give each run folder once.")
+    names = [place.name for place in places]
     if len(set(names)) < len(names):
         raise RunFolderError("Two of these run folders have the same name. Rename one of them.")
     named = list(zip(names, runs, strict=True))

@@ -32,8 +32,9 @@ def run_arm(
     """
     place = begin_arm(out, plan.arm)
     ledger = Ledger(place, plan.header, keep=plan.keep)
-    on_event(ArmBegun(plan.arm, _steps_done(plan, ledger)))
-    if not _is_done(plan, place, ledger):
+    finished = _is_done(plan, place, ledger)
+    on_event(ArmBegun(plan.arm, _steps_done(plan, ledger), finished))
+    if not finished:
         chosen, baton = _train(plan, place, courier, ledger, refresh, on_event)
         thresholds = _thresholds(plan, place, courier, baton)
         _write_model(plan, place, courier.opened(baton), thresholds)

@@ -21,10 +21,11 @@ class Planned:
 
 @dataclass(frozen=True, slots=True)
 class ArmBegun:
-    """An arm begins, or goes on after `steps_done` steps."""
+    """An arm begins, or goes on after `steps_done` steps; a `finished` one has none to do."""
 
     arm: Arm
     steps_done: int
+    finished: bool = False
 
 
 @dataclass(frozen=True, slots=True)

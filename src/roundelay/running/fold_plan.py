@@ -56,7 +56,9 @@ class FoldsPlan:
     def notices(self) -> tuple[str, ...]:
         """What the user should know before training begins, each said once."""
         weak = (
-            text for one in self.folds for text in weak_places(one.arms, one.surveys, folds=True)
+            text
+            for one in self.folds
+            for text in weak_places(one.arms, one.surveys, order=one.study.recipe.order, folds=True)
         )
         return tuple(dict.fromkeys([*map(str, self.left_out), *self.small_sites, *weak]))
 

@@ -102,7 +102,7 @@ def _take_together(out: Path, sites: Sequence[str], on_event: OnEvent) -> dict[s
     runs = {s: read_run(place) for s, place in places.items() if (place / RECORD).exists()}
     combined = combine_left_out(runs)
     try:
-        write_page(lay_left_out(combined, runs, sites), out)
+        write_page(lay_left_out(combined, runs, out), out)
     except Exception as error:
         why = f"{type(error).__name__}: {error}"
         on_event(Noticed(f"The page over all hospitals could not be drawn ({why})."))

@@ -60,7 +60,7 @@ def _sentences(event: Event) -> list[str]:
     match event:
         case Planned():
             return _planned(event)
-        case ArmBegun(arm, steps_done):
+        case ArmBegun(arm, steps_done, finished=False):
             begins = f"goes on after {steps_done} steps" if steps_done else "begins"
             return [f"{arm.label}: {begins}."]
         case Visited(earlier=False):

@@ -217,7 +217,12 @@ def _notices(plan: RunPlan) -> Iterator[str]:
             " optimiser's memory, average or importance comes with it."
         )
     yield from map(str, plan.left_out)
-    yield from weak_places(plan.arms, plan.surveys, folds=plan.study.data.folds is not None)
+    yield from weak_places(
+        plan.arms,
+        plan.surveys,
+        order=plan.study.recipe.order,
+        folds=plan.study.data.folds is not None,
+    )
     if plan.study.evaluation.chooses_threshold:
         validate = sum(survey.patients[VALIDATION] for survey in plan.surveys.values())
         yield (

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roundelay.evaluation.comparison import compare, holm, why_no_verdict
+from roundelay.evaluation.comparison import compare, holm, signed, why_no_verdict
 
 
 def seeds_of(values, *, count=3, apart=0.01):
@@ -54,6 +54,17 @@ def test_below_three_seeds_or_ten_patients_there_are_figures_and_no_verdict(
     for word in ("chance", "p =", "ahead", "better", "worse"):
         assert word not in str(found)
     assert "No verdict from" in found.no_verdict and missing in found.no_verdict
+
+
+def test_a_sign_does_not_contradict_who_is_ahead():
+    """Of 0.0004 on average nothing is left in three digits, nor a sign that could be the wrong
+    one."""
+    (found,) = compare({"cwt": [{"A": 0.5, "B": 0.4992}], "swt": [{"A": 0.5, "B": 0.5}]})
+    assert str(found).startswith("cwt less swt: 0.000 Dice") and found.worse == 1
+
+    shown = [signed(value) for value in (-0.0351, 0.0351, -0.0004, 0.0004, 0.0, -0.0)]
+    assert shown == ["−0.035", "+0.035", "0.000", "0.000", "0.000", "0.000"]
+    assert [signed(value, 2) for value in (-0.0351, -0.004)] == ["−0.04", "0.00"]
 
 
 def test_the_method_with_fewer_seeds_decides():

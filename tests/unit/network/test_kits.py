@@ -11,7 +11,8 @@ from roundelay.errors import NetworkError
 
 pytest.importorskip("nvflare")
 
-from roundelay.network.flare import starting, whole_kit
+from roundelay.cli.app import run_app
+from roundelay.network.flare import extra, starting, whole_kit
 from roundelay.network.flare.kits import create_kits
 from roundelay.network.flare.session import Session
 from roundelay.network.flare.starting import prepare_site, start_kit
@@ -197,3 +198,22 @@ def test_an_error_of_flares_own_is_a_sentence(copy, monkeypatch):
     ) as caught:
         Session(copy("coordinator"), patience=0).ask("look", {"keys": []})
     assert "\x1b" not in str(caught.value)
+
+
+@pytest.mark.parametrize("installed", [True, False])
+def test_nothing_is_said_to_run_before_it_can(copy, tmp_path, monkeypatch, capsys, installed):
+    """Neither of a folder that is no kit, nor where the part that runs it isn't installed."""
+    if not installed:
+        monkeypatch.setattr(extra, "find_spec", lambda _: None)
+    (tmp_path / "empty").mkdir()
+
+    for party, options in (("server", []), ("site", ["--data", str(tmp_path)])):
+        assert run_app([party, "start", str(tmp_path / "empty"), *options]) == 2
+        told = capsys.readouterr().err
+        assert "is no kit of a network" in told and "Ctrl-C" not in told
+    if not installed:
+        for name, options in (("server", []), ("EAST", ["--data", str(tmp_path)])):
+            party = "server" if name == "server" else "site"
+            assert run_app([party, "start", str(copy(name)), *options]) == 2
+            told = capsys.readouterr().err
+            assert "network" in told and "Ctrl-C" not in told

@@ -50,6 +50,41 @@ def test_a_site_with_one_patient_is_named_where_it_stands_weakly():
     assert told.startswith("2 sites have one patient each") and "(LAKE, HILL)" in told
 
 
+@pytest.mark.parametrize(
+    ("order", "sites", "single", "said"),
+    [
+        ("given", 3, 1, "Move it inwards with site_order."),
+        ("there-and-back", 3, 1, "Move it inwards with site_order."),
+        ("shuffled", 3, 1, 'With order = "shuffled" places are drawn: take order = "given"'),
+        ("size", 3, 1, 'With order = "size" places go by size: take order = "given"'),
+        ("shuffled", 2, 1, "None of 2 sites can stand inside"),
+        ("given", 2, 1, "None of 2 sites can stand inside"),
+        ("given", 4, 3, "2 of 4 sites can stand inside"),
+    ],
+)
+def test_what_would_hide_a_patient_is_true_of_order_and_sites(order, sites, single, said):
+    found = {
+        name: survey(name, 9, patients=1 if number >= sites - single else 3)
+        for number, name in enumerate(["A", "B", "C", "D"][:sites])
+    }
+    notices = weak_places(
+        lay(study(recipe={"order": order, "rounds": 6}), found), found, order=order
+    )
+    assert notices and all(said in text for text in notices)
+
+
+def test_an_order_that_is_compared_has_advice_of_its_own():
+    found = {"LAKE": survey("LAKE", 9, patients=1)} | surveys()
+    plan = study(recipe={"rounds": 6, "compare_orders": ("shuffled",)})
+
+    notices = weak_places(lay(plan, found), found, order="given")
+
+    given = [text for text in notices if "cwt-0-given" in text]
+    shuffled = [text for text in notices if "cwt-0-shuffled" in text]
+    assert given and all(text.endswith("Move it inwards with site_order.") for text in given)
+    assert shuffled and all("places are drawn" in text for text in shuffled)
+
+
 MODEL_BYTES = 1000
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from fakes import write_run
 from roundelay.errors import LedgerError, RunFolderError
+from roundelay.records.result_checks import differences
 from roundelay.records.verification import check_run, verify_run
 from roundelay.relay.chain import read_chain
 from surveys import study
@@ -173,6 +174,56 @@ def test_a_run_that_goes_on_has_claims_that_come_later(run):
         "all arms scored the same patients": "the arm isn't finished",
         "it has begun": "not yet: its ledger isn't there",
     }
+
+
+def test_signs_as_an_earlier_build_spelled_them_are_no_fault():
+    def differ(before, now):
+        return [*differences([{"sentence": before}], [{"sentence": now}])]
+
+    assert not differ("a less b: +0.000 Dice", "a less b: 0.000 Dice")
+    assert differ("a less b: +0.035 Dice", "a less b: -0.035 Dice")
+    assert differ("a less b: 0.035 Dice", "a less b: +0.035 Dice")
+
+
+def test_of_nothing_nothing_is_said_to_be_checked(run):
+    """No row of a hospital on one machine, no validation.json, no arm to compare with, no visit."""
+    before = {claim.text: claim for claim in verify_run(run).claims}
+    for path in (run / "summary.json", run / "closing.json"):
+        path.unlink()
+    shutil.rmtree(run / "arms" / "fedavg-0")
+    after = {claim.text: claim for claim in verify_run(run).claims}
+
+    assert not any("gave one row" in text for text in before)
+    assert not (run / "arms" / "cwt-0" / "validation.json").exists()
+    rows = "validation.json has the patients and hand-overs that it must have"
+    assert "there is no such file" in before[rows].why
+    for text in (
+        "all arms of a seed began with the same weights",
+        "every itinerary is the one that study and sites give",
+    ):
+        assert before[text].outcome == "checked"
+        assert after[text].outcome == "unchecked" and "1 of 2 arms" in after[text].why
+
+
+def test_of_visits_that_are_still_to_come_nothing_is_said_to_be_checked(run):
+    for name in ("summary.json", "closing.json", "arms/cwt-0/scores.json"):
+        (run / name).unlink()
+    shutil.rmtree(run / "arms" / "fedavg-0")
+    ledger = run / "arms" / "cwt-0" / "ledger.jsonl"
+    ledger.write_bytes(ledger.read_bytes().splitlines(keepends=True)[0])
+
+    found = check_run(run).claims
+
+    why = [claim.text for claim in found if claim.why == "no visit is finished yet"]
+    assert len(why) == 2
+    assert "nothing is computed yet" in [claim.why for claim in found]
+
+
+def test_one_arm_a_seed_has_none_to_be_compared_with(tmp_path):
+    write_run(tmp_path, study(recipe={"rounds": 2, "epochs": 1}), {})
+
+    alone = [claim for claim in verify_run(tmp_path).claims if "none to compare" in claim.why]
+    assert len(alone) == 2
 
 
 def test_a_run_of_an_older_version_says_what_it_never_noted(run):

@@ -45,7 +45,7 @@ def test_a_last_round_that_is_the_best_says_that_more_may_help(run):
 def test_a_best_round_before_the_last_says_that_more_hardly_would(run):
     table, text = progress_blocks(changed(run, FALLING))
 
-    assert [cell.text for cell in table.rows[0]] == ["cwt-0", "2", "0.600", "1", "0.533", "-0.067"]
+    assert [cell.text for cell in table.rows[0]] == ["cwt-0", "2", "0.600", "1", "0.533", "−0.067"]
     assert "more rounds of the same would hardly help" in text.text
 
 
@@ -54,7 +54,7 @@ def test_a_choice_by_the_worst_hospital_says_what_it_cost_the_others(run):
 
     assert items.rows == [
         "cwt-0: choosing round 2 by the worst hospital, and not round 1 by the mean, changed each"
-        " hospital's validation Dice by NORTH -0.300, EAST +0.100, SOUTH +0.000 (mean -0.067)."
+        " hospital's validation Dice by NORTH −0.300, EAST +0.100, SOUTH 0.000 (mean −0.067)."
     ]
     assert [[cell.text for cell in cells][1:] for cells in table.rows] == [
         ["last", "2", "0.533", "EAST 0.500"],
@@ -83,7 +83,7 @@ def test_of_very_many_hospitals_the_largest_changes_are_named(run):
 
     (said,) = choice_section(changed(run, rows, choose="worst-site")).blocks[0].rows
 
-    assert "by S01 -0.100 to S00 +0.300, less at 39 of 40 hospitals (mean -0.090)" in said
+    assert "by S01 −0.100 to S00 +0.300, less at 39 of 40 hospitals (mean −0.090)" in said
 
 
 def test_a_page_is_drawn_where_hospitals_keep_all_scores_of_their_validation(run):

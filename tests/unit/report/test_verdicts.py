@@ -45,7 +45,7 @@ def pages(place, tmp_path):
     shutil.copytree(place, tmp_path / "OTHER")
     runs = {site: read_run(p) for site, p in (("NORTH", place), ("EAST", tmp_path / "OTHER"))}
     both = write_reports([place, tmp_path / "OTHER"], tmp_path / "BOTH").read_text()
-    left_out = render(lay_left_out(combine_left_out(runs), runs, list(runs)))
+    left_out = render(lay_left_out(combine_left_out(runs), runs, tmp_path))
     return {"run": write_report(place).read_text(), "both": both, "left out": left_out}
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from roundelay.cli.progress import Watch
 from roundelay.errors import CourierError
 from roundelay.plan.progress import Waiting
 from roundelay.running.events import Noticed, Planned
@@ -84,3 +85,17 @@ def test_nothing_is_written_before_a_run_is_planned_and_waiting_is_told_once(
     texts = [line.partition("  ")[2] for line in (tmp_path / "log.txt").read_text().splitlines()]
     assert texts[1:] == ["EAST: away", "EAST: is there again."]
     assert len(heard) == 6
+
+
+def test_an_arm_that_was_finished_does_not_go_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "RUN"
+    with pytest.raises(CourierError):
+        run_toy(out, courier=lambda: Stops(9))  # the first arm's six, and a round of the second
+    for _ in range(2):
+        with Watch(quiet=False) as watch:
+            run_toy(out, resume=True, on_event=watch.event)
+
+    for told in (capsys.readouterr().err, (out / "log.txt").read_text()):
+        assert "cwt-0: goes on" not in told and told.count("fedavg-0: goes on after") == 1

@@ -218,3 +218,22 @@ def test_from_the_command_line_a_run_that_doesn_t_verify_is_refused(runs, tmp_pa
 def test_verify_takes_the_run_before_on_the_command_line(both, capsys):
     assert run_app(["ledger", "verify", str(both[1]), "--from", str(both[0]), "--json"]) == 0
     assert parse_json(capsys.readouterr().out.encode())["verified"] is True
+
+
+def test_a_wrong_run_before_says_nothing_against_the_run(both, tmp_path, capsys):
+    """Another run, one that can't be gone on from, and a predecessor for a run that has none."""
+    run_toy(tmp_path / "OTHER", PLAN.model_copy(update={"name": "other"}))
+    (unfinished := copied(both[0], tmp_path / "UNFINISHED")).joinpath("closing.json").unlink()
+    (unfinished / "summary.json").unlink()
+
+    for run, other in (
+        (both[1], tmp_path / "OTHER"),
+        (both[1], unfinished),
+        (both[0], tmp_path / "OTHER"),
+    ):
+        assert run_app(["ledger", "verify", str(run), "--from", str(other)]) == 2
+        said = capsys.readouterr().err
+        assert f"{run} doesn't go on from {other}" in said
+        assert "is not what it was" not in said and "Error" not in said
+    assert run_app(["ledger", "verify", str(both[1]), "--from", str(tmp_path)]) == 2
+    assert f"{tmp_path} is not a run" in capsys.readouterr().err

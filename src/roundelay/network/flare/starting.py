@@ -59,9 +59,7 @@ def prepare_site(
     Raises NetworkError, DataError or UserError before anything is written.
     """
     checked_device(device)
-    if (found := kit_role(kit)) != "site":
-        raise NetworkError(f"{kit} is the kit of a {found}, not of a site.")
-    refuse_damaged(kit, "site")
+    refuse_unready(kit, "site")
     own = SiteImages()
     if images is not None:
         own = read_toml_file(SiteImages, images, NetworkError)
@@ -80,15 +78,21 @@ def prepare_site(
     return name, found_there.left_out
 
 
+def refuse_unready(kit: Path, role: str) -> None:
+    """Raise NetworkError where the kit is none, or another one, or damaged; MissingExtraError where
+    nothing here can run it."""
+    if (found := kit_role(kit)) != role:
+        raise NetworkError(f"{kit} is the kit of a {found}, not of a {role}.")
+    need_flare()
+    refuse_damaged(kit, role)
+
+
 def start_kit(kit: Path, role: str, *, threads: int | None = None) -> int:
     """Run a kit in the foreground until it is stopped by a signal; 0 then.
 
-    Raises NetworkError where the kit is another one, or the process ended by itself.
+    Raises as `refuse_unready`, and NetworkError where the process ended by itself.
     """
-    need_flare()
-    if (found := kit_role(kit)) != role:
-        raise NetworkError(f"{kit} is the kit of a {found}, not of a {role}.")
-    refuse_damaged(kit, role)
+    refuse_unready(kit, role)
     kit = kit.resolve()
     module, config = MAINS[role]
     settings = ["secure_train=true", "config_folder=config", "org=relay"]
