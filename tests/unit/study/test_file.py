@@ -314,7 +314,7 @@ def test_a_folder_named_like_a_preset_is_none_of_its_business_and_a_file_is_aske
 
 
 def test_a_folder_is_no_study(tmp_path):
-    with pytest.raises(StudyError, match="is a folder, and no study.*roundelay init"):
+    with pytest.raises(StudyError, match=r"is a folder, and no study.*roundelay init"):
         read_study(tmp_path)
 
 
