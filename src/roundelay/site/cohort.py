@@ -48,9 +48,9 @@ def open_cohort(study: Study) -> Cohort:
 def _are_made(patients: Sequence[Patient]) -> bool:
     """Whether all are of cohorts that were made here: by their names, and by the sign beside them.
     Volumes alone are asked: runs on such slices keep the bytes that they always had."""
-    places = {patient.images[0].parents[1] for patient in patients}
-    named = all(patient.id.startswith(PREFIX) for patient in patients)
-    return named and all(map(is_synthetic, places))
+    if not all(patient.id.startswith(PREFIX) for patient in patients):
+        return False
+    return all(map(is_synthetic, {patient.images[0].parent.parent for patient in patients}))
 
 
 def open_sites(study: Study) -> Sites:
