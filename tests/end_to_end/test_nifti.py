@@ -237,7 +237,8 @@ def test_what_predict_marks_is_what_the_network_says_of_the_slices(place, tmp_pa
     volume = read_volume(patient)
     assert volume.grid is not None
 
-    marked = predict(network, volume, settings, find_machine("auto"))
+    machine = find_machine("auto")
+    marked = predict(machine.place_to_infer(network), volume, settings, machine)
     roundelay.predict(place / "RUN", place / "data", tmp_path / "OUT")
 
     written = np.asanyarray(nib.load(tmp_path / "OUT" / f"{patient.folder}.nii.gz").dataobj)

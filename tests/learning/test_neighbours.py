@@ -73,7 +73,9 @@ def test_a_study_trains_predicts_and_is_scored_with_them(data, tmp_path):
     again = roundelay.evaluate(tmp_path / "RUN", data)
 
     ours = {score.patient: score.dice for score in result.scores["cwt-0"]}
-    assert ours and ours.items() <= {s.patient: s.dice for s in again.scores}.items()
+    dice = {score.patient: score.dice for score in again.scores}
+    # Prediction sums in another order than a run: a voxel at the threshold may change sides.
+    assert ours and {name: dice[name] for name in ours} == pytest.approx(ours, abs=0.01)
     network, _, header = read_model(tmp_path / "RUN")
     assert header["neighbours"] == 1
     assert network.get_parameter("encoder.conv1.weight").shape[1] == 9
