@@ -112,9 +112,10 @@ def _write(
 ) -> None:
     """The sheet and what stands `beside` the masks, then these: where they stand, the patient is
     finished."""
-    grey = grey_of(volume, shown_channel(patient.settings.channels))
+    channel = shown_channel(patient.settings.channels)
+    title = shown(f"{patient.folder}, {patient.settings.channels[channel]}")
     names = patient.settings.region_names
-    sheet = draw_sheet(shown(patient.folder), grey, marked, volume.regions, names=names)
+    sheet = draw_sheet(title, grey_of(volume, channel), marked, volume.regions, names=names)
     layout = FORMATS[patient.format]
     files = layout.mask_files(patient, volume, marked)
     try:

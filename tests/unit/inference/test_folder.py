@@ -258,6 +258,22 @@ def test_the_last_patients_files_are_looked_at_before_the_first_mask_is_written(
     assert not (tmp_path / "OUT").exists()
 
 
+def test_a_sheet_names_the_patient_and_the_sequence_that_it_shows(
+    model, cohort, tmp_path, monkeypatch
+):
+    titles, real = [], prediction.draw_sheet
+
+    def draw(title, *arguments, **named):
+        titles.append(title)
+        return real(title, *arguments, **named)
+
+    monkeypatch.setattr(prediction, "draw_sheet", draw)
+    predict_folder(model, cohort, tmp_path / "OUT")
+
+    folders = sorted(path.name for path in cohort.iterdir() if path.is_dir())
+    assert titles == [f"{name}, flair" for name in folders]
+
+
 @pytest.mark.parametrize("breaks", ["at a sheet", "at a mask", "before any"])
 def test_what_breaks_later_leaves_no_half_patient_and_a_second_try_goes_on(
     breaks, model, cohort, predicted, tmp_path, monkeypatch
