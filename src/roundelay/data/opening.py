@@ -32,6 +32,9 @@ filters of warnings that all threads would share."""
 MOST, NEARLY_ALL = 0.5, 0.75
 """The part of the head, and of one slice, that a tumour can't be: its masks are inverted."""
 
+SHOWN_VALUES = 8
+"""Values of a region that a sentence lists."""
+
 
 def open_patients(patients: Sequence[Patient], data: Data) -> tuple[Patient, ...]:
     """Read, check and split the patients of one site. Raises DataError naming every faulty file."""
@@ -45,9 +48,6 @@ def read_for_study(patients: Sequence[Patient], data: Data) -> tuple[Patient, ..
     """Open the files of one site for a study. Raises DataError naming every faulty file."""
     opened = read_patients(patients, preprocessing_of(data))
     return as_one_person(opened) if data.duplicates == "one-split" else opened
-
-
-SHOWN_VALUES = 8
 
 
 def read_patients(

@@ -54,15 +54,19 @@ def _refuse_placed(patients: Iterable[Patient], data: Data) -> None:
 
 
 def unplaced(patients: Sequence[Patient], data: Data) -> Iterator[tuple[str, str]]:
-    """The patients whom the study's table leaves out, each with why."""
+    """The patients whom the study's table leaves out, and its sites of which none can be used; each
+    with why."""
     if is_table(data.sites):
         path = Path(data.sites.removeprefix(TABLE))
         known = _by_name(patients)
-        rows = _rows(path)
+        rows = [*_rows(path)]
         placed = {exam.id for _, name, _, _ in rows for exam in known.get(name, ())}
         for patient in patients:
             if patient.id not in placed:
                 yield f"Patients who are not in the table {path.name}, left out", patient.id
+        used = {site for _, name, site, _ in rows if name in known}
+        for site in dict.fromkeys(site for _, _, site, _ in rows if site not in used):
+            yield f"Sites of the table {path.name} none of whose exams can be used, left out", site
 
 
 def settings_at_sites(study: Study) -> ImageSettings:

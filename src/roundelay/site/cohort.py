@@ -12,6 +12,7 @@ from roundelay.data.sites import Sites, assign_sites, refuse_strangers, settings
 from roundelay.data.tables import read_attributes, unlike
 from roundelay.phantom.cohort import PREFIX, is_synthetic, make_phantom, phantom_root
 from roundelay.study.data_section import Data
+from roundelay.study.sections import is_table
 from roundelay.study.study import Study
 
 
@@ -40,7 +41,8 @@ def open_cohort(study: Study) -> Cohort:
         named = {p.person if p.person in rows else p.id for p in found.patients}
         met += unlike(rows - (found.unused - named), named, table.name)
     sites = assign_sites(found.patients, data, found.unused)
-    refuse_strangers(study, sites)
+    if not is_table(data.sites):  # that of a table was looked at whole, with sites left out
+        refuse_strangers(study, sites)
     synthetic = data.format == "phantom" or (not data.is_lgg and _are_made(found.patients))
     return Cohort(sites, (*found.left_out, *counted(met)), synthetic)
 

@@ -51,14 +51,14 @@ def list_label(root):
     in_place(root / "list.json", lambda found: found["training"][1].pop("label"))
 
 
-def study_of(root, format_, rows):
+def study_of(root, format_, rows, **sections):
     table = root / "sites.csv"
     table.write_text("patient,site\n" + "".join(f"{name},{site}\n" for name, site in rows))
     data = {"root": str(root), "format": format_, "sites": f"table:{table}"}
     data |= {"on_bad_exam": "leave-out"}
     if format_ in CHANNELS:
         data |= {"channels": CHANNELS[format_], "labels": {"tumour": [1, 2, 3]}}
-    return Study.model_validate({"name": "x", "data": data})
+    return Study.model_validate({"name": "x", "data": data, **sections})
 
 
 @pytest.mark.parametrize(
@@ -98,6 +98,22 @@ def test_slices_without_a_mask_are_left_out_of_a_table_too(tmp_path):
     found = open_cohort(study_of(root, "lgg", rows))
 
     assert [p.id for p in found.sites["X"]] == ["PHANTOM_A_0002"]
+
+
+def test_a_site_of_which_no_exam_can_be_used_is_told_and_may_stand_in_the_study(tmp_path):
+    files.brats(tmp_path, CASES)
+    nifti_mask(tmp_path)
+    rows = [("case_1", "NORTH"), ("case_2", "LAKE"), ("case_3", "NORTH")]
+    own = {"LAKE": {"channels": {files.CHANNELS[0]: "t9"}}}
+
+    found = open_cohort(study_of(tmp_path, "nifti", rows))
+    too = open_cohort(study_of(tmp_path, "nifti", rows, sites=own))
+
+    assert list(found.sites) == list(too.sites) == ["NORTH"]
+    said = "Sites of the table sites.csv none of whose exams can be used, left out: 1 (LAKE)."
+    assert said in files.said(Found((), found.left_out))
+    with pytest.raises(DataError, match=r"\[sites.POND\] stands in the study"):
+        open_cohort(study_of(tmp_path, "nifti", rows, sites={"POND": own["LAKE"]}))
 
 
 def test_init_leaves_out_what_its_table_names(tmp_path, capsys):
