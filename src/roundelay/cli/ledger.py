@@ -1,11 +1,13 @@
 """``roundelay ledger``: who trained when on what, and what is proven. Needs no torch."""
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.cells import cell_len
 
 from roundelay.cli import show
 from roundelay.cli.options import JsonOption
@@ -113,13 +115,17 @@ def _say(found: "Verification", network: Any) -> None:
         from roundelay.network.wire.keys import fingerprint
 
         show.line(f"{found.signed_receipts} receipts are signed by hospitals, with these keys:")
-        for name, public in network["roster"].items():
-            show.line(f"  {name:<16}{fingerprint(public)}")
+        _pairs({name: fingerprint(public) for name, public in network["roster"].items()})
     show.line("Compare these heads with those that somebody else noted down:")
-    for label, head in found.heads.items():
-        show.line(plain(f"  {label:<16}{head}"))
-    if found.head:
-        show.line(f"  {'the whole run':<16}{found.head}")
+    whole = {"the whole run": found.head} if found.head else {}
+    _pairs({plain(label): plain(head) for label, head in found.heads.items()} | whole)
+
+
+def _pairs(rows: Mapping[str, str]) -> None:
+    """Names and what belongs to them, in two columns."""
+    width = max((cell_len(name) for name in rows), default=0) + 2
+    for name, value in rows.items():
+        show.line(f"  {name}{' ' * (width - cell_len(name))}{value}")
 
 
 def _row(receipt: dict[str, Any]) -> list[str]:

@@ -2,6 +2,9 @@
 
 A difference that another seed or other patients would turn round is no finding, so a verdict takes
 several of both. Below that the figures stand alone, and it is said what is missing.
+
+Models of one seed start from the same weights, whichever method trains them, and do well or badly
+together: where both methods have the same seeds, these are pairs as patients are.
 """
 
 from collections.abc import Mapping, Sequence
@@ -108,26 +111,32 @@ def shown_p(p: float) -> str:
     return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
 
 
-def compare(methods: Mapping[str, Sequence[Dice]], *, seed: int = 0) -> list[Comparison]:
+def compare(
+    methods: Mapping[str, Mapping[int, Dice]], *, paired: bool = True, seed: int = 0
+) -> list[Comparison]:
     """The first method against each of the others, from the Dices of each of their seeds.
 
-    `seed` draws the resamples. Raises ValueError for methods without a patient in common.
+    Equal seeds are drawn as pairs, unless `paired` is False, as earlier versions judged. `seed`
+    draws the resamples. Raises ValueError for methods without a patient in common.
     """
     first, *others = methods
-    found = [_compare(first, methods[first], name, methods[name], seed) for name in others]
+    found = [_compare(first, name, methods, paired, seed) for name in others]
     corrected = iter(holm([c.p for c in found if c.p is not None]))
     return [c if c.p is None else replace(c, p_holm=next(corrected)) for c in found]
 
 
 def _compare(
-    first: str, ours: Sequence[Dice], second: str, theirs: Sequence[Dice], seed: int
+    first: str, second: str, methods: Mapping[str, Mapping[int, Dice]], paired: bool, seed: int
 ) -> Comparison:
+    paired = paired and methods[first].keys() == methods[second].keys()
+    ours, theirs = ([own for _, own in sorted(methods[name].items())] for name in (first, second))
     common = sorted(reduce(and_, (set(dice) for dice in (*ours, *theirs))))
     if not common:
         raise ValueError(f"{first} and {second} have no patient in common")
     differences = [fmean(d[p] for d in ours) - fmean(d[p] for d in theirs) for p in common]
     seeds, patients = min(len(ours), len(theirs)), len(common)
     tables = [np.array([[d[p] for p in common] for d in dices]) for dices in (ours, theirs)]
+    tables = [tables[0] - tables[1]] if paired else tables
     found = estimate(*tables, seed=seed) if seeds >= SEEDS and patients >= FEWEST else None
     return Comparison(
         first=first,

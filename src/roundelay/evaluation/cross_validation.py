@@ -70,7 +70,7 @@ def across_folds(
     by_fold: dict[int, list[float]] = {}
     for patient, dice in dices.items():
         by_fold.setdefault(fold_of[patient], []).append(dice)
-    seeds = scores_by_seed(arms, method.method)
+    seeds = scores_by_seed(arms, method.method).values()
     return AcrossFolds(
         method=method.method,
         patients=len(dices),

@@ -100,7 +100,9 @@ def median_interval(seeds: Sequence[Sequence[float]], seed: int) -> Interval | N
 
 
 def estimate(table: Table, less: Table | None = None, *, seed: int) -> Estimate:
-    """The mean of a table, less that of another one over the same patients and seeds of its own."""
+    """The mean of a table, less that of another one over the same patients and seeds of its own.
+
+    Of methods with the same seeds, give the table of their differences."""
     tables = [table] if less is None else [table, -less]
     by_patient = np.sum([one.mean(axis=0) for one in tables], axis=0)
     shares = [by_patient.var(ddof=1) / len(by_patient)]

@@ -36,8 +36,8 @@ class MethodResult:
     """One method over all its seeds.
 
     `scores` has a score a patient, whose Dice is the mean over seeds (all else is the first
-    seed's); `dices` are those of each seed by patient, `single_seeds` their means. `interval` is
-    of the mean Dice, over seeds and patients together, over patients where there is one seed.
+    seed's); `dices` are those by patient of each of `seeds`, `single_seeds` their means. `interval`
+    is of the mean Dice, over seeds and patients together, over patients where there is one seed.
     `worst` is the site with the lowest mean.
     """
 
@@ -45,10 +45,15 @@ class MethodResult:
     scores: tuple[PatientScore, ...]
     summary: Summary
     interval: Interval | None
+    seeds: tuple[int, ...]
     dices: tuple[Dice, ...]
     single_seeds: tuple[float, ...]
     worst: tuple[str, float]
     gap: float
+
+    @property
+    def by_seed(self) -> dict[int, Dice]:
+        return dict(zip(self.seeds, self.dices, strict=True))
 
     def dice_at(self, site: str) -> list[float]:
         """The Dices of one site's patients."""
@@ -63,6 +68,12 @@ class Judgement:
     comparisons: tuple[Comparison, ...]
     groups: tuple[Group, ...]
     forgetting: Mapping[str, Forgetting]
+
+    def before_pairs(self) -> "Judgement":
+        """As earlier versions judged, which drew each method's seeds on their own."""
+        methods = {one.method: one.by_seed for one in self.methods}
+        found = compare(methods, paired=False) if self.comparisons else []
+        return replace(self, comparisons=tuple(found))
 
     def as_json(self) -> dict[str, Any]:
         """The values of summary.json."""
@@ -108,7 +119,7 @@ def judge(arms: Sequence[ArmScores]) -> Judgement:
     )
     singly = all(by_patient(arm.scores) for arm in arms)
     compared = len(methods) > 1 and singly and _have_patients_in_common(methods)
-    found = compare({one.method: one.dices for one in methods}) if compared else []
+    found = compare({one.method: one.by_seed for one in methods}) if compared else []
     return Judgement(
         methods,
         tuple(found),
@@ -117,7 +128,7 @@ def judge(arms: Sequence[ArmScores]) -> Judgement:
     )
 
 
-def scores_by_seed(arms: Sequence[ArmScores], method: str) -> list[dict[str, PatientScore]]:
+def scores_by_seed(arms: Sequence[ArmScores], method: str) -> dict[int, dict[str, PatientScore]]:
     """For each seed, the scores by patient; for ``local`` each patient's own hospital's model.
 
     A patient of a hospital without a model of its own has no score there. While a run goes, a
@@ -129,10 +140,12 @@ def scores_by_seed(arms: Sequence[ArmScores], method: str) -> list[dict[str, Pat
             own = [score for score in arm.scores if arm.home in (None, score.site)]
             found.setdefault(arm.seed, {}).update({score.patient: score for score in own})
     whole = max((len(scores) for scores in found.values()), default=0)
-    seeds = [scores for scores in found.values() if scores and len(scores) == whole]
+    seeds = {n: scores for n, scores in found.items() if scores and len(scores) == whole}
     # A hospital may change how it names its rows, or keep some, between one seed and the next.
-    common = set.intersection(*map(set, seeds)) if seeds else set()
-    return [{p: s for p, s in scores.items() if p in common} for scores in seeds] if common else []
+    common = set.intersection(*map(set, seeds.values())) if seeds else set()
+    if not common:
+        return {}
+    return {n: {p: s for p, s in own.items() if p in common} for n, own in seeds.items()}
 
 
 def _have_patients_in_common(methods: Sequence[MethodResult]) -> bool:
@@ -142,7 +155,8 @@ def _have_patients_in_common(methods: Sequence[MethodResult]) -> bool:
     return all(first & other for other in others)
 
 
-def _result(method: str, seeds: Sequence[Mapping[str, PatientScore]]) -> MethodResult:
+def _result(method: str, by_seed: Mapping[int, Mapping[str, PatientScore]]) -> MethodResult:
+    seeds = [*by_seed.values()]
     dices = tuple({patient: s.dice for patient, s in scores.items()} for scores in seeds)
     scores = tuple(
         replace(
@@ -163,6 +177,7 @@ def _result(method: str, seeds: Sequence[Mapping[str, PatientScore]]) -> MethodR
         scores=scores,
         summary=summary,
         interval=mean_interval([[d[p] for p in dices[0]] for d in dices], 0) if singly else None,
+        seeds=tuple(by_seed),
         dices=dices,
         single_seeds=tuple(mean_dice(list(seed.values())) for seed in seeds),
         worst=(sites[0][1], sites[0][0]),

@@ -93,8 +93,9 @@ class Machine:
         return self.place_to_predict(model)
 
     def __str__(self) -> str:
+        threads = torch.get_num_threads()
         return (
-            f"torch {torch.__version__}, {self.device}, {torch.get_num_threads()} threads,"
+            f"torch {torch.__version__}, {self.device}, {threads} thread{'s' * (threads != 1)},"
             f" {'bfloat16' if self.bfloat16 else 'float32'}"
             f"{', channels_last' if self.channels_last else ''}"
             f"{', fast convolutions' if self.cpu_kernels else ''}"

@@ -1,19 +1,17 @@
 """What `verify` says of a cross-validation: its folds together, and the files over them."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from roundelay.data.survey import TEST
 from roundelay.data.tables import write_table
 from roundelay.errors import LedgerError
-from roundelay.files.reading import parse_json
 from roundelay.records.claims import CantBeChecked
 from roundelay.records.closing import refuse_strangers
 from roundelay.records.evidence import RunEvidence
 from roundelay.records.folds import fold_folder, read_folds
 from roundelay.records.layout import FIGURES, PATIENTS, REPORT, SUMMARY
-from roundelay.records.result_checks import differences
+from roundelay.records.result_checks import differences_in_summary
 from roundelay.records.resuming import RESUMED, SOFTWARE
 
 
@@ -83,8 +81,8 @@ def check_folds_end(out: Path, runs: Sequence[RunEvidence]) -> None:
             )
         raise CantBeChecked("not all folds are finished")
     refuse_strangers(out, {SUMMARY, PATIENTS, REPORT, FIGURES, *(run.out.name for run in runs)})
-    wanted = json.loads(json.dumps(found.as_json()))
-    for where in differences(parse_json((out / SUMMARY).read_bytes()), wanted):
+    judgement = found.combined.judgement
+    for where in differences_in_summary(out / SUMMARY, found.as_json(), judgement):
         raise LedgerError(f"{out / SUMMARY} says otherwise at {'.'.join(where)} than its folds.")
     with (out / PATIENTS).open(encoding="utf-8", newline="") as file:
         if file.read() != write_table(*found.rows()):

@@ -1,19 +1,17 @@
 """What `verify` says of a folder in which every hospital was left out in turn: all of its runs, and
 the summary over them."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from roundelay.errors import LedgerError
-from roundelay.files.reading import parse_json
 from roundelay.records.claims import CantBeChecked
 from roundelay.records.closing import refuse_strangers
 from roundelay.records.contents import read_run
 from roundelay.records.evidence import RunEvidence
 from roundelay.records.layout import FIGURES, RECORD, REPORT, SUMMARY
 from roundelay.records.left_out import combine_left_out, summarize_left_out
-from roundelay.records.result_checks import differences
+from roundelay.records.result_checks import differences_in_summary
 from roundelay.study.study import Study
 
 
@@ -63,7 +61,7 @@ def check_left_out_summary(out: Path, runs: Sequence[RunEvidence]) -> None:
     by_site = {str(run.known_study.evaluation.leave_out): run.out for run in runs}
     order = [site for site in runs[0].known_surveys if site in by_site]
     in_order = {site: read_run(by_site[site], verified=False) for site in order}
-    wanted = json.loads(json.dumps(summarize_left_out(combine_left_out(in_order), in_order)))
-    found = parse_json((out / SUMMARY).read_bytes())
-    for where in differences(found, wanted):
+    combined = combine_left_out(in_order)
+    wanted = summarize_left_out(combined, in_order)
+    for where in differences_in_summary(out / SUMMARY, wanted, combined.judgement):
         raise LedgerError(f"{out / SUMMARY} says otherwise at {'.'.join(where)} than its runs.")

@@ -4,15 +4,17 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
 from math import isclose
+from pathlib import Path
 from typing import Any
 
 from roundelay.data.tables import write_table
 from roundelay.errors import LedgerError
+from roundelay.evaluation.judgement import Judgement
 from roundelay.files.installed import installed_version
 from roundelay.files.reading import parse_json
 from roundelay.records.claims import CantBeChecked
@@ -48,10 +50,9 @@ class ComputedAgain:
 
 def check_summary(again: ComputedAgain) -> None:
     """summary.json is what scores, ledgers and models come to, computed again."""
-    run, wanted = again.run, json.loads(json.dumps(again.result.as_json()))
+    run, result = again.run, again.result
     path = run.out / SUMMARY
-    found = parse_json(path.read_bytes())
-    differ = list(differences(found, wanted))
+    differ = differences_in_summary(path, result.as_json(), result.judgement)
     if not differ:
         return
     if run.older and not any(where[:1] == ("arms",) for where in differ):
@@ -61,6 +62,19 @@ def check_summary(again: ComputedAgain) -> None:
         raise CantBeChecked(f"intervals come out otherwise under {other}")
     raise LedgerError(f"{path} says otherwise at {'.'.join(differ[0])} than what the scores and"
                       " ledgers come to.")  # fmt: skip
+
+
+def differences_in_summary(
+    path: Path, wanted: Mapping[str, Any], judgement: Judgement
+) -> list[tuple[str, ...]]:
+    """Where a summary.json differs from what is `wanted` of it, `judgement` in it; nowhere where it
+    says what earlier versions judged of the same scores."""
+    found = parse_json(path.read_bytes())
+    earlier = {**wanted, "comparisons": judgement.before_pairs().as_json()["comparisons"]}
+    differ = list(differences(found, json.loads(json.dumps(wanted))))
+    if differ and not any(differences(found, json.loads(json.dumps(earlier)))):
+        return []
+    return differ
 
 
 def _other_software(run: RunEvidence) -> str:

@@ -12,7 +12,7 @@ from roundelay.records.going_on import RunBefore, run_before
 from roundelay.records.resuming import RESUMED, told_of
 from roundelay.report.blocks import Block, Cell, Items, Section, Table, Text, cells
 from roundelay.report.figures import colour_of
-from roundelay.report.sentences import told_by_importance, told_by_sums
+from roundelay.report.sentences import computed_on, told_by_importance, told_by_sums
 from roundelay.study.names import few_names
 from roundelay.study.sections import PARALLEL, RELAYS
 
@@ -191,15 +191,13 @@ def _distance(value: float | None, unit: str) -> str:
 
 def provenance_section(run: Run) -> Section:
     """What ran, on what, and the heads of the ledgers."""
-    record, machine = run.record, run.record.get("machine", {})
+    record = run.record
     software, python = record.get("roundelay", "?"), record.get("python", "?")
-    device, threads = machine.get("device", "?"), record.get("threads", "?")
-    numbers = "bfloat16" if machine.get("bfloat16") else "float32"
     facts = [
         ("study", f"{run.study.name}, digest {record['study']}"),
         ("cohort", f"digest {record.get('cohort', '?')}"),
         ("software", f"Roundelay {software}, PyTorch {record.get('torch', '?')}, Python {python}"),
-        ("machine", f"{device}, {numbers}, {threads} threads"),
+        ("machine", computed_on(record)),
         ("seeds", ", ".join(str(seed) for seed in run.study.seeds)),
         ("encoder", f"{run.study.model.encoder}, weights {run.study.model.weights}"),
     ]  # fmt: skip

@@ -21,8 +21,9 @@ def comparison_blocks(
     if judged:
         blocks.append(
             Text(
-                "Interval and p are over seeds and patients together, both resampled, patients in"
-                " pairs (pigeonhole bootstrap, Student's t for few seeds), with Holm's correction"
+                "Interval and p are over seeds and patients together, both resampled, as pairs"
+                " where both methods have the same (pigeonhole bootstrap, Student's t for few"
+                " seeds), with Holm's correction"
                 f" over {'these' if judged > 1 else 'the'} {judged}"
                 f" comparison{'s' * (judged > 1)}.",
                 soft=True,

@@ -8,6 +8,7 @@ from roundelay.records.contents import ArmRun
 from roundelay.records.folds import CrossValidation
 from roundelay.report.blocks import Cell, Section, Table, Text, cells
 from roundelay.report.figures import colour_of
+from roundelay.report.sentences import computed_on
 
 
 def cost_section(found: CrossValidation) -> Section:
@@ -51,15 +52,12 @@ def model_section(found: CrossValidation) -> Section:
 def provenance_section(found: CrossValidation) -> Section:
     """What ran, who tested where, and the heads of the folds' runs."""
     record, study = found.combined.record, found.study
-    machine = record.get("machine", {})
     facts = [
         ("study", f"{study.name}, digest {study.digest}"),
         ("folds", f"{found.count}, drawn at each hospital by split_seed {study.data.split_seed}"),
         ("software", f"Roundelay {record.get('roundelay', '?')}, PyTorch"
          f" {record.get('torch', '?')}, Python {record.get('python', '?')}"),
-        ("machine", f"{machine.get('device', '?')},"
-         f" {'bfloat16' if machine.get('bfloat16') else 'float32'},"
-         f" {record.get('threads', '?')} threads"),
+        ("machine", computed_on(record)),
         ("seeds", ", ".join(str(seed) for seed in study.seeds)),
         ("encoder", f"{study.model.encoder}, weights {study.model.weights}"),
     ]  # fmt: skip

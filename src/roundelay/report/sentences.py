@@ -1,6 +1,7 @@
 """What a run says, in sentences: the answer first, never a claim without its size."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from roundelay.evaluation.comparison import Comparison, signed
 from roundelay.evaluation.fairness import Gap
@@ -9,6 +10,13 @@ from roundelay.records.contents import FULL_NAMES, Run
 from roundelay.records.going_on import counted_rounds, run_before
 from roundelay.report.comparisons import reasons, seeds_awaited
 from roundelay.study.sections import Recipe
+
+
+def computed_on(record: Mapping[str, Any]) -> str:
+    """The machine that run.json names, as far as it does."""
+    machine, threads = record.get("machine", {}), record.get("threads", "?")
+    numbers = "bfloat16" if machine.get("bfloat16") else "float32"
+    return f"{machine.get('device', '?')}, {numbers}, {threads} thread{'s' * (threads != 1)}"
 
 
 def median_of(result: MethodResult) -> str:

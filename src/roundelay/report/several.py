@@ -70,7 +70,9 @@ def _compared(named: Sequence[tuple[str, Run]]) -> list[Comparison]:
     if not all(run.by_patient for _, run in named):
         return []
     dices = {
-        f"{one.method} of {name}": one.dices for name, run in named for one in run.judgement.methods
+        f"{one.method} of {name}": one.by_seed
+        for name, run in named
+        for one in run.judgement.methods
     }
     return compare(dices) if len(dices) > 1 else []
 

@@ -8,10 +8,13 @@ from hypothesis import strategies as st
 from roundelay.evaluation.comparison import compare, holm, signed, why_no_verdict
 
 
-def seeds_of(values, *, count=3, apart=0.01):
+def seeds_of(values, *, count=3, apart=0.01, first=0):
     """Dices by patient of some seeds, each seed `apart` from the next, with these means."""
     moves = (np.arange(count) - (count - 1) / 2) * apart
-    return [{f"p{i}": value + move for i, value in enumerate(values)} for move in moves]
+    return {
+        seed: {f"p{i}": value + move for i, value in enumerate(values)}
+        for seed, move in enumerate(moves, start=first)
+    }
 
 
 BASE = [0.50, 0.62, 0.71, 0.33, 0.84, 0.47, 0.69, 0.58, 0.41, 0.66]
@@ -30,11 +33,38 @@ def test_a_steady_gain_is_told_from_noise_with_its_size_first():
 
 
 def test_a_gain_no_larger_than_the_spread_of_seeds_may_be_chance_whatever_patients_say():
-    (found,) = compare({"cwt": seeds_of(GAIN, apart=0.15), "swt": seeds_of(BASE, apart=0.15)})
+    (found,) = compare({"cwt": seeds_of(GAIN, apart=0.15), "swt": seeds_of(BASE, apart=-0.15)})
 
     assert (found.better, found.worse) == (10, 0)
     assert not found.beyond_noise and "may be chance (p = " in str(found)
     assert found.interval.low < 0 < found.interval.high
+
+
+def test_what_a_seed_does_to_both_methods_alike_cancels_as_patients_do():
+    ours, theirs = (seeds_of(values, apart=0.15) for values in (GAIN, BASE))
+    steady = [{n: seeds_of(v, apart=0.0)[n] for n in range(3)} for v in (GAIN, BASE)]
+
+    (found,) = compare({"cwt": ours, "swt": theirs})
+    (expected,) = compare({"cwt": steady[0], "swt": steady[1]})
+
+    assert found.beyond_noise
+    assert found.interval.low == pytest.approx(expected.interval.low)
+    # Other seeds, or earlier versions' judgement: each method's are drawn on their own.
+    others = seeds_of(BASE, apart=0.15, first=3)
+    for (unpaired,) in (
+        compare({"cwt": ours, "swt": others}),
+        compare({"cwt": ours, "swt": theirs}, paired=False),
+    ):
+        assert not unpaired.beyond_noise and unpaired.difference == found.difference
+        assert unpaired.interval.low < 0 < unpaired.interval.high
+
+
+def test_pairs_are_of_the_same_seed_in_whatever_order_they_come():
+    ours, theirs = (seeds_of(values, apart=0.15) for values in (GAIN, BASE))
+
+    assert compare({"cwt": ours, "swt": dict(reversed(theirs.items()))}) == compare(
+        {"cwt": ours, "swt": theirs}
+    )
 
 
 @pytest.mark.parametrize(
@@ -59,7 +89,7 @@ def test_below_three_seeds_or_ten_patients_there_are_figures_and_no_verdict(
 def test_a_sign_does_not_contradict_who_is_ahead():
     """Of 0.0004 on average nothing is left in three digits, nor a sign that could be the wrong
     one."""
-    (found,) = compare({"cwt": [{"A": 0.5, "B": 0.4992}], "swt": [{"A": 0.5, "B": 0.5}]})
+    (found,) = compare({"cwt": {0: {"A": 0.5, "B": 0.4992}}, "swt": {0: {"A": 0.5, "B": 0.5}}})
     assert str(found).startswith("cwt less swt: 0.000 Dice") and found.worse == 1
 
     shown = [signed(value) for value in (-0.0351, 0.0351, -0.0004, 0.0004, 0.0, -0.0)]
@@ -135,7 +165,7 @@ def test_without_any_spread_a_difference_is_no_noise_and_none_is():
 
 
 def test_only_patients_of_both_count():
-    theirs = [{**dice, "other": 0.1} for dice in seeds_of(BASE)]
+    theirs = {seed: {**dice, "other": 0.1} for seed, dice in seeds_of(BASE).items()}
 
     (found,) = compare({"cwt": seeds_of(GAIN), "swt": theirs})
 
@@ -144,22 +174,24 @@ def test_only_patients_of_both_count():
 
 def test_methods_without_a_common_patient_are_refused():
     with pytest.raises(ValueError, match="no patient in common"):
-        compare({"cwt": [{"a": 0.5}], "swt": [{"b": 0.5}]})
+        compare({"cwt": {0: {"a": 0.5}}, "swt": {0: {"b": 0.5}}})
 
 
+@pytest.mark.parametrize("shared", [0.0, 0.05])
 @pytest.mark.parametrize("by_seed", [0.0, 0.03, 0.1])
-def test_chance_gets_a_verdict_no_more_often_than_1_time_in_20(by_seed):
+def test_chance_gets_a_verdict_no_more_often_than_1_time_in_20(by_seed, shared):
     """Three seeds, twenty patients, two methods that differ in luck alone, seeds' luck included."""
     draw = np.random.default_rng(9)
     verdicts = 0
     for _ in range(100):
         patients = draw.normal(0.6, 0.15, 20)
+        start = draw.normal(0, shared, (3, 1))  # what a seed's first weights do to both
         methods = {}
         for name in ("cwt", "swt"):
             own = patients + draw.normal(0, 0.05, 20)  # a patient may suit one method by chance
             noise = draw.normal(0, by_seed, (3, 1)) + draw.normal(0, 0.03, (3, 20))
-            methods[name] = [dict(zip("abcdefghijklmnopqrst", row, strict=True))
-                             for row in own + noise]  # fmt: skip
+            methods[name] = {seed: dict(zip("abcdefghijklmnopqrst", row, strict=True))
+                             for seed, row in enumerate(own + start + noise)}  # fmt: skip
         verdicts += compare(methods)[0].beyond_noise
 
     assert verdicts <= 5 + 2 * (100 * 0.05 * 0.95) ** 0.5

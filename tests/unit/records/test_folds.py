@@ -1,5 +1,6 @@
 """Folds taken together, by hand: every patient once, seeds as whole cross-validations."""
 
+import json
 from dataclasses import replace
 from html import unescape
 from statistics import fmean, median, stdev
@@ -10,6 +11,7 @@ from fakes import scored, write_run
 from roundelay.cli import results
 from roundelay.evaluation.intervals import mean_interval, median_interval
 from roundelay.records.folds import fold_folder, read_folds, study_of_folds, write_folds
+from roundelay.records.result_checks import differences_in_summary
 from roundelay.report.folds import lay_folds
 from roundelay.report.page import render
 from surveys import study, survey
@@ -98,6 +100,20 @@ def test_arms_are_paired_by_patient_over_all_folds(found):
     assert (comparison.patients, comparison.seeds) == (7, 3)
     assert comparison.difference == pytest.approx(0.1)
     assert (comparison.better, comparison.worse) == (7, 0)
+
+
+def test_a_summary_as_earlier_versions_judged_is_no_fault_and_an_altered_one_is(found, tmp_path):
+    judgement, path = found.combined.judgement, tmp_path / "summary.json"
+    earlier = {**found.as_json(), "comparisons": judgement.before_pairs().as_json()["comparisons"]}
+
+    for written in (found.as_json(), earlier):
+        path.write_text(json.dumps(written))
+        assert not differences_in_summary(path, found.as_json(), judgement)
+
+    assert earlier["comparisons"] != found.as_json()["comparisons"]
+    earlier["comparisons"][0]["interval"]["low"] += 0.01
+    path.write_text(json.dumps(earlier))
+    assert differences_in_summary(path, found.as_json(), judgement)
 
 
 def test_the_page_and_the_terminal_say_who_has_no_score_and_what_is_to_come(out, found, capsys):
