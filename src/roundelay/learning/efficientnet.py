@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0 as an encoder, under timm's names: with our decoder a baton of 21 MB.
+"""EfficientNet-Lite0 as an encoder, under timm's names: with our decoder a model of 21 MB.
 
 Tan and Le 2019 (EfficientNet), without squeeze-and-excitation and with ReLU6 in place of swish.
 BatchNorm's epsilon and the padding are TensorFlow's, since weights from ImageNet were trained so.
