@@ -19,7 +19,7 @@ from roundelay.report.folds import lay_folds
 from roundelay.report.going_on import resumes_run
 from roundelay.report.left_out import lay_left_out
 from roundelay.report.sentences import answer, told_of_run_before
-from roundelay.report.several import lay_side_by_side
+from roundelay.report.several import lay_side_by_side, read_contender
 
 OnNotice = Callable[[str], None]
 
@@ -52,16 +52,17 @@ def write_report(place: Path, out: Path | None = None, *, say: OnNotice = nobody
 
 
 def write_reports(places: Sequence[Path], out: Path, *, say: OnNotice = nobody_listens) -> Path:
-    """Write one page over several runs of the same cohort into `out`.
+    """Write one page over several runs of the same cohort into `out`, each one run, all folds of a
+    study, or all hospitals left out in turn.
 
     What of them can't be read stands on the page, and is said. Raises RunFolderError where one is
     no run, or is of another cohort.
     """
-    runs = [read_run(place) for place in places]
-    for run in runs:
-        for problem in run.problems:
-            say(f"{run.folder}: {problem}")
-    return write_page(lay_side_by_side(runs), out)
+    contenders = [read_contender(place) for place in places]
+    for one in contenders:
+        for problem in one.run.problems:
+            say(f"{one.run.folder}: {problem}")
+    return write_page(lay_side_by_side(contenders), out)
 
 
 def write_page(page: Page, out: Path) -> Path:

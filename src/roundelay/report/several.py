@@ -1,24 +1,57 @@
 """Several runs side by side: the same patients, other studies."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import fmean
 
 from roundelay.errors import RunFolderError
 from roundelay.evaluation.comparison import Comparison, compare
 from roundelay.evaluation.fairness import gap_between
 from roundelay.evaluation.judgement import MethodResult
 from roundelay.evaluation.summary import site_means
-from roundelay.records.contents import ArmRun, Run, refuse_other_cohorts
-from roundelay.report.blocks import Block, Cell, Page, Section, Table
+from roundelay.records.contents import ArmRun, Run, read_run, refuse_other_cohorts
+from roundelay.records.folds import read_folds, study_of_folds
+from roundelay.records.left_out import combine_left_out, read_left_out
+from roundelay.report.blocks import Block, Cell, Page, Section, Table, Text
 from roundelay.report.comparisons import comparison_blocks, reasons, seeds_awaited
 from roundelay.report.sentences import median_of, worst_of
 
 
-def lay_side_by_side(runs: Sequence[Run]) -> Page:
+@dataclass(frozen=True)
+class Contender:
+    """A run, or the folds of a study or its left-out hospitals as one; `parts` are those runs."""
+
+    run: Run
+    parts: tuple[Run, ...]
+
+    def arms_of(self, method: str) -> list[ArmRun]:
+        return [arm for part in self.parts for arm in part.arms_of(method)]
+
+
+def read_contender(place: Path) -> Contender:
+    """What a folder brings to the comparison. Raises RunFolderError where it holds no run, or of
+    its folds none is finished."""
+    if (study := study_of_folds(place)) is not None:
+        found = read_folds(place, study)
+        if not found.runs:
+            raise RunFolderError(f"Of the folds in {place} none is finished yet.")
+        whole = replace(found.combined, folder=place, finished=found.finished)
+        return Contender(whole, tuple(found.runs.values()))
+    if runs := read_left_out(place):
+        return Contender(replace(combine_left_out(runs), folder=place), tuple(runs.values()))
+    run = read_run(place)
+    return Contender(run, (run,))
+
+
+def lay_side_by_side(contenders: Sequence[Contender]) -> Page:
     """A page over several runs; the first method of the first one is compared with all others.
 
     Raises RunFolderError where the runs are of different cohorts or splits, or a name comes twice.
     """
-    refuse_other_cohorts(list(runs))
+    runs = [one.run for one in contenders]
+    refuse_other_cohorts(runs)
+    _refuse_other_parts(contenders)
     places = [run.folder.resolve() for run in runs]
     if again := next((p for i, p in enumerate(places) if p in places[:i]), None):
         raise RunFolderError(f"{again} is given twice. Give each run folder once.")
@@ -27,7 +60,10 @@ def lay_side_by_side(runs: Sequence[Run]) -> Page:
         raise RunFolderError("Two of these run folders have the same name. Rename one of them.")
     named = list(zip(names, runs, strict=True))
     found = _compared(named)
-    blocks: list[Block] = [_table(named)]
+    blocks: list[Block] = [_table(list(zip(names, contenders, strict=True)))]
+    if any(len(one.parts) > 1 for one in contenders):
+        blocks.append(Text("Of several folds, or hospitals left out in turn, bytes and work are"
+                           " those of one model, the mean over them.", soft=True))  # fmt: skip
     awaited = any(seeds_awaited(run) for run in runs)
     blocks += comparison_blocks(found, awaited=awaited)
     unfinished = [name for name, run in named if not run.finished]
@@ -43,7 +79,21 @@ def lay_side_by_side(runs: Sequence[Run]) -> Page:
     )
 
 
-def _table(named: Sequence[tuple[str, Run]]) -> Table:
+def _refuse_other_parts(contenders: Sequence[Contender]) -> None:
+    """Raise RunFolderError where one is a single run and another several, or of other folds."""
+    first, *others = contenders
+    for other in others:
+        ours, theirs = ({part.record["cohort"] for part in one.parts} for one in (first, other))
+        single = [one.run is one.parts[0] for one in (first, other)]
+        if single[0] != single[1] or not (ours <= theirs or theirs <= ours):
+            raise RunFolderError(
+                f"{first.run.folder} and {other.run.folder} don't hold runs of the same splits:"
+                " single runs are set beside single runs, and folds, or hospitals left out in"
+                " turn, beside the same ones. Report each on its own."
+            )
+
+
+def _table(named: Sequence[tuple[str, Contender]]) -> Table:
     columns = [
         "run", "method", "mean Dice", "95 % interval", "median", "worst hospital",
         "MB passed", "work at sites",
@@ -56,13 +106,13 @@ def _table(named: Sequence[tuple[str, Run]]) -> Table:
             Cell(f"{i.low:.3f}–{i.high:.3f}" if (i := row.interval) else "–"),
             Cell(median_of(row)),
             Cell(worst_of(gap_between(site_means(row.scores)))),
-            Cell(_megabytes(run.arms_of(row.method)[0])),
-            Cell(f"{_seconds(run, row):,.0f} s"),
+            Cell(_megabytes([arm for part in one.parts for arm in part.arms_of(row.method)[:1]])),
+            Cell(f"{_seconds(one, row):,.0f} s"),
         ]
-        for name, run in named
-        for row in run.judgement.methods
+        for name, one in named
+        for row in one.run.judgement.methods
     ]
-    return Table(f"Dice of {named[0][1].split} patients", columns, rows)
+    return Table(f"Dice of {named[0][1].run.split} patients", columns, rows)
 
 
 def _compared(named: Sequence[tuple[str, Run]]) -> list[Comparison]:
@@ -77,10 +127,13 @@ def _compared(named: Sequence[tuple[str, Run]]) -> list[Comparison]:
     return compare(dices) if len(dices) > 1 else []
 
 
-def _megabytes(arm: ArmRun) -> str:
-    return "–" if arm.bytes_passed is None else f"{arm.bytes_passed / 1e6:,.1f}"
+def _megabytes(arms: Sequence[ArmRun]) -> str:
+    """What was passed for one model, the mean over folds."""
+    known = [arm.bytes_passed for arm in arms if arm.bytes_passed is not None]
+    return f"{fmean(known) / 1e6:,.1f}" if len(known) == len(arms) else "–"
 
 
-def _seconds(run: Run, row: MethodResult) -> float:
-    """Work at sites, the mean over seeds."""
-    return sum(arm.seconds for arm in run.arms_of(row.method)) / len(row.single_seeds)
+def _seconds(one: Contender, row: MethodResult) -> float:
+    """Work at sites, the mean over seeds and folds."""
+    work = sum(arm.seconds for arm in one.arms_of(row.method))
+    return work / len(row.single_seeds) / len(one.parts)

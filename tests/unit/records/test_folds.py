@@ -1,6 +1,8 @@
 """Folds taken together, by hand: every patient once, seeds as whole cross-validations."""
 
 import json
+import re
+import shutil
 from dataclasses import replace
 from html import unescape
 from statistics import fmean, median, stdev
@@ -9,11 +11,12 @@ import pytest
 
 from fakes import scored, write_run
 from roundelay.cli import results
+from roundelay.errors import RunFolderError
 from roundelay.evaluation.intervals import mean_interval, median_interval
 from roundelay.records.folds import fold_folder, read_folds, study_of_folds, write_folds
 from roundelay.records.result_checks import differences_in_summary
 from roundelay.report.folds import lay_folds
-from roundelay.report.page import render
+from roundelay.report.page import render, write_reports
 from surveys import study, survey
 
 PLAN = study(
@@ -134,6 +137,24 @@ def test_the_page_and_the_terminal_say_who_has_no_score_and_what_is_to_come(out,
     assert "No fold is finished yet." in nothing
     assert study_of_folds(out).digest == PLAN.digest
     assert study_of_folds(fold_folder(out, 1)) is None
+
+
+def test_two_cross_validations_stand_side_by_side_over_all_their_patients(out, tmp_path):
+    for name in ("ONE", "OTHER"):
+        shutil.copytree(out, tmp_path / name)
+
+    both = [tmp_path / "ONE", tmp_path / "OTHER"]
+    page = unescape(write_reports(both, tmp_path / "BOTH").read_text())
+
+    assert "cwt of ONE less cwt of OTHER: 0.000 Dice" in page and "8 patients" in page
+    assert "cwt of ONE less local of OTHER: +0.100 Dice" in page
+    rows = re.findall(r"<tr>.*?</tr>", page, flags=re.DOTALL)
+    assert len([row for row in rows if "OTHER" in row]) == 2
+    shutil.rmtree(tmp_path / "OTHER" / "fold-1")
+    (tmp_path / "OTHER" / "fold-2").rename(tmp_path / "OTHER" / "fold-1")
+    with pytest.raises(RunFolderError, match="different cohorts or splits"):
+        write_reports(both, tmp_path / "NEVER")
+    assert not (tmp_path / "NEVER").exists()
 
 
 def test_a_row_a_patient_arm_and_seed_names_the_fold(out, found):

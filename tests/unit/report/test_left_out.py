@@ -40,6 +40,21 @@ def test_runs_of_something_else_side_by_side_are_no_such_folder(all_out, tmp_pat
     assert f"{tmp_path} is not a run" in capsys.readouterr().err
 
 
+def test_two_such_folders_stand_side_by_side_and_none_beside_one_of_its_runs(
+    all_out, tmp_path, capsys
+):
+    copied(all_out, tmp_path / "OTHER")
+    both = ["--out", str(tmp_path / "BOTH")]
+
+    assert run_app(["report", str(all_out), str(tmp_path / "OTHER"), *both]) == 0
+    page = unescape((tmp_path / "BOTH" / "report.html").read_text())
+    assert "2 runs side by side" in page and "cwt of OUT L" in page and "cwt of OTHER" in page
+    assert "those of one model, the mean over them" in page
+
+    assert run_app(["report", str(all_out), str(all_out / "NORTH"), *both]) == 2
+    assert "don't hold runs of the same splits" in capsys.readouterr().err
+
+
 def test_a_run_names_the_study_in_its_folder(all_out):
     run = read_run(all_out / "NORTH")
     found = resumes_run(run)
