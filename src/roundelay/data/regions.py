@@ -74,16 +74,18 @@ def _meanings(found: NDArray[np.int64], settings: ImageSettings, where: str) -> 
     renumbered = dict(settings.renumbered)
     named = {value for _, own in settings.regions for value in own}
     known = named | {BACKGROUND, *settings.ignored}
-    faults = [
-        f"{value} ({count} voxels)"
-        for value, count in zip(values.tolist(), counts.tolist(), strict=True)
-        if renumbered.get(value, value) not in known or _means_two(value, renumbered)
-    ]
-    if faults:
+    met = dict(zip(values.tolist(), counts.tolist(), strict=True))
+    if strange := [v for v in met if renumbered.get(v, v) not in known]:
         raise DataError(
-            f"The mask {where} holds {_listed(faults)}, which no region of the study names (it"
-            f" names {', '.join(map(str, sorted(named)))}), or which another value was renumbered"
-            f" to. Say what it means: {SAY_LABELS.format(3, 4)}."
+            f"The mask {where} holds {_listed(strange, met)}, which no region of the study names"
+            f" (it names {', '.join(map(str, sorted(named)))}). Say what it means:"
+            f" {SAY_LABELS.format(3, 4)}."
+        )
+    if twice := [v for v in met if _means_two(v, renumbered)]:
+        raise DataError(
+            f"The mask {where} holds {_listed(twice, met)}, to which this site renumbers another of"
+            f" its values. Say in the site's labels what it is there, also where it keeps its"
+            f" number: {{{twice[0]} = {twice[0]}}}."
         )
     return {value: renumbered.get(value, value) for value in values.tolist()}
 
@@ -93,10 +95,10 @@ def _means_two(value: int, renumbered: dict[int, int]) -> bool:
     return value not in renumbered and value in renumbered.values() and value != BACKGROUND
 
 
-def _listed(faults: list[str]) -> str:
-    shown = ", ".join(faults[:5])
-    rest = f" and {len(faults) - 5} more" if len(faults) > 5 else ""
-    return f"the value{'s' * (len(faults) > 1)} {shown}{rest}"
+def _listed(values: list[int], voxels: dict[int, int]) -> str:
+    shown = ", ".join(f"{v} ({voxels[v]} voxel{'s' * (voxels[v] != 1)})" for v in values[:5])
+    rest = f" and {len(values) - 5} more" if len(values) > 5 else ""
+    return f"the value{'s' * (len(values) > 1)} {shown}{rest}"
 
 
 def label_values(regions: NDArray[np.bool_], settings: ImageSettings) -> NDArray[Any]:

@@ -77,7 +77,7 @@ def test_of_regions_that_no_value_has_together_the_smallest_is_written():
 def test_a_value_that_another_was_renumbered_to_is_refused_until_it_has_a_word():
     labels = np.array([0, 1, 3, 4])
 
-    with pytest.raises(DataError, match=r"the value 4 \(1 voxels\)"):
+    with pytest.raises(DataError, match=r"the value 4 \(1 voxel\), to which .*: \{4 = 4\}"):
         regions_and_values(labels, settings(renumbered=((3, 4),)), "a mask")
     said = settings(renumbered=((3, 4), (4, 0)))
     assert regions_and_values(labels, said, "a mask")[0][2].tolist() == [False, False, True, False]
