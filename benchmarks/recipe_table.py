@@ -2,8 +2,9 @@
 
 Each bundle is a study of the program, cross-validated by it: a run folder for each fold below
 --runs, gone on with where it was stopped. A row of the results is a bundle: every patient's Dice by
-seed, from which the table is printed: mean, difference to the first bundle paired by patient with
-its standard error, by fold, by hospital, by missing sequence.
+seed, from which the table is printed: mean, difference to the first bundle as the program judges it
+(patients and seeds in pairs; an interval from three seeds, a standard error over patients below),
+by fold, by hospital, by missing sequence. Several processes may fill one file of results.
 
     python benchmarks/recipe_table.py DATA --runs RUNS [--bundles before inner deep ...]
         [--seeds 0 1] [--slice-visits 6000] [--encoder resnext50_32x4d] [--size 160]
@@ -16,6 +17,7 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
+from roundelay.evaluation.comparison import Comparison, compare, signed
 from roundelay.evaluation.fairness import sequences_of
 from roundelay.learning.cpu.heap import keep_freed_memory
 from roundelay.records.closing import head_of_run
@@ -140,6 +142,29 @@ def means(row: Mapping[str, Any]) -> dict[str, float]:
     return {name: fmean(one["dice"].values()) for name, one in row["patients"].items()}
 
 
+def beside(row: Mapping[str, Any], first: Mapping[str, Any]) -> Comparison:
+    """A row less the first, as the program judges two methods."""
+    dices = {}
+    for one in (row, first):
+        by_seed: dict[int, dict[str, float]] = {seed: {} for seed in one["seeds"]}
+        for name, patient in one["patients"].items():
+            for seed, dice in patient["dice"].items():
+                by_seed[int(seed)][name] = dice
+        dices[one["bundle"]] = by_seed
+    return compare(dices)[0]
+
+
+def gained(row: Mapping[str, Any], first: Mapping[str, Any]) -> str:
+    """The difference with its interval, or with its standard error where seeds are too few."""
+    found = beside(row, first)
+    size = signed(found.difference)
+    if found.interval:
+        return f"{size} ({signed(found.interval.low)} to {signed(found.interval.high)})"
+    own, others = means(row), means(first)
+    apart = [own[name] - others[name] for name in own if name in others]
+    return f"{size}, error {stdev(apart) / len(apart) ** 0.5:.3f}" if len(apart) > 1 else size
+
+
 def grouped(row: Mapping[str, Any], values: Mapping[str, float], by: str) -> dict[str, float]:
     """The mean of values over patients by fold, site or sequences."""
     found: dict[str, list[float]] = {}
@@ -159,13 +184,12 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
         own = means(row)
         shared = [name for name in own if name in first]
         apart = {name: own[name] - first[name] for name in shared}
-        error = stdev(apart.values()) / len(apart) ** 0.5 if len(apart) > 1 else 0.0
         folds = ", ".join(f"{value:+.3f}" for value in grouped(row, apart, "fold").values())
         sites, lacking = (
             ", ".join(f"{name} {value:.3f}" for name, value in grouped(row, own, by).items())
             for by in ("site", "sequences")
         )
-        gain = "" if row is rows[0] else f"{fmean(apart.values()):+.3f} ({error:.3f})"
+        gain = "" if row is rows[0] else gained(row, rows[0])
         lines.append(
             f"| {row['bundle']} | {', '.join(map(str, row['seeds']))} | {fmean(own.values()):.3f}"
             f" | {gain} | {'' if row is rows[0] else folds} | {sites} | {lacking} |"
@@ -197,7 +221,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=RESULTS)
     options = parser.parse_args()
     keep_freed_memory()
-    kept, shown = kept_rows(options.out), []
+    shown = []
     for name in options.bundles:
         study = study_of(name, options)
         folder = options.runs / f"{name}-{study.digest[:12]}"
@@ -206,7 +230,7 @@ def main() -> None:
             on_event=lambda _: None, on_fold=lambda _, __: None,
         )  # fmt: skip
         row = row_of(name, found, options)
-        kept[key_of(row)] = row
+        kept = kept_rows(options.out) | {key_of(row): row}  # another process may have added some
         shown.append(row)
         options.out.write_text(json.dumps(list(kept.values()), indent=1) + "\n")
         print(f"{name}: {fmean(means(row).values()):.3f}, {row['seconds']:,.0f} s", flush=True)
