@@ -155,6 +155,9 @@ def test_what_was_left_out_is_said_by_all_that_open_a_folder(home, tmp_path, mon
         assert "without a slice, left out: 1 (A_WEST_1_20200101)" in text, name
         assert "gap in the numbering" in text and "slice 2)" in text, name
 
+    page = (tmp_path / "RUN" / "report.html").read_text()
+    assert "Left out, and noticed" in page and "left out: 1 (A_WEST_1_20200101)" in page
+
     shutil.rmtree(tmp_path / "MASKS")
     shutil.rmtree(tmp_path / "RUN")
     for name, arguments in commands.items():

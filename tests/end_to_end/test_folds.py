@@ -62,7 +62,10 @@ def _no_pages_of_single_folds():
 @pytest.fixture(scope="module")
 def finished(study, few_resamples) -> Path:
     out = study.parent / "OUT"
-    assert run_app(["run", str(study), "--out", str(out), "--folds", "2", "--json"]) == 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(study.parent)  # --data is relative to where the command is given
+        named = ["run", "study.toml", "--data", "data", "--out", "OUT"]
+        assert run_app([*named, "--folds", "2", "--json"]) == 0
     return out
 
 
@@ -276,3 +279,12 @@ def test_a_study_without_folds_keeps_its_digest():
     assert "folds" not in toy_study().without_places()["data"]
     assert toy_study(data={"folds": 5}).digest != toy_study().digest
     assert toy_study(data={"folds": 5}).of_fold(2).of_fold(None) == toy_study(data={"folds": 5})
+
+
+def test_hospitals_left_out_in_turn_are_not_run_into_a_folder_of_folds(study, finished, capsys):
+    before = {p: p.read_bytes() for p in finished.iterdir() if p.is_file()}
+    arguments = ["run", str(study), "--out", str(finished), "--leave-one-site-out", "--resume"]
+
+    assert run_app(arguments) == 2
+    assert "holds folds (fold-1), and this would be hospitals left" in capsys.readouterr().err
+    assert {p: p.read_bytes() for p in finished.iterdir() if p.is_file()} == before

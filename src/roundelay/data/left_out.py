@@ -1,6 +1,6 @@
 """What was found in a folder of patients, and what was left out or noticed there, and why."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -12,6 +12,7 @@ BAD = "Exams that can't be used, left out"
 PREDICTED = "Folders that hold predictions, skipped"
 HIDDEN = "Hidden files and what systems leave (._*, .DS_Store, __MACOSX), skipped"
 ODD = "Links that lead nowhere or back, pipes and the like, left out"
+UNUSABLE = "Sites none of whose exams can be used, left out"
 """Reasons that every format has: in one wording, so that they are counted together."""
 
 SHOWN = 20
@@ -78,13 +79,34 @@ def shown(name: str) -> str:
     )
 
 
-def refuse(faults: list[str]) -> None:
-    """Raise DataError where there are faults: all of them, each once, up to a screenful."""
+def refuse(faults: list[str], lead: str = "") -> None:
+    """Raise DataError where there are faults: all of them, each once, up to a screenful; `lead` is
+    said first in place of their number."""
     faults = list(dict.fromkeys(faults))
-    if len(faults) == 1:
+    if len(faults) == 1 and not lead:
         raise DataError(faults[0], faults)
     if faults:
         more = [f"and {len(faults) - SHOWN} more."] if len(faults) > SHOWN else []
         listed = "\n".join(f"  {fault}" for fault in [*faults[:SHOWN], *more])
-        text = f"The data have {len(faults)} faults:\n{listed}\nMend them and try again."
-        raise DataError(text, faults)
+        lead = lead or f"The data have {len(faults)} faults:"
+        raise DataError(f"{lead}\n{listed}\nMend them and try again.", faults)
+
+
+def refuse_all_bad(patients: Iterable[Patient]) -> None:
+    """Raise DataError where there are patients, and every one of them is left out for faults."""
+    faults = [patient.fault for patient in patients]
+    if faults and all(faults):
+        lead = "Exams with a fault are left out, and none is without:" if len(faults) > 1 else ""
+        refuse(faults, lead)
+
+
+def refuse_sites_all_bad(opened: Mapping[str, Sequence[Patient]]) -> tuple[LeftOut, ...]:
+    """What is said of sites all of whose exams are left out for faults. Raises DataError where no
+    exam of any site can be used."""
+    refuse_all_bad(patient for own in opened.values() for patient in own)
+    return counted((UNUSABLE, site) for site, own in opened.items() if all_bad(own))
+
+
+def all_bad(patients: Iterable[Patient]) -> bool:
+    """Whether every one of them is left out for faults."""
+    return all(patient.fault for patient in patients)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from roundelay.data.duplicates import as_one_person
 from roundelay.data.folds import place_in_fold
 from roundelay.data.formats.known import read_volume
-from roundelay.data.left_out import refuse
+from roundelay.data.left_out import refuse, refuse_all_bad
 from roundelay.data.looking import look_at
 from roundelay.data.patients import Patient
 from roundelay.data.preprocessing import Preprocessing, preprocessing_of
@@ -36,34 +36,39 @@ SHOWN_VALUES = 8
 """Values of a region that a sentence lists."""
 
 
-def open_patients(patients: Sequence[Patient], data: Data) -> tuple[Patient, ...]:
-    """Read, check and split the patients of one site. Raises DataError naming every faulty file."""
-    opened = read_for_study(patients, data)
+def open_patients(
+    patients: Sequence[Patient], data: Data, *, alone: bool = True
+) -> tuple[Patient, ...]:
+    """Read, check and split the patients of one site. Raises DataError as `read_patients` does."""
+    opened = read_for_study(patients, data, alone=alone)
     if data.test_fold is not None:
         return place_in_fold(opened, data, data.test_fold)
     return split_patients(opened, data.split, data.split_seed)
 
 
-def read_for_study(patients: Sequence[Patient], data: Data) -> tuple[Patient, ...]:
-    """Open the files of one site for a study. Raises DataError naming every faulty file."""
-    opened = read_patients(patients, preprocessing_of(data))
+def read_for_study(
+    patients: Sequence[Patient], data: Data, *, alone: bool = True
+) -> tuple[Patient, ...]:
+    """Open the files of one site for a study. Raises DataError as `read_patients` does."""
+    opened = read_patients(patients, preprocessing_of(data), alone=alone)
     return as_one_person(opened) if data.duplicates == "one-split" else opened
 
 
 def read_patients(
-    patients: Sequence[Patient], seen: Preprocessing | None = None
+    patients: Sequence[Patient], seen: Preprocessing | None = None, *, alone: bool = True
 ) -> tuple[Patient, ...]:
     """Open every file of every patient; with how a network sees them, its square is looked at too.
 
-    Raises DataError naming every faulty one, or where all are left out for their faults.
+    Raises DataError naming every faulty one, or, unless there are others (not `alone`), where all
+    are left out for their faults.
     """
     at_once = AT_ONCE if all(patient.channels for patient in patients) else 1
     with ThreadPoolExecutor(max_workers=at_once) as pool:
         found = list(pool.map(lambda patient: _read(patient, seen), patients))
     refuse([fault for _, faults in found for fault in faults])
     opened = tuple(patient for patient, _ in found)
-    if opened and all(patient.fault for patient in opened):
-        refuse([patient.fault for patient in opened])
+    if alone:
+        refuse_all_bad(opened)
     return opened
 
 

@@ -76,9 +76,11 @@ def _meanings(found: NDArray[np.int64], settings: ImageSettings, where: str) -> 
     known = named | {BACKGROUND, *settings.ignored}
     met = dict(zip(values.tolist(), counts.tolist(), strict=True))
     if strange := [v for v in met if renumbered.get(v, v) not in known]:
+        given = [f"{value} to {renumbered[value]}" for value in strange if value in renumbered]
+        here = f"; this site's labels renumber {', '.join(given[:5])}" if given else ""
         raise DataError(
             f"The mask {where} holds {_listed(strange, met)}, which no region of the study names"
-            f" (it names {', '.join(map(str, sorted(named)))}). Say what it means:"
+            f" (it names {', '.join(map(str, sorted(named)))}{here}). Say what it means:"
             f" {SAY_LABELS.format(3, 4)}."
         )
     if twice := [v for v in met if _means_two(v, renumbered)]:

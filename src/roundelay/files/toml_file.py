@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from roundelay.errors import UserError
 from roundelay.files.text import read_text
@@ -30,6 +30,17 @@ def text_of(pattern: str, meant: str) -> AfterValidator:
         return text
 
     return AfterValidator(fitting)
+
+
+def share_or(word: str) -> BeforeValidator:
+    """For `word`, or a number between 0 and 1, neither of them included."""
+
+    def fitting(given: object) -> object:
+        if given == word or (isinstance(given, float) and 0 < given < 1):
+            return given
+        raise ValueError(f"must be '{word}', or a number above 0 and below 1")
+
+    return BeforeValidator(fitting)
 
 
 Model = TypeVar("Model", bound=Section)
@@ -86,7 +97,7 @@ def check(
         faults = "\n".join(f"  {_sentence(one, model, renamed)}" for one in fault.errors())
         count = fault.error_count()
         raise error(
-            f"{where} has {count} fault{'s' * (count > 1)}:\n{faults}\nMend the file and try again."
+            f"{where} has {count} fault{'s' * (count > 1)}:\n{faults}\nMend it and try again."
         ) from fault
     except TypeError as fault:
         raise error(f"{where}: dates and times have no place in it ({fault}).") from fault

@@ -31,6 +31,7 @@ from roundelay.inference.patients import (
 from roundelay.learning.machine import find_machine
 from roundelay.learning.model_file import find_model, read_model
 from roundelay.learning.predict import marked_by, predict_probabilities
+from roundelay.records.several import refuse_among_several
 from roundelay.report.greys import grey_of, shown_channel
 from roundelay.report.overlays import draw_sheet, png
 
@@ -63,6 +64,7 @@ def predict_folder(
     """
     model, data, out = find_model(Path(model)), Path(data), Path(out)
     refuse_place(out, images=data)
+    refuse_among_several(out)
     refuse_foreign(out)
     machine = find_machine("auto", device=device)
     network, settings, header = read_model(model)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import safetensors.numpy
 from torch import nn
 
@@ -73,7 +74,18 @@ def read_model(path: Path) -> tuple[nn.Module, InferenceSettings, dict[str, Any]
             f"{path} is not a model of Roundelay ({error}). Give the model.safetensors of a run's"
             " arm, or a run folder."
         ) from error
+    _refuse_infinite(path, arrays)
     return load_model(shape, arrays), settings, header
+
+
+def _refuse_infinite(path: Path, arrays: Arrays) -> None:
+    """Raise ModelError for weights that aren't numbers: such a model marks nothing, or anything."""
+    for name, array in arrays.items():
+        if np.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all():
+            raise ModelError(
+                f"{path} holds weights that aren't finite ({name}): the file was changed, or its"
+                " training went wrong. Put it back from a copy, or train anew."
+            )
 
 
 def find_model(path: Path) -> Path:

@@ -1,5 +1,6 @@
 """Weights of an encoder from elsewhere: a local file, or ImageNet's; strictly, or not at all."""
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -96,7 +97,9 @@ def _read(path: Path) -> Mapping[str, Tensor]:
 def _load(path: Path) -> Any:
     if path.suffix == ".safetensors":
         return safetensors.torch.load_file(path)
-    return torch.load(path, map_location="cpu", weights_only=True)
+    with warnings.catch_warnings():  # of what the file is, which is refused or taken here
+        warnings.simplefilter("ignore")
+        return torch.load(path, map_location="cpu", weights_only=True)
 
 
 def _named(

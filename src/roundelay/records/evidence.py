@@ -18,6 +18,7 @@ from roundelay.records.arm import read_legs, read_validations
 from roundelay.records.claims import CantBeChecked
 from roundelay.records.layout import (
     CLOSING,
+    PAIRED,
     SCORES,
     SUMMARY,
     arm_folder,
@@ -62,6 +63,11 @@ class RunEvidence:
     def older(self) -> bool:
         """Whether a version began it that closed no ledgers."""
         return "format" not in self.record and not self._has_what_came_later
+
+    @property
+    def judges_pairs(self) -> bool:
+        """Whether a version began it that judges equal seeds of two methods as pairs."""
+        return bool(self.record.get("format", 0) >= PAIRED)
 
     @cached_property
     def _has_what_came_later(self) -> bool:

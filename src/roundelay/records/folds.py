@@ -125,9 +125,10 @@ class CrossValidation:
 
 def study_of_folds(out: Path) -> Study | None:
     """The study of which the folds in a folder are runs; None where it is no such folder."""
-    if (out / RECORD).exists() or not (fold_folder(out, 1) / RECORD).exists():
+    folds = sorted(out.glob(f"fold-*/{RECORD}"))
+    if (out / RECORD).exists() or not folds:
         return None
-    study = study_of(fold_folder(out, 1))
+    study = study_of(folds[0].parent)
     return study.of_fold(None) if study.data.folds else None
 
 

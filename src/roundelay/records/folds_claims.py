@@ -28,7 +28,9 @@ def check_folds(out: Path, runs: Sequence[RunEvidence]) -> None:
     first = runs[0].known_study
     for run in runs:
         study = run.known_study
-        if study.of_fold(None) != first.of_fold(None):
+        if study.data.test_fold is None:
+            raise LedgerError(f"{run.out} is no fold's run.")
+        if study.of_fold(None).digest != first.of_fold(None).digest:
             raise LedgerError(f"{run.out} and {runs[0].out} are runs of different studies.")
         if run.out != fold_folder(out, study.data.test_fold or 0):
             raise LedgerError(f"{run.out} is the run of fold {study.data.test_fold}.")
@@ -73,6 +75,8 @@ def check_folds_alike(runs: Sequence[RunEvidence]) -> None:
 def check_folds_end(out: Path, runs: Sequence[RunEvidence]) -> None:
     """The files over all folds are what the folds' runs give, and nothing else lies beside them."""
     found = read_folds(out, runs[0].known_study, verified=False)
+    if not found.runs:
+        raise CantBeChecked("no fold is finished")
     if not (out / SUMMARY).exists():
         if found.finished:
             raise CantBeChecked(
@@ -82,7 +86,8 @@ def check_folds_end(out: Path, runs: Sequence[RunEvidence]) -> None:
         raise CantBeChecked("not all folds are finished")
     refuse_strangers(out, {SUMMARY, PATIENTS, REPORT, FIGURES, *(run.out.name for run in runs)})
     judgement = found.combined.judgement
-    for where in differences_in_summary(out / SUMMARY, found.as_json(), judgement):
+    pairs = any(run.judges_pairs for run in runs)
+    for where in differences_in_summary(out / SUMMARY, found.as_json(), judgement, pairs=pairs):
         raise LedgerError(f"{out / SUMMARY} says otherwise at {'.'.join(where)} than its folds.")
     with (out / PATIENTS).open(encoding="utf-8", newline="") as file:
         if file.read() != write_table(*found.rows()):

@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, TypeAdapter
+from pydantic import BaseModel, Field, TypeAdapter
 
 from roundelay.errors import LedgerError, LockHeldError, RunFolderError, StudyError
 from roundelay.files.canonical import digest_of
@@ -43,6 +43,14 @@ class _Counts(BaseModel):
     test: int
 
 
+class _LeftOut(BaseModel, extra="forbid"):
+    """What run.json says of one reason for which exams were left out."""
+
+    reason: str
+    count: int
+    example: str
+
+
 class _Machine(BaseModel):
     """What run.json says of the machine."""
 
@@ -70,10 +78,12 @@ class _Site(BaseModel):
 class _Record(BaseModel):
     """What must stand in run.json, and of which kind the rest is."""
 
+    format: Annotated[int, Field(strict=True)] = 0
     study: str
     synthetic: bool
     arms: list[str]
     sites: list[_Site]
+    left_out: list[_LeftOut] = []
     cohort: str = ""
     roundelay: str = ""
     torch: str = ""
@@ -85,8 +95,10 @@ class _Record(BaseModel):
 
 
 RECORDED = TypeAdapter(_Record)
-FORMAT = 2
-"""Of the folder, in run.json: from this one on ledgers and runs have a last line."""
+FORMAT = 3
+"""Of the folder, in run.json, which named none at first. From 2 on ledgers and runs have a last
+line, from 3 on equal seeds of two methods are judged as pairs."""
+CLOSED, PAIRED = 2, 3
 
 SAME = ("study", "cohort", "threads", "network", "synthetic")
 """What a resumed run must have in common with its beginning, to give the same bytes."""
@@ -203,7 +215,7 @@ def is_begun(out: Path) -> bool:
 
 def is_finished(out: Path) -> bool:
     """Whether a run came to its end; one of an earlier version ends in summary.json."""
-    last = CLOSING if read_record(out).get("format") == FORMAT else SUMMARY
+    last = CLOSING if read_record(out).get("format", 0) >= CLOSED else SUMMARY
     return (out / SUMMARY).exists() and (out / last).exists()
 
 

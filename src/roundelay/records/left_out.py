@@ -30,6 +30,11 @@ def left_out_sites(runs: Mapping[str, Run]) -> list[str]:
     return [site["site"] for run in list(runs.values())[:1] for site in run.record["sites"]]
 
 
+def still_to_come(runs: Mapping[str, Run]) -> list[str]:
+    """The sites whose run isn't finished, or hasn't begun."""
+    return [site for site in left_out_sites(runs) if site not in runs or not runs[site].finished]
+
+
 def combine_left_out(runs: Mapping[str, Run]) -> Run:
     """One run whose patients were each scored by the model that never saw their hospital.
 
@@ -45,7 +50,7 @@ def combine_left_out(runs: Mapping[str, Run]) -> Run:
             before = arms.get(arm.label, replace(arm, scores=()))
             arms[arm.label] = replace(before, scores=before.scores + scores)
     problems = tuple(f"{site}: {p}" for site, run in runs.items() for p in run.problems)
-    finished = all(run.finished for run in runs.values())
+    finished = not still_to_come(runs)
     return replace(
         first, arms=tuple(arms.values()), problems=problems, samples=(), finished=finished
     )

@@ -12,7 +12,6 @@ from roundelay.records.evidence import RunEvidence
 from roundelay.records.layout import FIGURES, RECORD, REPORT, SUMMARY
 from roundelay.records.left_out import combine_left_out, summarize_left_out
 from roundelay.records.result_checks import differences_in_summary
-from roundelay.study.study import Study
 
 
 def runs_below(out: Path) -> list[RunEvidence]:
@@ -36,10 +35,11 @@ def check_left_out_sites(runs: Sequence[RunEvidence]) -> None:
             raise LedgerError(f"{run.out} and {first.out} have other numbers of patients.")
 
 
-def _but_for_who(run: RunEvidence) -> Study:
+def _but_for_who(run: RunEvidence) -> str:
+    """The digest of the study that leaves nobody out."""
     study = run.known_study
     evaluation = study.evaluation.model_copy(update={"leave_out": None})
-    return study.model_copy(update={"evaluation": evaluation})
+    return study.model_copy(update={"evaluation": evaluation}).digest
 
 
 def _patients(run: RunEvidence) -> dict[str, int]:
@@ -63,5 +63,6 @@ def check_left_out_summary(out: Path, runs: Sequence[RunEvidence]) -> None:
     in_order = {site: read_run(by_site[site], verified=False) for site in order}
     combined = combine_left_out(in_order)
     wanted = summarize_left_out(combined, in_order)
-    for where in differences_in_summary(out / SUMMARY, wanted, combined.judgement):
+    pairs = any(run.judges_pairs for run in runs)
+    for where in differences_in_summary(out / SUMMARY, wanted, combined.judgement, pairs=pairs):
         raise LedgerError(f"{out / SUMMARY} says otherwise at {'.'.join(where)} than its runs.")

@@ -88,20 +88,22 @@ class RunResult:
         """Columns and rows of patients.csv: a row a patient, arm and seed; attributes last."""
         known: dict[str, None] = {}
         named: dict[str, None] = dict.fromkeys(OWN)
+        marked: dict[tuple[str, str], None] = {}
         found: list[tuple[list[Any], dict[str, str]]] = []
         for arm in self.arms:
             for score in self.scores[arm.label]:
                 values = score.as_json()
                 attributes = values.pop("attributes")
                 regions = values.pop("regions", {})
-                values |= {
-                    f"{name}_{key}": one[key] for name, one in regions.items() for key in IN_TABLE
-                }
+                further = {(n, key): one[key] for n, one in regions.items() for key in IN_TABLE}
                 named.update(dict.fromkeys(values))
+                marked.update(dict.fromkeys(further))
                 known.update(dict.fromkeys(attributes))
                 own = [arm.arm, arm.seed, arm.order or "", arm.site or ""]
-                found.append(([*own, *values.values()], attributes))
-        columns = _told_apart(["arm", "seed", "order", "model_site", *named], known)
+                found.append(([*own, *values.values(), *further.values()], attributes))
+        columns = ["arm", "seed", "order", "model_site", *named]
+        columns = _told_apart(columns, (f"{name}_{key}" for name, key in marked), "region")
+        columns = _told_apart(columns, known, "attribute")
         return columns, [[*row, *(more.get(name, "") for name in known)] for row, more in found]
 
     def to_frame(self) -> Any:
@@ -114,14 +116,14 @@ class RunResult:
         return pandas.DataFrame(rows, columns=columns)
 
 
-def _told_apart(ours: Sequence[str], theirs: Iterable[str]) -> list[str]:
-    """The columns of a table: an attribute that is called as a column before it is, in any case, is
-    called an attribute."""
+def _told_apart(ours: Sequence[str], theirs: Iterable[str], what: str) -> list[str]:
+    """The columns of a table: a further one that is called as a column before it, in any case, is
+    called `what` it is too."""
     columns = list(ours)
     for name in theirs:
         taken = {column.casefold() for column in columns}
         while name.casefold() in taken:
-            name = f"attribute_{name}"
+            name = f"{what}_{name}"
         columns.append(name)
     return columns
 

@@ -52,7 +52,9 @@ def check_summary(again: ComputedAgain) -> None:
     """summary.json is what scores, ledgers and models come to, computed again."""
     run, result = again.run, again.result
     path = run.out / SUMMARY
-    differ = differences_in_summary(path, result.as_json(), result.judgement)
+    differ = differences_in_summary(
+        path, result.as_json(), result.judgement, pairs=run.judges_pairs
+    )
     if not differ:
         return
     if run.older and not any(where[:1] == ("arms",) for where in differ):
@@ -65,14 +67,19 @@ def check_summary(again: ComputedAgain) -> None:
 
 
 def differences_in_summary(
-    path: Path, wanted: Mapping[str, Any], judgement: Judgement
+    path: Path, wanted: Mapping[str, Any], judgement: Judgement, *, pairs: bool
 ) -> list[tuple[str, ...]]:
-    """Where a summary.json differs from what is `wanted` of it, `judgement` in it; nowhere where it
-    says what earlier versions judged of the same scores."""
+    """Where a summary.json differs from what is `wanted` of it, `judgement` in it.
+
+    Unless its version judged seeds as `pairs`: nowhere, where it says what earlier ones made of the
+    same scores.
+    """
     found = parse_json(path.read_bytes())
-    earlier = {**wanted, "comparisons": judgement.before_pairs().as_json()["comparisons"]}
     differ = list(differences(found, json.loads(json.dumps(wanted))))
-    if differ and not any(differences(found, json.loads(json.dumps(earlier)))):
+    if pairs or not differ:
+        return differ
+    earlier = {**wanted, "comparisons": judgement.before_pairs().as_json()["comparisons"]}
+    if not any(differences(found, json.loads(json.dumps(earlier)))):
         return []
     return differ
 

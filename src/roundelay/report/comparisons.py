@@ -35,9 +35,7 @@ def comparison_blocks(
 def reasons(found: Sequence[Comparison], *, awaited: bool) -> list[str]:
     """Why there is no verdict, each reason once."""
     named = list(dict.fromkeys(one.no_verdict for one in found if one.no_verdict))
-    return (
-        ["No verdict yet: seeds of this study are still to come."] if named and awaited else named
-    )
+    return ["No verdict yet: more of this study is still to come."] if named and awaited else named
 
 
 def seeds_awaited(run: Run) -> bool:

@@ -9,6 +9,7 @@ from roundelay.report.blocks import Block, Cell, Figure, Page, Section, Table, T
 from roundelay.report.comparisons import comparison_blocks
 from roundelay.report.fold_account import cost_section, model_section, provenance_section
 from roundelay.report.going_on import resumes_folds
+from roundelay.report.noticed import noticed_section
 from roundelay.report.sentences import answer, full_name
 
 
@@ -30,6 +31,7 @@ def lay_folds(found: CrossValidation) -> Page:
         other_scores_section(run),
         cost_section(found),
         model_section(found),
+        noticed_section(run),
         provenance_section(found),
     ]
     return Page(

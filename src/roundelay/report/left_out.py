@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from roundelay.records.contents import Run
-from roundelay.records.left_out import left_out_sites, mean_at
+from roundelay.records.left_out import mean_at, still_to_come
 from roundelay.report import figures
 from roundelay.report.blocks import (
     Block,
@@ -17,13 +17,13 @@ from roundelay.report.blocks import (
 )  # fmt: skip
 from roundelay.report.comparisons import comparison_blocks, seeds_awaited
 from roundelay.report.going_on import resumes_left_out
+from roundelay.report.noticed import noticed_section
 from roundelay.report.sentences import answer
 
 
 def lay_left_out(combined: Run, runs: Mapping[str, Run], out: Path) -> Page:
     """The page: the answer over all hospitals, then each of them; `out` holds their runs."""
     rows = combined.judgement.methods
-    done = [site for site, run in runs.items() if run.finished]
     blocks: list[Block] = [_by_site(combined, runs)] if rows else []
     if rows:
         blocks.append(
@@ -45,12 +45,14 @@ def lay_left_out(combined: Run, runs: Mapping[str, Run], out: Path) -> Page:
             Figure("left-out", strips, "Dice of every patient by the hospital that was left out"
                    " and by method, the mean over seeds; a bar at each hospital's mean.")
         )  # fmt: skip
-    left = [site for site in left_out_sites(runs) if site not in done]
+    scores = [Section("scores", "Each hospital left out in turn", blocks)] if blocks else []
+    noticed = noticed_section(combined)
+    left = still_to_come(runs)
     resumed = resumes_left_out(combined.study, out)
     return Page(
         title=f"{combined.study.name}: at hospitals the model never visited",
         answer=answer(combined),
-        sections=[Section("scores", "Each hospital left out in turn", blocks)] if blocks else [],
+        sections=[*scores, *([noticed] if noticed.blocks else [])],
         problems=combined.problems,
         synthetic=combined.synthetic,
         running=f"Still to come: {', '.join(left)}. {resumed}" if left else "",

@@ -12,7 +12,8 @@ from roundelay.records.contents import Run, read_run
 from roundelay.records.folds import read_folds, study_of_folds
 from roundelay.records.layout import FIGURES, REPORT
 from roundelay.records.left_out import combine_left_out, read_left_out
-from roundelay.report import account, by_region, people, rounds, sections, thresholds
+from roundelay.records.several import refuse_as_page
+from roundelay.report import account, by_region, noticed, people, rounds, sections, thresholds
 from roundelay.report.blocks import Figure, Page
 from roundelay.report.drawing import on_page
 from roundelay.report.folds import lay_folds
@@ -20,6 +21,7 @@ from roundelay.report.going_on import resumes_run
 from roundelay.report.left_out import lay_left_out
 from roundelay.report.sentences import answer, told_of_run_before
 from roundelay.report.several import lay_side_by_side, read_contender
+from roundelay.study.study import Study
 
 OnNotice = Callable[[str], None]
 
@@ -39,16 +41,26 @@ def write_report(place: Path, out: Path | None = None, *, say: OnNotice = nobody
         found = read_folds(place, study)
         for problem in found.combined.problems if found.runs else ():
             say(problem)
-        return write_page(lay_folds(found), out or place)
+        return write_page(lay_folds(found), _other_place(place, out, study))
     if runs := read_left_out(place):
         combined = combine_left_out(runs)
         for problem in combined.problems:
             say(problem)
-        return write_page(lay_left_out(combined, runs, place), out or place)
+        return write_page(
+            lay_left_out(combined, runs, place), _other_place(place, out, combined.study)
+        )
     run = read_run(place)
     for problem in run.problems:
         say(problem)
-    return write_page(lay_page(run), out or place)
+    return write_page(lay_page(run), _other_place(place, out, run.study))
+
+
+def _other_place(place: Path, out: Path | None, study: Study) -> Path:
+    """Where the page goes: its own folder, or `out`."""
+    if out is None or out.resolve() == place.resolve():
+        return place
+    refuse_as_page(out, images=study.data.root)
+    return out
 
 
 def write_reports(places: Sequence[Path], out: Path, *, say: OnNotice = nobody_listens) -> Path:
@@ -59,6 +71,8 @@ def write_reports(places: Sequence[Path], out: Path, *, say: OnNotice = nobody_l
     no run, or is of another cohort.
     """
     contenders = [read_contender(place) for place in places]
+    for one in contenders:
+        refuse_as_page(out, images=one.run.study.data.root)
     for one in contenders:
         for problem in one.run.problems:
             say(f"{one.run.folder}: {problem}")
@@ -93,6 +107,7 @@ def lay_page(run: Run) -> Page:
         account.protection_section(run),
         account.other_scores_section(run),
         thresholds.thresholds_section(run),
+        noticed.noticed_section(run),
         account.provenance_section(run),
     ]
     return Page(

@@ -12,7 +12,7 @@ from roundelay.evaluation.judgement import MethodResult
 from roundelay.evaluation.summary import site_means
 from roundelay.records.contents import ArmRun, Run, read_run, refuse_other_cohorts
 from roundelay.records.folds import read_folds, study_of_folds
-from roundelay.records.left_out import combine_left_out, read_left_out
+from roundelay.records.left_out import combine_left_out, read_left_out, still_to_come
 from roundelay.report.blocks import Block, Cell, Page, Section, Table, Text
 from roundelay.report.comparisons import comparison_blocks, reasons, seeds_awaited
 from roundelay.report.sentences import median_of, worst_of
@@ -20,10 +20,12 @@ from roundelay.report.sentences import median_of, worst_of
 
 @dataclass(frozen=True)
 class Contender:
-    """A run, or the folds of a study or its left-out hospitals as one; `parts` are those runs."""
+    """A run, or the folds of a study or its left-out hospitals as one; `parts` are those runs,
+    `to_come` names those that aren't finished."""
 
     run: Run
     parts: tuple[Run, ...]
+    to_come: tuple[str, ...] = ()
 
     def arms_of(self, method: str) -> list[ArmRun]:
         return [arm for part in self.parts for arm in part.arms_of(method)]
@@ -37,9 +39,11 @@ def read_contender(place: Path) -> Contender:
         if not found.runs:
             raise RunFolderError(f"Of the folds in {place} none is finished yet.")
         whole = replace(found.combined, folder=place, finished=found.finished)
-        return Contender(whole, tuple(found.runs.values()))
+        folds = tuple(f"fold {fold}" for fold in found.to_come)
+        return Contender(whole, tuple(found.runs.values()), folds)
     if runs := read_left_out(place):
-        return Contender(replace(combine_left_out(runs), folder=place), tuple(runs.values()))
+        whole = replace(combine_left_out(runs), folder=place)
+        return Contender(whole, tuple(runs.values()), tuple(still_to_come(runs)))
     run = read_run(place)
     return Contender(run, (run,))
 
@@ -66,7 +70,11 @@ def lay_side_by_side(contenders: Sequence[Contender]) -> Page:
                            " those of one model, the mean over them.", soft=True))  # fmt: skip
     awaited = any(seeds_awaited(run) for run in runs)
     blocks += comparison_blocks(found, awaited=awaited)
-    unfinished = [name for name, run in named if not run.finished]
+    unfinished = [
+        name + f" (still to come: {', '.join(one.to_come)})" * bool(one.to_come)
+        for name, one in zip(names, contenders, strict=True)
+        if not one.run.finished
+    ]
     return Page(
         title=f"{len(runs)} runs side by side",
         answer=[str(found[0]), *reasons(found[:1], awaited=awaited)]
@@ -95,13 +103,14 @@ def _refuse_other_parts(contenders: Sequence[Contender]) -> None:
 
 def _table(named: Sequence[tuple[str, Contender]]) -> Table:
     columns = [
-        "run", "method", "mean Dice", "95 % interval", "median", "worst hospital",
+        "run", "method", "patients", "mean Dice", "95 % interval", "median", "worst hospital",
         "MB passed", "work at sites",
     ]  # fmt: skip
     rows = [
         [
             Cell(name, prose=True),
             Cell(row.method, prose=True),
+            Cell(f"{row.summary.patients:,}"),
             Cell(f"{row.summary.dice_mean:.3f}"),
             Cell(f"{i.low:.3f}–{i.high:.3f}" if (i := row.interval) else "–"),
             Cell(median_of(row)),

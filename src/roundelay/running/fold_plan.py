@@ -16,6 +16,7 @@ from roundelay.plan.cost import check_room, room_needed
 from roundelay.plan.exposure import weak_places
 from roundelay.records.folds import fold_folder
 from roundelay.records.layout import RECORD, is_finished, read_record
+from roundelay.records.several import FOLDS, refuse_other_kind
 from roundelay.running.run_plan import lay_arms
 from roundelay.running.starting import machine_for, start_baton
 from roundelay.site.folds import survey_folds
@@ -101,6 +102,7 @@ def prepared_folds(
     if not study.data.folds:
         raise StudyError("The study names no folds: write folds = 5 into [data].")
     refuse_place(out, images=study.data.root)
+    refuse_other_kind(out, FOLDS)
     if not resume and out.exists() and any(out.iterdir()):
         raise RunFolderError(
             f"{out} isn't empty. Go on with it by --resume, or choose another --out."

@@ -12,6 +12,7 @@ from roundelay.files.writing import write_json
 from roundelay.records.contents import read_run
 from roundelay.records.layout import RECORD, SUMMARY, is_begun
 from roundelay.records.left_out import combine_left_out, summarize_left_out
+from roundelay.records.several import LEFT_OUT, refuse_other_kind
 from roundelay.report.left_out import lay_left_out
 from roundelay.report.page import write_page
 from roundelay.running.events import Noticed, OnEvent
@@ -53,6 +54,7 @@ def run_leaving_out(
             " the other, without folds here."
         )
     refuse_place(out, images=study.data.root)
+    refuse_other_kind(out, LEFT_OUT)
     if resume and not is_begun(out):
         on_event(Noticed(nothing_to_resume(out)))
     if not resume and out.exists() and any(out.iterdir()):

@@ -24,6 +24,7 @@ from roundelay.records.layout import (
 from roundelay.records.result import RunResult, result_of, write_result
 from roundelay.records.resuming import changed_software, note_changed, say_changed
 from roundelay.records.samples import read_samples
+from roundelay.records.several import kind_of, refuse_among_several
 from roundelay.relay.courier import Courier
 from roundelay.report.refresh import Refresh, draw_or_say
 from roundelay.running.arm import run_arm
@@ -61,6 +62,8 @@ def run_study(
     """
     if resume and not is_begun(out):
         on_event(Noticed(nothing_to_resume(out)))
+    if kind_of(study) is None:
+        refuse_among_several(out)
     on_event = noted(out, on_event)
     with ExitStack() as held:
         if resume and (out / RECORD).exists():

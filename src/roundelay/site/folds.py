@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from roundelay.data.folds import place_in_fold
-from roundelay.data.left_out import LeftOut, refuse
+from roundelay.data.left_out import LeftOut, all_bad, refuse, refuse_sites_all_bad
 from roundelay.data.opening import read_for_study, survey_patients
 from roundelay.data.patients import Patient
 from roundelay.data.remarks import remarks_of
@@ -28,17 +28,19 @@ def survey_folds(study: Study) -> FoldSurveys:
     opened: dict[str, tuple[Patient, ...]] = {}
     for site, own in cohort.sites.items():
         try:
-            opened[site] = read_for_study(own, study.data)
+            opened[site] = read_for_study(own, study.data, alone=False)
         except DataError as error:
             faults += error.faults
     refuse(faults)
+    away = refuse_sites_all_bad(opened)
     patients = [patient for own in opened.values() for patient in own]
     refuse_leak(patients)
     folds = tuple(
         {
             site: survey_patients(site, place_in_fold(own, study.data, fold), study.data)
             for site, own in opened.items()
+            if not all_bad(own)
         }
         for fold in range(1, (study.data.folds or 0) + 1)
     )
-    return FoldSurveys(folds, (*cohort.left_out, *remarks_of(patients)))
+    return FoldSurveys(folds, (*cohort.left_out, *away, *remarks_of(patients)))

@@ -35,13 +35,16 @@ def open_local_site(
     machine: Machine,
     home: Path,
 ) -> LocalSite:
-    """Open the files of this site's patients and of no other's. Raises DataError.
+    """Open the files of this site's patients and of no other's. Raises DataError naming every
+    faulty one, unless such exams are left out: they may be all of a site's.
 
     The site ``pooled``, for the comparator of that name, is all sites together. At the site that
     the study leaves out of training, all patients test.
     """
     names = list(sites) if site == POOLED else [site]
-    patients = tuple(p for name in names for p in open_patients(sites[name], study.data))
+    patients = tuple(
+        p for name in names for p in open_patients(sites[name], study.data, alone=False)
+    )
     patients = test_at_left_out(patients, study.evaluation.leave_out)
     refuse_leak(patients)
     return at_hand(site, study, patients, cache=cache, machine=machine, home=home)

@@ -13,6 +13,7 @@ from pydantic import (
 )
 
 from roundelay.files.toml_file import Section, text_of
+from roundelay.study.names import confusable
 from roundelay.study.sections import MOST_SITES, TABLE, Crop, Fraction, Intensity, Many, Seed, Side
 
 FORMATS = ("lgg", "phantom", "nifti", "nnunet", "datalist", "dicom")
@@ -216,6 +217,13 @@ class Data(Section):
                 "labels is missing: what the values of masks mean, as in [data.labels] and"
                 " tumour = [1, 2, 4]"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _known_labels(self) -> Self:
+        if pair := confusable(self.labels):
+            raise ValueError(f"labels names two regions, {pair[0]} and {pair[1]}, that differ in"
+                             " case alone")  # fmt: skip
         if twice := set(self.ignored_labels) & {v for own in self.labels.values() for v in own}:
             raise ValueError(f"ignored_labels names {min(twice)}, which is a region's too")
         return self

@@ -82,14 +82,15 @@ def parse_study(
     """Check the text of a study; `where` names it in errors, paths are relative to `folder`."""
     values = parse_toml(text, where, StudyError)
     apply_changes(values, changes, where)
-    where += " with --set" if changes else ""
+    options = ["--set"] * bool(changes) + ["--folds"] * (folds is not None)
+    where += f" with {' and '.join(options)}" * bool(options)
     given = {"root": data and str(data), "folds": folds}
     for key, value in given.items():
         if value is not None and isinstance(values.setdefault("data", {}), dict):
             values["data"][key] = value
     if folds is not None and isinstance(values["data"], dict):
         values["data"].pop("test_fold", None)  # all of them are asked for
-    _place(values, "data", "root", lambda root: root and data is None, "", folder)
+    _place(values, "data", "root", bool, "", folder if data is None else Path())
     _place(values, "data", "sites", is_table, TABLE, folder)
     _place(values, "model", "weights", is_file, "", folder)
     return check(Study, values, where, StudyError, RENAMED)

@@ -10,7 +10,7 @@ from pydantic import (
     model_validator,
 )
 
-from roundelay.files.toml_file import Section, text_of
+from roundelay.files.toml_file import Section, share_or, text_of
 from roundelay.study.names import SiteName, one_line
 
 ArmName = Literal["swt", "cwt", "fedavg", "fedprox", "pooled", "local"]
@@ -119,7 +119,7 @@ class Recipe(Section):
     schedule: Literal["constant", "one_cycle", "cosine"] = "constant"
     loss: Literal["bce+dice", "bce+tversky"] = "bce+dice"
     deep_supervision: Annotated[float, Field(ge=0, le=1)] = 0.0
-    positive_share: Literal["natural"] | Annotated[float, Field(gt=0, lt=1)] = "natural"
+    positive_share: Annotated[Literal["natural"] | float, share_or("natural")] = "natural"
     augment: bool = True
     channel_dropout: Fraction = 0.0
     mirror: Literal["left-right", "both"] = "left-right"
@@ -195,7 +195,7 @@ class Evaluation(Section):
     choose: Literal["last", "best", "worst-site"] = "last"
     follow: Literal["none", "round", "visit"] = "none"
     leave_out: Site | None = None
-    threshold: Literal["validation"] | Threshold = PLAIN_THRESHOLD
+    threshold: Annotated[Literal["validation"] | float, share_or("validation")] = PLAIN_THRESHOLD
     test_time_augmentation: bool = False
     samples: bool = True
 

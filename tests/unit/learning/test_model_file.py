@@ -136,3 +136,14 @@ def test_a_header_that_lacks_a_key_is_refused(tmp_path, arrays, key):
 
     with pytest.raises(ModelError, match=f"not a model of Roundelay.*{key}"):
         read_model(path)
+
+
+@pytest.mark.parametrize("odd", [np.nan, np.inf])
+def test_weights_that_are_no_numbers_are_refused(odd, tmp_path, arrays):
+    name = next(name for name, array in arrays.items() if array.dtype == np.float32)
+    spoilt = arrays[name].copy()
+    spoilt.flat[-1] = odd
+    write_model(tmp_path / "model.safetensors", {**arrays, name: spoilt}, model_metadata(PLAN))
+
+    with pytest.raises(ModelError, match=f"aren't finite \\({name}\\)"):
+        read_model(tmp_path / "model.safetensors")

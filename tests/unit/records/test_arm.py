@@ -2,15 +2,19 @@
 
 import csv
 import hashlib
+from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
 from fakes import ADDS, write_run
-from roundelay.evaluation.scores import PatientScore
+from roundelay.evaluation.scores import PatientScore, RegionScore
 from roundelay.records.arm import model_digest, read_validations
 from roundelay.records.contents import read_run
+from roundelay.records.result import RunResult
 from roundelay.relay.chain import read_chain
 from roundelay.relay.receipt import Receipt
+from scored import patient
 from surveys import SIZES, study
 
 PLAN = study(
@@ -104,3 +108,17 @@ def test_no_column_of_the_table_comes_twice_and_no_cell_is_a_formula(tmp_path):
         "attribute_dice": "'=1+1", "attribute_SITE": "-2", "attribute_seed": "3",
         "attribute_attribute_dice": "4", "Seed ": "5",
     }  # fmt: skip
+
+
+def test_a_region_called_as_a_column_of_ours_takes_no_column_away():
+    region = RegionScore(0.25, 3.0, 0, 1, 2.0, 2.0, 1, 2, 3, 0.5, 0.25, 0.5)
+    names = ("slice", "core")
+    score = replace(patient("p", 0.9), regions=dict.fromkeys(names, region))
+    arm = SimpleNamespace(label="cwt-0", arm="cwt", seed=0, order=None, site=None)
+
+    columns, (row,) = RunResult.rows(SimpleNamespace(arms=[arm], scores={"cwt-0": [score]}))
+
+    found = dict(zip(columns, row, strict=True))
+    assert len(found) == len(columns)
+    assert (found["dice"], found["slice_dice"]) == (0.9, score.slice_dice)
+    assert (found["core_dice"], found["region_slice_dice"]) == (0.25, 0.25)

@@ -111,12 +111,13 @@ def test_a_summary_as_earlier_versions_judged_is_no_fault_and_an_altered_one_is(
 
     for written in (found.as_json(), earlier):
         path.write_text(json.dumps(written))
-        assert not differences_in_summary(path, found.as_json(), judgement)
+        assert not differences_in_summary(path, found.as_json(), judgement, pairs=False)
 
     assert earlier["comparisons"] != found.as_json()["comparisons"]
+    assert differences_in_summary(path, found.as_json(), judgement, pairs=True)
     earlier["comparisons"][0]["interval"]["low"] += 0.01
     path.write_text(json.dumps(earlier))
-    assert differences_in_summary(path, found.as_json(), judgement)
+    assert differences_in_summary(path, found.as_json(), judgement, pairs=False)
 
 
 def test_the_page_and_the_terminal_say_who_has_no_score_and_what_is_to_come(out, found, capsys):

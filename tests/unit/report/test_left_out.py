@@ -50,6 +50,7 @@ def test_two_such_folders_stand_side_by_side_and_none_beside_one_of_its_runs(
     page = unescape((tmp_path / "BOTH" / "report.html").read_text())
     assert "2 runs side by side" in page and "cwt of OUT L" in page and "cwt of OTHER" in page
     assert "those of one model, the mean over them" in page
+    assert "Unfinished: OUT L (still to come: SOUTH), OTHER (still to come: SOUTH)." in page
 
     assert run_app(["report", str(all_out), str(all_out / "NORTH"), *both]) == 2
     assert "don't hold runs of the same splits" in capsys.readouterr().err

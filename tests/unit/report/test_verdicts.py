@@ -43,7 +43,7 @@ def a_run(place, *, seeds, patients):
 def pages(place, tmp_path):
     """The page of the run, of two such runs side by side, and of them as left out in turn."""
     shutil.copytree(place, tmp_path / "OTHER")
-    runs = {site: read_run(p) for site, p in (("NORTH", place), ("EAST", tmp_path / "OTHER"))}
+    runs = dict.fromkeys(SIZES, read_run(place))
     both = write_reports([place, tmp_path / "OTHER"], tmp_path / "BOTH").read_text()
     left_out = render(lay_left_out(combine_left_out(runs), runs, tmp_path))
     return {"run": write_report(place).read_text(), "both": both, "left out": left_out}
@@ -52,7 +52,7 @@ def pages(place, tmp_path):
 def printed(place, capsys):
     run = read_run(place)
     results.arms(result_of(run).as_json())
-    runs = {"NORTH": run, "EAST": run}
+    runs = dict.fromkeys(SIZES, run)
     results.left_out(summarize_left_out(combine_left_out(runs), runs))
     return capsys.readouterr().out
 
@@ -120,7 +120,7 @@ def test_while_seeds_are_still_to_come_the_page_waits_for_them(tmp_path):
 
     text = text_of(write_report(place).read_text())
 
-    assert "No verdict yet: seeds of this study are still to come." in text
+    assert "No verdict yet: more of this study is still to come." in text
     assert "chance explains" not in text and "seeds = [0, 1, 2]" not in text
 
 

@@ -8,12 +8,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from roundelay.couriers.here import HereCourier
+from roundelay.data.left_out import BAD, UNUSABLE
 from roundelay.data.preprocessing import Preprocessing
 from roundelay.data.slice_cache import SliceCache
 from roundelay.errors import DataError
 from roundelay.learning.machine import machine_on
 from roundelay.phantom.cohort import make_toy
 from roundelay.site.cohort import open_sites
+from roundelay.site.folds import survey_folds
 from roundelay.site.opening import open_local_site, survey
 from surveys import study
 
@@ -113,12 +116,15 @@ import json, sys
 from pathlib import Path
 touched = []
 sys.addaudithook(lambda event, args: touched.append(str(args[0])) if event == "open" else None)
+from roundelay.couriers.here import HereCourier
+from roundelay.data.left_out import BAD, UNUSABLE
 from roundelay.data.preprocessing import Preprocessing
 from roundelay.data.slice_cache import SliceCache
 from roundelay.learning.machine import machine_on
 from roundelay.plan.arms import lay
 from roundelay.running.starting import start_baton
 from roundelay.site.cohort import open_sites
+from roundelay.site.folds import survey_folds
 from roundelay.site.opening import open_local_site, survey
 from roundelay.site.evaluation import evaluate
 from roundelay.site.visit import train
@@ -152,3 +158,30 @@ def test_a_site_surveys_trains_and_scores_without_opening_another_sites_file(coh
     # Every image and mask of four patients is read at least once.
     assert len({name for name in images if "NORTH" in name}) == 4 * SLICES * 2
     assert not [name for name in images if "NORTH" not in name]
+
+
+def leaving_out(root, **data):
+    return study(data={"root": str(root), "on_bad_exam": "leave-out", **data})
+
+
+def test_a_site_all_of_whose_exams_are_faulty_is_left_out_and_said(damaged, tmp_path):
+    plan = leaving_out(damaged)
+    courier = HereCourier(plan, home=tmp_path, machine=machine_on("cpu", False, False), on_step=len)
+
+    assert list(courier.survey()) == ["NORTH"]
+    said = [(one["reason"], one["count"]) for one in courier.facts()["left_out"]]
+    assert (UNUSABLE, 1) in said and (BAD, SITES["EAST"]) in said
+
+    found = survey_folds(leaving_out(damaged, folds=2))
+    assert [list(surveys) for surveys in found.folds] == [["NORTH"], ["NORTH"]]
+    assert f"{UNUSABLE}: 1 (EAST)." in map(str, found.left_out)
+
+
+def test_where_no_exam_of_any_site_can_be_used_all_faults_are_named(damaged, tmp_path):
+    for path in damaged.glob("*NORTH*/*.tif"):
+        path.write_bytes(b"damaged")
+    machine = machine_on("cpu", False, False)
+
+    with pytest.raises(DataError, match="are left out, and none is without") as caught:
+        HereCourier(leaving_out(damaged), home=tmp_path, machine=machine, on_step=len).survey()
+    assert len(caught.value.faults) == sum(SITES.values())

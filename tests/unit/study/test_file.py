@@ -83,7 +83,9 @@ WITH_TABLE = 'sites = "table:t.csv"\nsplit = { validation = 0.0 }\n'
         ("[sites.E]\nlabels = { a = 4 }\n", "labels.a: must be a value of the site's masks"),
         ('[model]\nweights_sha256 = "abc"\n', "must be a SHA-256 digest"),
         ("[rcipe]\n", "did you mean 'recipe'?"),
-        ("[evaluation]\nthreshold = 2.0\n", "evaluation.threshold"),
+        ("[evaluation]\nthreshold = 2.0\n", "evaluation.threshold: must be 'validation', or a"),
+        ('[evaluation]\nthreshold = "valid"\n', "must be 'validation', or a number above 0 and"),
+        ('[recipe]\npositive_share = "equal"\n', "must be 'natural', or a number above 0"),
         ('[courier]\nkind = "pigeon"\n', "courier.kind"),
         ('[courier]\nkind = "cluster"\nresources = { A = "GPU" }\n', "counts on every node"),
         ('[courier]\nkind = "cluster"\nresources = { A = "node-a" }\n', None),
@@ -336,3 +338,23 @@ def test_any_folder_stands_in_a_presets_text_as_it_is_called(name):
 def test_a_folder_whose_name_is_no_text_is_refused():
     with pytest.raises(StudyError, match="no text"):
         with_root(preset_text("benchmark"), Path("/data/M\udcfcnchen"))
+
+
+def test_data_that_the_command_names_lie_where_it_was_given(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    assert read_study("quick", data=Path("lgg")).data.root == str(tmp_path / "lgg")
+
+
+def test_a_fault_in_an_option_is_said_of_the_option(tmp_path):
+    (tmp_path / "study.toml").write_text(MINIMAL)
+
+    with pytest.raises(StudyError, match=r"study.toml with --folds has 1 fault"):
+        read_study(tmp_path / "study.toml", folds=0)
+
+
+def test_regions_that_differ_in_case_alone_are_refused(tmp_path):
+    text = 'name = "a"\n[data]\nroot = "x"\nformat = "nifti"\nchannels = ["t1"]\n'
+
+    with pytest.raises(StudyError, match="names two regions, core and Core, that differ in case"):
+        parse(text + "labels = { core = [1], Core = [2] }\n", tmp_path)

@@ -24,7 +24,7 @@ from roundelay.couriers.ray.room import (
 )
 from roundelay.couriers.ray.start import import_ray, start
 from roundelay.couriers.ray.worker import Setting, viewed
-from roundelay.data.left_out import refuse, together
+from roundelay.data.left_out import all_bad, refuse, refuse_sites_all_bad, together
 from roundelay.data.patients import Patient
 from roundelay.data.remarks import remarks_of
 from roundelay.data.split import refuse_leak
@@ -74,11 +74,12 @@ class ClusterCourier:
         found = {site: answer for site, (answer, _, _) in zip(sites, answers, strict=True)}
         refuse([fault for _, _, faults in found.values() for fault in faults])
         self._opened = {site: patients for site, (_, patients, _) in found.items()}
+        away = refuse_sites_all_bad(self._opened)
         every = tuple(patient for own in self._opened.values() for patient in own)
         refuse_leak(every)
         self._opened[POOLED] = every
-        self._noticed = together((*self._cohort.left_out, *remarks_of(every)))
-        return {site: counts for site, (counts, _, _) in found.items()}
+        self._noticed = together((*self._cohort.left_out, *away, *remarks_of(every)))
+        return {s: counts for s, (counts, own, _) in found.items() if not all_bad(own)}
 
     def next_leg(self, legs: Sequence[Leg]) -> Leg:
         return legs[0]

@@ -74,6 +74,13 @@ def test_of_regions_that_no_value_has_together_the_smallest_is_written():
     assert [(value == 4) for value in found] == [2 in one for one in marked]
 
 
+def test_a_value_renumbered_to_one_that_no_region_names_is_told_with_that_number():
+    labels = np.array([[[0, 1], [2, 3]]])
+
+    with pytest.raises(DataError, match=r"this site's labels renumber 3 to 7\)"):
+        regions_and_values(labels, settings(renumbered=((3, 7),)), "a mask")
+
+
 def test_a_value_that_another_was_renumbered_to_is_refused_until_it_has_a_word():
     labels = np.array([0, 1, 3, 4])
 
