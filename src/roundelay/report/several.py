@@ -103,13 +103,13 @@ def _refuse_other_parts(contenders: Sequence[Contender]) -> None:
 
 def _table(named: Sequence[tuple[str, Contender]]) -> Table:
     columns = [
-        "run", "method", "patients", "mean Dice", "95 % interval", "median", "worst hospital",
-        "MB passed", "work at sites",
+        "run", "method", "patients", "Dice", "95 %", "median", "worst hospital", "MB passed",
+        "work at sites",
     ]  # fmt: skip
     rows = [
         [
             Cell(name, prose=True),
-            Cell(row.method, prose=True),
+            Cell(row.method),
             Cell(f"{row.summary.patients:,}"),
             Cell(f"{row.summary.dice_mean:.3f}"),
             Cell(f"{i.low:.3f}–{i.high:.3f}" if (i := row.interval) else "–"),
@@ -121,7 +121,7 @@ def _table(named: Sequence[tuple[str, Contender]]) -> Table:
         for name, one in named
         for row in one.run.judgement.methods
     ]
-    return Table(f"Dice of {named[0][1].run.split} patients", columns, rows)
+    return Table(f"Mean Dice of {named[0][1].run.split} patients", columns, rows)
 
 
 def _compared(named: Sequence[tuple[str, Run]]) -> list[Comparison]:
