@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from roundelay.data.left_out import all_bad, refuse, refuse_sites_all_bad, together
+from roundelay.data.left_out import all_bad, refuse, sites_all_bad, together
 from roundelay.data.remarks import remarks_of
 from roundelay.data.slice_cache import SliceCache, slices_folder
 from roundelay.data.split import refuse_leak
@@ -38,7 +38,7 @@ class HereCourier:
     def survey(self) -> Mapping[str, SiteSurvey]:
         self._open_all()
         opened = {site: self.local_site(site).patients for site in self._sites}
-        away = refuse_sites_all_bad(opened)
+        away = sites_all_bad(opened)
         patients = [patient for own in opened.values() for patient in own]
         refuse_leak(patients)
         self._noticed = together((*self._cohort.left_out, *away, *remarks_of(patients)))

@@ -100,7 +100,7 @@ def refuse_all_bad(patients: Iterable[Patient]) -> None:
         refuse(faults, lead)
 
 
-def refuse_sites_all_bad(opened: Mapping[str, Sequence[Patient]]) -> tuple[LeftOut, ...]:
+def sites_all_bad(opened: Mapping[str, Sequence[Patient]]) -> tuple[LeftOut, ...]:
     """What is said of sites all of whose exams are left out for faults. Raises DataError where no
     exam of any site can be used."""
     refuse_all_bad(patient for own in opened.values() for patient in own)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from roundelay.data.folds import place_in_fold
-from roundelay.data.left_out import LeftOut, all_bad, refuse, refuse_sites_all_bad
+from roundelay.data.left_out import LeftOut, all_bad, refuse, sites_all_bad
 from roundelay.data.opening import read_for_study, survey_patients
 from roundelay.data.patients import Patient
 from roundelay.data.remarks import remarks_of
@@ -32,7 +32,7 @@ def survey_folds(study: Study) -> FoldSurveys:
         except DataError as error:
             faults += error.faults
     refuse(faults)
-    away = refuse_sites_all_bad(opened)
+    away = sites_all_bad(opened)
     patients = [patient for own in opened.values() for patient in own]
     refuse_leak(patients)
     folds = tuple(

@@ -24,7 +24,7 @@ from roundelay.couriers.ray.room import (
 )
 from roundelay.couriers.ray.start import import_ray, start
 from roundelay.couriers.ray.worker import Setting, viewed
-from roundelay.data.left_out import all_bad, refuse, refuse_sites_all_bad, together
+from roundelay.data.left_out import all_bad, refuse, sites_all_bad, together
 from roundelay.data.patients import Patient
 from roundelay.data.remarks import remarks_of
 from roundelay.data.split import refuse_leak
@@ -74,7 +74,7 @@ class ClusterCourier:
         found = {site: answer for site, (answer, _, _) in zip(sites, answers, strict=True)}
         refuse([fault for _, _, faults in found.values() for fault in faults])
         self._opened = {site: patients for site, (_, patients, _) in found.items()}
-        away = refuse_sites_all_bad(self._opened)
+        away = sites_all_bad(self._opened)
         every = tuple(patient for own in self._opened.values() for patient in own)
         refuse_leak(every)
         self._opened[POOLED] = every
