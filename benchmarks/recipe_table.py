@@ -111,12 +111,13 @@ def study_of(name: str, options: argparse.Namespace) -> Study:
 
 
 def row_of(name: str, found: CrossValidation, options: argparse.Namespace) -> dict[str, Any]:
-    """What is kept of a bundle: its settings, and every patient's Dice by seed."""
+    """What is kept of a bundle: its settings, and every patient's Dice by seed, under a number."""
     run = found.combined
+    numbers = {name: f"{n:03}" for n, name in enumerate(sorted(found.fold_of), start=1)}
     patients: dict[str, dict[str, Any]] = {}
     for arm in run.arms:
         for score in arm.scores:
-            own = patients.setdefault(score.patient, {"dice": {}})
+            own = patients.setdefault(numbers[score.patient], {"dice": {}})
             own |= {"site": score.site, "sequences": sequences_of(score)}
             own["fold"] = found.fold_of[score.patient]
             own["dice"][str(arm.seed)] = score.dice
