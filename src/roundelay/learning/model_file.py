@@ -79,7 +79,7 @@ def read_model(path: Path) -> tuple[nn.Module, InferenceSettings, dict[str, Any]
 
 
 def _refuse_infinite(path: Path, arrays: Arrays) -> None:
-    """Raise ModelError for weights that aren't numbers: such a model marks nothing, or anything."""
+    """Raise ModelError for weights that aren't numbers: what comes of such is no mask."""
     for name, array in arrays.items():
         if np.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all():
             raise ModelError(
