@@ -42,7 +42,7 @@ def introduce(workers, home, ticket):
 
 
 def test_one_process_answers_one_request_after_another_without_torch(workers, tmp_path):
-    (process,) = processes()
+    (process,) = until(processes, 20)  # what has just been started has no words yet
     for ticket in ("1" * 32, "2" * 32):
         done = introduce(workers, tmp_path, ticket)
         assert (done.payload, done.digest, done.size) == (None, "", 0)
@@ -56,7 +56,7 @@ def test_one_process_answers_one_request_after_another_without_torch(workers, tm
 
 
 def test_a_process_that_is_killed_is_told_of_and_another_takes_its_place(workers, tmp_path):
-    (process,) = processes()
+    (process,) = until(processes, 20)  # what has just been started has no words yet
     lost = []
 
     def ask():
@@ -80,7 +80,7 @@ def test_a_process_that_is_killed_is_told_of_and_another_takes_its_place(workers
 def test_processes_end_with_the_one_that_started_them(tmp_path):
     write_settings(tmp_path, Settings("WEST", str(tmp_path), "lgg"))
     workers = Workers(tmp_path)
-    (process,) = processes()
+    (process,) = until(processes, 20)  # what has just been started has no words yet
     worker = workers._idle[0]
     worker.process.stdin.close()
 
